@@ -1,0 +1,109 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/time/civil_time.h"
+
+#include "common/base/bytes.h"
+#include "common/base/ids.h"
+#include "common/counters/snapshot.h"
+
+// What the accounting core says happened. These are the records that the store keeps and the
+// queries show; docs/accounting.md explains each.
+namespace netsentinel::accounting {
+
+// One queue's name in one menu of one router: what usage is kept under.
+struct QueueKey {
+  base::RouterId router;
+  counters::Menu menu = counters::Menu::kSimple;
+  std::string name;  // raw bytes
+
+  auto operator<=>(const QueueKey&) const = default;
+  template <typename H>
+  friend H AbslHashValue(H state, const QueueKey& key) {
+    return H::combine(std::move(state), key.router, key.menu, key.name);
+  }
+};
+
+// Whom bytes belong to. Without a mapping rule the name is scoped by its router; a rule that joins
+// routers leaves `router` empty.
+struct SubscriberKey {
+  base::SiteId site;
+  base::RouterId router;
+  std::string name;  // raw bytes
+
+  auto operator<=>(const SubscriberKey&) const = default;
+  template <typename H>
+  friend H AbslHashValue(H state, const SubscriberKey& key) {
+    return H::combine(std::move(state), key.site, key.router, key.name);
+  }
+};
+
+// Values are stored: never renumber.
+enum class EpochReason : std::uint8_t {
+  kFirstSight = 1,
+  kBorn = 2,
+  kReboot = 3,
+  kReset = 4,
+  kRecreated = 5,
+  kReplaced = 6,
+};
+
+// A stretch in which a counter only grew has begun.
+struct EpochRecord {
+  QueueKey queue;
+  std::uint64_t row_id = 0;
+  std::int64_t start_us = 0;
+  EpochReason reason = EpochReason::kFirstSight;
+};
+
+// What happened that an operator may want to know. `kind` is a stable word.
+struct EventRecord {
+  std::int64_t at_us = 0;
+  base::RouterId router;
+  counters::Menu menu = counters::Menu::kSimple;
+  std::string queue;  // raw name, empty when the event is the menu's or the router's
+  std::string kind;
+  std::string detail;
+};
+
+// A drop that the next reading will explain. Part of the durable state.
+struct HoldRecord {
+  QueueKey queue;
+  std::int64_t since_us = 0;
+  base::TrafficBytes before;  // O: the reading before the drop
+  base::TrafficBytes held;    // H: the reading that was lower
+  bool resolved = false;      // true takes the hold away
+};
+
+enum class Grade : std::uint8_t { kComplete = 1, kEstimated = 2, kBounded = 3, kPartial = 4 };
+
+// The usage of one queue, for one subscriber, on one local day and segment of it. Every figure is
+// absolute, so that writing a row twice changes nothing.
+struct UsageRow {
+  QueueKey queue;
+  SubscriberKey subscriber;
+  absl::CivilDay day;
+  // 0 unless the site has cut times: the part of the day between two cuts.
+  std::uint8_t segment = 0;
+
+  base::TrafficBytes best;
+  // Shares of `best` that come from deltas divided at the edge of this day, by edge: what a longer
+  // period does not have to subtract when the edge lies inside it.
+  base::TrafficBytes estimated_at_start;
+  base::TrafficBytes estimated_at_end;
+  // Shares that may be no bytes at all (a bad reply taken back at line rate).
+  base::TrafficBytes implausible;
+  // The most that can have passed unseen.
+  base::TrafficBytes loss_bound;
+  std::uint64_t blind_us = 0;
+  std::uint64_t observed_us = 0;
+  std::int64_t first_reading_us = 0;
+  std::int64_t last_reading_us = 0;
+  std::uint32_t epochs = 0;  // epochs that began this day, first sight apart
+  Grade grade = Grade::kComplete;
+};
+
+}  // namespace netsentinel::accounting

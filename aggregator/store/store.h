@@ -1,0 +1,264 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+
+#include "aggregator/accounting/records.h"
+#include "common/counters/snapshot.h"
+
+// The interface that SQLite and MySQL both implement and one contract suite tests.
+//
+// Errors, everywhere: kUnavailable the database is away or busy, try again, nothing of the call
+// happened; kAborted the fence is no longer ours, stop writing; kUnknown the connection died
+// inside COMMIT, so the call may or may not have happened: reload before going on; kDataLoss what
+// is stored cannot be what was written; kFailedPrecondition an operator must act.
+namespace netsentinel::store {
+
+// The right to write. A later fence ends every earlier one.
+struct Fence {
+  std::uint64_t epoch = 0;
+};
+
+// What a holder of the lease needs to know of it. Times are the database's.
+struct LeaseInfo {
+  std::string holder;
+  Fence fence;
+  std::int64_t until_us = 0;
+  std::int64_t now_us = 0;
+};
+
+// One accepted snapshot, as docs/journal-format.md describes its payload.
+struct JournalRow {
+  std::uint64_t journal_id = 0;  // ascending in commit order; given by the caller
+  base::RouterId router;
+  counters::Menu menu = counters::Menu::kSimple;
+  counters::SnapshotPosition position;
+  std::uint64_t previous_sequence = 0;
+  std::int64_t attribution_us = 0;
+  std::int64_t received_us = 0;
+  std::string payload;
+};
+
+// One part of the state of one (router, menu): at most 4,096 queues a part.
+struct CheckpointPart {
+  std::string state_key;  // names the device's state: see accounting
+  std::uint32_t part = 0;
+  std::string payload;
+};
+
+// A breach with all the notifier needs. The outbox row is written beside it.
+struct BreachRow {
+  std::string breach_id;  // 64 hexadecimal digits
+  accounting::SubscriberKey subscriber;
+  std::string quota_id;
+  std::uint8_t period = 1;  // 1 day, 2 week, 3 month
+  absl::CivilDay period_start;
+  std::string time_zone;
+  std::uint8_t basis = 1;  // 1 download, 2 upload, 3 total
+  std::uint64_t limit_bytes = 0;
+  std::uint32_t threshold_percent = 100;
+  base::TrafficBytes used;
+  std::int64_t crossed_at_us = 0;
+  std::uint8_t delivery = 1;  // 1 waiting, 2 handed over, 3 rejected
+};
+
+// Everything an acknowledgement stands for; one transaction.
+struct CommitBatch {
+  std::vector<JournalRow> journal;
+  std::vector<accounting::EpochRecord> epochs;
+  std::vector<accounting::HoldRecord> holds;
+  std::vector<accounting::EventRecord> events;
+  // A breach whose id is stored already is left alone, and so is its outbox row.
+  std::vector<BreachRow> breaches;
+};
+
+// Names get numbers once, so that usage rows are narrow. Numbers are the caller's.
+struct QueueRow {
+  std::uint64_t queue_id = 0;
+  accounting::QueueKey key;
+};
+struct SubscriberRow {
+  std::uint64_t subscriber_id = 0;
+  accounting::SubscriberKey key;
+};
+
+// A usage row under the numbers of its names.
+struct StoredUsage {
+  std::uint64_t queue_id = 0;
+  std::uint64_t subscriber_id = 0;
+  accounting::UsageRow row;  // keys inside may be empty when writing
+};
+
+// A local day of a router that takes no further deltas.
+struct DayClose {
+  base::RouterId router;
+  absl::CivilDay day;
+  bool partial = false;  // closed by age or retirement
+  std::int64_t closed_at_us = 0;
+};
+
+// One transaction that makes journal rows superfluous.
+struct FlushBatch {
+  std::vector<QueueRow> queues;             // new names
+  std::vector<SubscriberRow> subscribers;   // new names
+  std::vector<StoredUsage> usage;           // dirty rows; replace what is stored. Sorted by key
+                                            // (day, queue, subscriber, segment) by the store.
+  std::vector<CheckpointPart> checkpoints;  // replace what is stored
+  std::vector<std::pair<std::string, std::uint32_t>> dropped_checkpoints;  // (state_key, part)
+  std::vector<DayClose> closed_days;
+  // Journal rows up to and including this id are covered by the checkpoints, per (router, menu).
+  struct Trim {
+    base::RouterId router;
+    counters::Menu menu = counters::Menu::kSimple;
+    std::uint64_t journal_id = 0;
+  };
+  std::vector<Trim> trims;
+  std::uint64_t next_queue_id = 1;
+  std::uint64_t next_subscriber_id = 1;
+};
+
+// What a starting aggregator needs.
+struct RecoveredState {
+  std::vector<CheckpointPart> checkpoints;  // by state_key, part
+  std::vector<JournalRow> journal;          // ascending journal_id
+  std::vector<QueueRow> queues;
+  std::vector<SubscriberRow> subscribers;
+  std::vector<DayClose> closed_days;  // of the last 40 days
+  std::uint64_t next_journal_id = 1;
+  std::uint64_t next_queue_id = 1;
+  std::uint64_t next_subscriber_id = 1;
+};
+
+// Sites, day starts, routers, mapping rules and quotas as one numbered record.
+struct PolicyRevision {
+  std::uint64_t revision = 0;  // 0: none yet
+  std::string content;         // canonical text
+  std::int64_t imported_at_us = 0;
+};
+
+// A limit set through the API; wins over the configuration.
+struct QuotaOverrideRow {
+  accounting::SubscriberKey subscriber;
+  std::string quota_id;
+  std::uint64_t limit_bytes = 0;
+  bool unlimited = false;
+  std::int64_t changed_at_us = 0;
+  std::string changed_by;
+};
+
+struct StoredEvent {
+  std::uint64_t event_id = 0;
+  accounting::EventRecord event;
+};
+
+// An outbox row that this owner has claimed.
+struct OutboxClaim {
+  std::uint64_t outbox_id = 0;
+  BreachRow breach;
+};
+
+// Calls block. One object serves one thread; open several for several threads. Commit, Flush and
+// the other writing calls check the fence inside their transaction.
+class Store {
+ public:
+  virtual ~Store() = default;
+
+  // --- the lease and its fence --------------------------------------------------------------
+  // Takes the lease when it is free or ran out, with a fence above every earlier one.
+  // kFailedPrecondition with the holder's name while another holds it.
+  virtual absl::StatusOr<LeaseInfo> AcquireLease(const std::string& holder, absl::Duration ttl) = 0;
+  // Extends it; kAborted when it is no longer ours.
+  virtual absl::StatusOr<LeaseInfo> RenewLease(const std::string& holder, Fence fence,
+                                               absl::Duration ttl) = 0;
+  // Gives it up at once. OK when it was not ours any more.
+  virtual absl::Status ReleaseLease(const std::string& holder, Fence fence) = 0;
+
+  // --- accounting ---------------------------------------------------------------------------
+  virtual absl::Status Commit(Fence fence, const CommitBatch& batch) = 0;
+  virtual absl::Status Flush(Fence fence, const FlushBatch& batch) = 0;
+  virtual absl::StatusOr<RecoveredState> Recover() = 0;
+  // The newest position of every (router, menu) that has been committed, journal or not.
+  struct Watermark {
+    base::RouterId router;
+    counters::Menu menu = counters::Menu::kSimple;
+    counters::SnapshotPosition position;
+  };
+  virtual absl::StatusOr<std::vector<Watermark>> Watermarks() = 0;
+
+  // The lease epoch counter of routers: the next number, durable before it is returned.
+  virtual absl::StatusOr<std::uint64_t> NextLeaseEpoch(Fence fence) = 0;
+
+  // --- policy and quotas --------------------------------------------------------------------
+  virtual absl::StatusOr<PolicyRevision> LatestPolicy() = 0;
+  // Stores `content` as the next revision; returns it.
+  virtual absl::StatusOr<PolicyRevision> ImportPolicy(Fence fence, const std::string& content,
+                                                      std::int64_t at_us) = 0;
+  virtual absl::Status PutQuotaOverride(Fence fence, const QuotaOverrideRow& row) = 0;
+  virtual absl::Status RemoveQuotaOverride(Fence fence, const accounting::SubscriberKey& subscriber,
+                                           const std::string& quota_id) = 0;
+  virtual absl::StatusOr<std::vector<QuotaOverrideRow>> QuotaOverrides() = 0;
+
+  // --- outbox -------------------------------------------------------------------------------
+  // Up to `limit` waiting rows nobody has claimed or whose claim ran out, oldest first and in order
+  // per (subscriber, quota): a row is not handed out while an earlier one of its pair waits under
+  // another owner's claim.
+  virtual absl::StatusOr<std::vector<OutboxClaim>> ClaimOutbox(Fence fence,
+                                                               const std::string& owner,
+                                                               absl::Duration claim_for,
+                                                               std::size_t limit) = 0;
+  // Marks claimed rows as handed over (2) or rejected (3); rows of other owners are left alone.
+  struct OutboxResult {
+    std::uint64_t outbox_id = 0;
+    std::uint8_t delivery = 2;
+    std::string detail;
+  };
+  virtual absl::Status FinishOutbox(Fence fence, const std::string& owner,
+                                    const std::vector<OutboxResult>& results) = 0;
+
+  // --- questions ----------------------------------------------------------------------------
+  // Usage rows of the days, keys filled in, in key order. `site` empty: every site.
+  virtual absl::StatusOr<std::vector<StoredUsage>> UsageBetween(const base::SiteId& site,
+                                                                absl::CivilDay first,
+                                                                absl::CivilDay last) = 0;
+  virtual absl::StatusOr<std::vector<StoredUsage>> SubscriberUsage(
+      const accounting::SubscriberKey& subscriber, absl::CivilDay first, absl::CivilDay last) = 0;
+  virtual absl::StatusOr<std::vector<accounting::EpochRecord>> Epochs(
+      const accounting::QueueKey& queue, std::int64_t from_us, std::int64_t to_us) = 0;
+  // Newest first; `before_id` 0 starts at the newest; `router` empty: every router.
+  virtual absl::StatusOr<std::vector<StoredEvent>> Events(const base::RouterId& router,
+                                                          std::uint64_t before_id,
+                                                          std::size_t limit) = 0;
+  virtual absl::StatusOr<std::vector<BreachRow>> Breaches(std::size_t limit) = 0;
+  // Breaches of periods that began on or after the day: what the quota engine must not repeat.
+  virtual absl::StatusOr<std::vector<BreachRow>> BreachesSince(absl::CivilDay period_start) = 0;
+  // Events written outside a commit (refusals, policy imports).
+  virtual absl::Status AppendEvents(Fence fence,
+                                    const std::vector<accounting::EventRecord>& events) = 0;
+
+  // --- keeping ------------------------------------------------------------------------------
+  // Moves daily rows older than `before` into monthly totals already written, in slices of at most
+  // `limit` rows; returns how many went. Call until 0.
+  virtual absl::StatusOr<std::size_t> PurgeDaily(Fence fence, absl::CivilDay before,
+                                                 std::size_t limit) = 0;
+};
+
+// Where a store is, parsed from `store.url`.
+struct StoreLocation {
+  enum class Engine { kSqlite, kMysql } engine = Engine::kSqlite;
+  std::string path;  // sqlite: the file
+  std::string host;  // mysql
+  std::uint16_t port = 3306;
+  std::string socket;  // mysql over a local socket instead of host and port
+  std::string user;
+  std::string database;
+};
+
+}  // namespace netsentinel::store

@@ -1,0 +1,41 @@
+# Compiler settings that every target of ours shares through `ns_options`.
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
+endif()
+# Checks stay on in every build, so NDEBUG is never defined.
+set(CMAKE_CXX_FLAGS_RELEASE "-O2")
+
+find_program(NS_CCACHE ccache)
+if(NS_CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER "${NS_CCACHE}")
+endif()
+find_program(NS_MOLD mold)
+
+add_library(ns_options INTERFACE)
+target_compile_options(ns_options INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor
+  -Woverloaded-virtual -Wcast-align -Wimplicit-fallthrough
+  -fstack-protector-strong -ffile-prefix-map=${CMAKE_SOURCE_DIR}=.)
+if(NS_WERROR)
+  target_compile_options(ns_options INTERFACE -Werror)
+endif()
+target_compile_definitions(ns_options INTERFACE _GLIBCXX_ASSERTIONS)
+target_include_directories(ns_options INTERFACE "${CMAKE_SOURCE_DIR}")
+if(NS_MOLD AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  target_link_options(ns_options INTERFACE -fuse-ld=mold)
+endif()
+if(NS_SANITIZE)
+  add_compile_options(-fsanitize=${NS_SANITIZE} -fno-omit-frame-pointer -g1)
+  add_link_options(-fsanitize=${NS_SANITIZE})
+  if(NOT NS_SANITIZE MATCHES "thread")
+    add_compile_options(-fno-sanitize-recover=all)
+  elseif(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    target_compile_options(ns_options INTERFACE -Wno-tsan)
+  endif()
+endif()

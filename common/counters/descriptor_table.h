@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstddef>
+#include <deque>
+#include <optional>
+
+#include "absl/container/flat_hash_map.h"
+
+#include "common/counters/snapshot.h"
+
+namespace netsentinel::counters {
+
+// The dictionary of one (router, menu): descriptors by index. Indices are given in order and never
+// reused; an entry may be dropped when its queue has gone. One thread.
+class DescriptorTable {
+ public:
+  // The index of an equal descriptor, or of a new entry.
+  DescriptorIndex Intern(const QueueDescriptor& descriptor);
+  // Puts an entry at the given index, which must be `next_index()` or later (gaps are dropped
+  // entries); for decoding a dictionary somebody else numbered. False if it is earlier.
+  bool InsertAt(DescriptorIndex index, QueueDescriptor descriptor);
+  // Null when the index was never given or its entry was dropped.
+  const QueueDescriptor* Find(DescriptorIndex index) const;
+  std::optional<DescriptorIndex> IndexOf(const QueueDescriptor& descriptor) const;
+  void Drop(DescriptorIndex index);
+  // The index the next new entry gets: one past the highest ever given.
+  DescriptorIndex next_index() const { return static_cast<DescriptorIndex>(entries_.size()); }
+  // Entries that are not dropped.
+  std::size_t live() const { return live_; }
+
+ private:
+  std::deque<std::optional<QueueDescriptor>> entries_;
+  absl::flat_hash_map<std::size_t, std::vector<DescriptorIndex>> by_hash_;
+  std::size_t live_ = 0;
+};
+
+}  // namespace netsentinel::counters
