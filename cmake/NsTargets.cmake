@@ -27,9 +27,12 @@ function(ns_library name)
 endfunction()
 
 function(ns_program name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;PRIVATE_DEPS" ${ARGN})
+  cmake_parse_arguments(ARG "TEST_ONLY" "" "SOURCES;DEPS;PRIVATE_DEPS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   _ns_finish(${name} ${ARGN})
+  if(ARG_TEST_ONLY)
+    return()
+  endif()
   install(TARGETS ${name} RUNTIME DESTINATION bin COMPONENT ${name})
 endfunction()
 
