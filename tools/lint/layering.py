@@ -64,7 +64,11 @@ KEPT_HEADERS = (
     (r"spdlog/.*", _within("common/log"), "common/log"),
     (r"sqlite3\.h", _within("common/sqlite"), "common/sqlite"),
     (r"(cppconn/.*|mysql_driver\.h|mysql_connection\.h)", _named("mysql_"), "mysql_* files"),
-    (r"yaml-cpp/.*", _within("common/config"), "common/config"),
+    (
+        r"yaml-cpp/.*",
+        _within("common/config", "tools/simulator"),
+        "common/config and tools/simulator",
+    ),
     (r"prometheus/.*", _within("common/metrics", "common/http"), "common/metrics and common/http"),
     (r"curl/.*", _named("curl_"), "curl_* files"),
     (r"gmime/.*", _named("gmime_"), "gmime_* files"),
