@@ -100,7 +100,7 @@ Migration Policy() {
 Migration QuotaView() {
   return {3,
           {"DROP VIEW IF EXISTS custom_bandwidth_quotas",
-           "CREATE VIEW custom_bandwidth_quotas AS SELECT q.name AS queue_name,"
+           "CREATE VIEW custom_bandwidth_quotas AS SELECT {name_text} AS queue_name,"
            " ROUND(SUM(u.download * 1e0 / 1073741824), 6) AS bytes_download,"
            " ROUND(SUM(u.upload * 1e0 / 1073741824), 6) AS bytes_upload,"
            " u.local_day AS check_date,"
@@ -192,6 +192,7 @@ std::string ExpandTypes(absl::string_view statement, Dialect dialect) {
                                            {"{blob}", "BLOB NOT NULL"},
                                            {"{auto}", "INTEGER PRIMARY KEY AUTOINCREMENT"},
                                            {"{prefix}", ""},
+                                           {"{name_text}", "CAST(q.name AS TEXT)"},
                                            {"{index}", "CREATE INDEX IF NOT EXISTS"},
                                            {"{unique}", "CREATE UNIQUE INDEX IF NOT EXISTS"},
                                            {"{key_end}", " STRICT, WITHOUT ROWID"},
@@ -214,6 +215,7 @@ std::string ExpandTypes(absl::string_view statement, Dialect dialect) {
                                          {"{blob}", "LONGBLOB NOT NULL"},
                                          {"{auto}", "BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY"},
                                          {"{prefix}", "(255)"},
+                                         {"{name_text}", "CONVERT(q.name USING utf8mb4)"},
                                          {"{index}", "CREATE INDEX"},
                                          {"{unique}", "CREATE UNIQUE INDEX"},
                                          {"{key_end}", kEnd},
