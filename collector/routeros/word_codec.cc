@@ -171,6 +171,7 @@ SentenceDecoder::Result SentenceDecoder::Next() {
     }
     if (word_bytes == 0) {
       scan_ += prefix_bytes;
+      sentence_bytes_ = scan_ - begin_;
       begin_ = scan_;
       if (words_.empty()) continue;
       finished_sentence_ = true;
