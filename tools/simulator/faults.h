@@ -44,7 +44,7 @@ struct Fault {
   // kStall: milliseconds, 0 for ever. kDropRows: rows left out. kRowsWithoutBytes: every n-th row.
   std::uint64_t value = 0;
   // kBadNumber: what stands in place of `bytes`.
-  std::string text;
+  std::string text = "";
 };
 
 // The faults that wait for a reply. One thread.
