@@ -136,7 +136,7 @@ asio::awaitable<void> Simulator::Hang(tcp::socket socket) {
 }
 
 absl::Status Simulator::AddRouter(const RouterEntry& entry, std::uint64_t seed) {
-  NS_ASSIGN_OR_RETURN(Router router, Router::Create(entry.spec, seed, shared_.time.NowUs()));
+  NS_ASSIGN_OR_RETURN(Router router, Router::Create(entry.spec, seed, start_us_));
   auto host = std::make_unique<RouterHost>(std::move(router), shared_);
   NS_ASSIGN_OR_RETURN(const std::shared_ptr<asio::ssl::context> tls, TlsContext(entry));
   if (entry.plain) {
