@@ -104,3 +104,11 @@ function(ns_fuzz name)
     set_tests_properties(${target} PROPERTIES LABELS fuzz TIMEOUT ${timeout})
   endforeach()
 endfunction()
+
+# ns_bench(bench_thing SOURCES … DEPS …): a program for measuring; built with all, run by hand or by
+# scripts/bench, never installed.
+function(ns_bench name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE ns_options ${ARG_DEPS})
+endfunction()
