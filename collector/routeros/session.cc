@@ -201,13 +201,18 @@ SessionEvent Session::OnInputEnd() {
   }
   if (state_ != State::kReady && received_bytes_ == 0) {
     return Close(RouterError::kUnreachable,
-                 absl::StrCat("the router closed the connection", reason,
-                              " without an answer: check that /ip/service allows this address "
-                              "and that its max-sessions is not used up"));
+                 absl::StrCat("the connection ended", reason,
+                              " without an answer from the router: check that /ip/service allows "
+                              "this address and that its max-sessions is not used up"));
+  }
+  if (!requests_.empty()) {
+    return Close(RouterError::kUnreachable,
+                 absl::StrCat("the connection ended", reason, " before a reply to ",
+                              requests_.front().command, " came"));
   }
   return Close(RouterError::kUnreachable,
-               absl::StrCat("the router closed the connection", reason,
-                            ": it may have restarted or ended the session"));
+               absl::StrCat("the router ended the connection", reason,
+                            ": it may have restarted or closed the session"));
 }
 
 Session::Request* Session::FindRequest(Sentence sentence) {
