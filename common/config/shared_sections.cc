@@ -66,6 +66,8 @@ std::optional<Address> ReadListenAddress(Section& listen, absl::string_view key,
 Listen ReadListen(Section& root) {
   Section section = root.RequiredSection("listen");
   Listen listen;
+  listen.max_connection_age = section.OptionalDuration("max_connection_age", absl::Hours(1),
+                                                       {absl::Seconds(1), absl::Hours(24 * 365)});
   if (!section.present()) return listen;
   listen.grpc = ReadListenAddress(section, "grpc", true).value_or(Address());
   listen.http = ReadListenAddress(section, "http", true).value_or(Address());

@@ -3,6 +3,8 @@
 #include <optional>
 #include <string>
 
+#include "absl/time/time.h"
+
 #include "common/config/address.h"
 #include "common/config/section.h"
 
@@ -32,10 +34,12 @@ Security ReadSecurity(Section& section, absl::string_view host);
 // files of another section. A fallback that is insecure must be on loopback here too.
 Security ReadSecurityOr(Section& section, absl::string_view host, const Security& fallback);
 
-// `listen: {grpc: "HOST:PORT", http: "HOST:PORT"}`. The host must be an IP address or localhost.
+// `listen: {grpc: "HOST:PORT", http: "HOST:PORT", max_connection_age: 1h}`. The host must be an IP
+// address or localhost.
 struct Listen {
   Address grpc;
   Address http;
+  absl::Duration max_connection_age;  // of gRPC connections; 1 h unless given
 };
 Listen ReadListen(Section& root);
 // One more key of the listen section, such as `web`.
