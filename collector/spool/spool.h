@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 
@@ -82,6 +83,9 @@ class Spool {
   absl::StatusOr<std::vector<SpoolRow>> ReadAfter(const MenuKey& key, std::uint64_t sequence,
                                                   std::size_t rows_max, std::uint64_t bytes_max);
 
+  // Moves a row that nobody can read to the table `damaged`.
+  absl::Status SetAside(const SpoolRow& row, absl::string_view why);
+
   // The aggregator has everything of these menus up to these sequences. Lower ones than before are
   // ignored. Not yet durable is fine: a resume point says it again.
   absl::Status Acknowledge(absl::Span<const std::pair<MenuKey, std::uint64_t>> positions);
@@ -143,7 +147,6 @@ class Spool {
   absl::Status ReadBatch(const ReadRequest& request, std::vector<SpoolRow>& rows,
                          std::vector<SpoolRow>& damaged);
   absl::StatusOr<std::uint64_t> DeleteOldestAcknowledged(std::int64_t written_before_us);
-  absl::Status SetAside(const SpoolRow& row, absl::string_view why);
   absl::Status Relink(const MenuKey& key, std::uint64_t after, std::uint64_t previous);
   absl::Status RecountWaiting(const MenuKey& key, MenuState& state);
   absl::Status Recount();
