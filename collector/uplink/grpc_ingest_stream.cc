@@ -25,6 +25,8 @@ struct GrpcIngestConnector::Link {
   // Touched on the owner's thread only; null when the owner has let go.
   IngestStreamListener* listener = nullptr;
   std::atomic<int> unread{0};
+  // Calls of the connector that gRPC is not done with.
+  std::shared_ptr<std::atomic<int>> open;
 };
 
 // The call itself; lives until gRPC is done with it.
@@ -92,6 +94,7 @@ class GrpcIngestConnector::Reactor final
     }
     post_([link = link_, self = self_, reason = std::move(reason), reactor = this]() {
       *self = nullptr;
+      link->open->fetch_sub(1);
       IngestStreamListener* listener = std::exchange(link->listener, nullptr);
       delete reactor;
       if (listener != nullptr) listener->OnClosed(reason);
@@ -153,13 +156,17 @@ class GrpcIngestConnector::Stream final : public IngestStream {
 };
 
 GrpcIngestConnector::GrpcIngestConnector(std::shared_ptr<grpc::Channel> channel, Post post)
-    : channel_(std::move(channel)), post_(std::move(post)) {}
+    : channel_(std::move(channel)),
+      post_(std::move(post)),
+      open_(std::make_shared<std::atomic<int>>(0)) {}
 
 GrpcIngestConnector::~GrpcIngestConnector() = default;
 
 std::unique_ptr<IngestStream> GrpcIngestConnector::Open(IngestStreamListener& listener) {
   auto link = std::make_shared<Link>();
   link->listener = &listener;
+  link->open = open_;
+  open_->fetch_add(1);
   auto self = std::make_shared<Reactor*>(nullptr);
   // Deletes itself when gRPC is done with it.
   *self = new Reactor(channel_, post_, link, self);

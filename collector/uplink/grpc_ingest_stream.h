@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <memory>
 
 #include "collector/uplink/ingest_stream.h"
@@ -17,6 +18,9 @@ class GrpcIngestConnector final : public IngestConnector {
   GrpcIngestConnector(std::shared_ptr<grpc::Channel> channel, Post post);
   ~GrpcIngestConnector() override;
   std::unique_ptr<IngestStream> Open(IngestStreamListener& listener) override;
+  // Calls that have not ended. After the last stream has gone, the owner's thread must go on
+  // running what is posted until this is 0.
+  int open_calls() const { return open_->load(); }
 
  private:
   class Reactor;
@@ -25,6 +29,7 @@ class GrpcIngestConnector final : public IngestConnector {
 
   const std::shared_ptr<grpc::Channel> channel_;
   const Post post_;
+  const std::shared_ptr<std::atomic<int>> open_;
 };
 
 }  // namespace netsentinel::uplink
