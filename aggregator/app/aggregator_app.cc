@@ -192,8 +192,10 @@ class Aggregator {
     std::unique_ptr<outbox::AlertSink> sink;
     std::optional<std::jthread> outbox_thread;
     if (settings_.notifier.has_value()) {
+      rpc::ChannelOptions options;
+      options.peer = *settings_.notifier;
       NS_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel,
-                          rpc::MakeChannel({.peer = *settings_.notifier}, context_.clock));
+                          rpc::MakeChannel(options, context_.clock));
       sink = std::make_unique<outbox::GrpcAlertClient>(channel);
       dispatcher_ = std::make_unique<outbox::Dispatcher>(
           *stores_.outbox, *sink, context_.random, outbox::DispatcherSettings{.owner = instance_},

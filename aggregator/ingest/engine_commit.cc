@@ -82,10 +82,13 @@ std::optional<Engine::Candidate> Engine::NextOf(StreamId id, Stream& stream, con
     candidate.snapshot.header = std::move(decoded->header);
     candidate.snapshot.readings = std::move(decoded->readings);
     for (FrameColumns::Step& step : decoded->steps) {
-      counters::MergedStep merged{.header = std::move(step.header), .readings = {}};
+      counters::MergedStep merged{.header = std::move(step.header), .readings = {}, .gone = {}};
       for (counters::QueueReading reading : step.readings) {
         reading.descriptor = candidate.dictionary->table.Intern(step.queues[reading.descriptor]);
         merged.readings.push_back(reading);
+      }
+      for (const counters::QueueDescriptor& queue : step.gone) {
+        merged.gone.push_back(candidate.dictionary->table.Intern(queue));
       }
       candidate.snapshot.steps.push_back(std::move(merged));
     }

@@ -34,6 +34,7 @@ struct FrameColumns {
     counters::SnapshotHeader header;
     std::vector<counters::QueueDescriptor> queues;
     std::vector<counters::QueueReading> readings;  // descriptor = position in `queues`
+    std::vector<counters::QueueDescriptor> gone;
   };
   std::vector<Step> steps;
 };
