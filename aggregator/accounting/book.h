@@ -78,7 +78,7 @@ struct Breach {
   std::int64_t crossed_at_us = 0;
 };
 
-struct MenuChange;  // of book_state.h
+struct StagedInternals;  // of book_state.h
 
 // What a batch of snapshots causes: write it in one transaction, then Install it.
 class StagedBatch {
@@ -100,7 +100,7 @@ class StagedBatch {
 
  private:
   friend class Book;
-  std::vector<std::unique_ptr<MenuChange>> changes_;
+  std::unique_ptr<StagedInternals> internals_;
 };
 
 struct CheckpointBlob {
@@ -157,6 +157,7 @@ struct FlushOptions {
 
 // What Recover starts from; everything as the store gave it.
 struct RecoveryInput {
+  std::int64_t now_us = 0;
   std::vector<CheckpointBlob> checkpoints;  // by state_key, part
   struct Journal {
     std::uint64_t journal_id = 0;
@@ -215,7 +216,8 @@ class Book {
 
   // Takes a policy from `now_us` on: mapping changes move later deltas only, zone and day-start
   // changes take effect at the next boundary of the old rule, a changed quota is judged with the
-  // next Stage. kInvalidArgument names the setting, and then nothing has changed.
+  // next Stage. kInvalidArgument names the setting, and then nothing has changed. Flush first, so
+  // that no journal row is ever replayed under mapping rules that are newer than it.
   absl::Status SetPolicy(const Policy& policy, std::int64_t now_us);
 
   // Rebuilds everything from the store. Call on a fresh Book after SetPolicy. kDataLoss when the
@@ -263,7 +265,8 @@ class Book {
   // Routers of the site for which the day still takes deltas.
   std::vector<base::RouterId> OpenRouters(const base::SiteId& site, absl::CivilDay day) const;
   std::vector<MenuView> Menus() const;
-  std::vector<QuotaStanding> Quotas(const SubscriberKey& subscriber) const;
+  // Against every quota, in the period that holds `today`.
+  std::vector<QuotaStanding> Quotas(const SubscriberKey& subscriber, absl::CivilDay today) const;
 
  private:
   struct Impl;

@@ -36,7 +36,7 @@ class DescriptorTable {
   // Entries that are not dropped.
   std::size_t live() const { return live_; }
 
-  static constexpr DescriptorIndex kMaxGap = 1U << 24;
+  static constexpr DescriptorIndex kMaxGap = 1U << 26;
 
  private:
   std::vector<std::shared_ptr<const QueueDescriptor>> entries_;
