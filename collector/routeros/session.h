@@ -20,8 +20,8 @@
 namespace netsentinel::routeros {
 
 struct Credentials {
-  std::string username;
-  base::Secret password;
+  std::string username = {};
+  base::Secret password = {};
 };
 
 // RouterOS 6.43 and later take name and password in one sentence; older ones want the MD5 of a
