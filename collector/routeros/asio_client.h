@@ -33,13 +33,13 @@ inline constexpr std::uint16_t kApiSslPort = 8729;
 // Where a router is and how to be let in.
 struct RouterEndpoint {
   // A name or an IPv4 or IPv6 address, without brackets.
-  std::string host;
+  std::string host = {};
   // 0: the port of the transport.
   std::uint16_t port = 0;
   // api-ssl. There is never a way back to plain text.
   bool use_tls = true;
-  TlsOptions tls;
-  Credentials credentials;
+  TlsOptions tls = {};
+  Credentials credentials = {};
   LoginMethod login = LoginMethod::kAuto;
 };
 

@@ -18,15 +18,15 @@ namespace netsentinel::routeros {
 struct TlsOptions {
   // PEM file of the authority (or of the router's own certificate). The certificate must hold the
   // name or address that is dialled.
-  std::string ca_file;
+  std::string ca_file = {};
   // SHA-256 of the router's certificate (DER) as 64 hex digits, colons allowed. Chain, name and
   // dates are not looked at then.
-  std::string pin_sha256;
+  std::string pin_sha256 = {};
   // Anonymous Diffie-Hellman, for a service without a certificate: encrypted, but anybody in
   // between can pose as the router.
   bool anonymous = false;
   // With ca_file: the name to look for in the certificate instead of the one dialled.
-  std::string server_name;
+  std::string server_name = {};
 };
 
 // kInvalidArgument when not exactly one trust is chosen or the pin is not a SHA-256.

@@ -20,8 +20,8 @@
 namespace netsentinel::routeros {
 
 struct Credentials {
-  std::string username;
-  base::Secret password;
+  std::string username = {};
+  base::Secret password = {};
 };
 
 // RouterOS 6.43 and later take name and password in one sentence; older ones want the MD5 of a
@@ -48,7 +48,7 @@ absl::StatusOr<std::string> ChallengeResponse(absl::string_view challenge_hex,
 using RequestTag = std::uint32_t;
 
 struct SessionLimits {
-  DecoderLimits decoder;
+  DecoderLimits decoder = {};
   std::size_t max_rows_per_reply = 200'000;
   std::size_t max_bytes_per_reply = 128 * 1024 * 1024;
   // Commands under way, abandoned ones included.
