@@ -11,6 +11,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import unittest
@@ -569,6 +570,42 @@ class LifeTest(SimulatorTest):
         with open("/proc/%d/status" % simulator.process.pid, encoding="utf-8") as file:
             resident = [line for line in file if line.startswith("VmRSS")][0].split()
         self.assertLess(int(resident[1]), 600 * 1024, "KiB resident")
+
+
+class ScenarioTest(unittest.TestCase):
+    def check(self, text):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "lab.yaml")
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(text)
+            program = os.path.join(os.environ["NS_BIN_DIR"], "netsentinel-simulator")
+            done = subprocess.run([program, "--scenario", path, "--check"], capture_output=True,
+                                  text=True, timeout=20, check=False)
+            return done.returncode, done.stderr.replace(path, "lab.yaml")
+
+    def test_good_scenarios_pass_the_check(self):
+        self.assertEqual(self.check("routers: [{id: r1, queues: [{name: a}]}]"), (0, ""))
+
+    def test_errors_name_the_place_and_the_key(self):
+        cases = [("routers: []", "1:1", "at least one router"),
+                 ("routers:\n  - id: r1\n    mod: v6", "2:5", 'unknown key "mod"'),
+                 ("routers:\n  - id: r1\n    id: r2", "3:5", 'duplicate key "id"'),
+                 ("routers:\n  - {id: r1, mode: v5}", "2:5", "v7.18"),
+                 ("routers:\n  - id: r1\n    queues:\n      - {name: a, up_rate: fast}", "4:9",
+                  "whole number"),
+                 ("routers: [{id: r1}]\nevents:\n  - {at_ms: 1, router: r2, do: cut}", "3:5",
+                  "no router r2"),
+                 ("routers: [{id: r1}]\nevents:\n  - {at_ms: 1, router: r1, do: reboot, now: 1}", "3:5",
+                  'unknown key "now"'),
+                 ("routers: [{id: r1}", "1:", "")]
+        for text, place, words in cases:
+            code, message = self.check(text)
+            self.assertEqual(code, 1, text)
+            self.assertIn("lab.yaml:" + place, message)
+            self.assertIn(words, message)
+        code, message = self.check("routers: [{id: r1, queues: [{name: a}, {name: a}]}]")
+        self.assertEqual(code, 1)
+        self.assertIn('/queue/simple "a" is there already', message)
 
 
 class TlsTest(SimulatorTest):

@@ -105,7 +105,7 @@ absl::Status Add(Context& c) {
   NS_ASSIGN_OR_RETURN(const Menu menu, c.arguments.ReadMenu());
   NS_ASSIGN_OR_RETURN(const QueueSpec spec, ParseQueueSpec(c.arguments));
   std::uint64_t id = 0;
-  NS_RETURN_IF_ERROR(c.arguments.Read("id", id));
+  NS_RETURN_IF_ERROR(c.arguments.ReadRowId("id", id));
   return c.engine().Add(menu, spec, id);
 }
 
@@ -341,23 +341,36 @@ const Verb kVerbs[] = {
     {"show", "menu", Show},
 };
 
+absl::StatusOr<const Verb*> FindVerb(absl::string_view name) {
+  std::string known;
+  for (const Verb& verb : kVerbs) {
+    if (verb.name == name) return &verb;
+    absl::StrAppend(&known, " ", verb.name);
+  }
+  return absl::InvalidArgumentError(absl::StrCat("unknown \"do\": \"", name, "\"; known:", known));
+}
+
+absl::Status CheckKeys(const Verb& verb, const Arguments& arguments) {
+  if (verb.name == "add") return arguments.CheckKeys(absl::StrCat(kQueueKeys, " menu id"));
+  return arguments.CheckKeys(verb.keys);
+}
+
 }  // namespace
+
+absl::Status CheckAction(absl::string_view verb, const Arguments& arguments) {
+  NS_ASSIGN_OR_RETURN(const Verb* found, FindVerb(verb));
+  return CheckKeys(*found, arguments);
+}
 
 absl::StatusOr<ActionResult> ApplyAction(Router& router, absl::string_view verb,
                                          const Arguments& arguments, std::int64_t now_us) {
-  for (const Verb& each : kVerbs) {
-    if (each.name != verb) continue;
-    const std::string add_keys = absl::StrCat(kQueueKeys, " menu id");
-    NS_RETURN_IF_ERROR(arguments.CheckKeys(verb == "add" ? add_keys : each.keys));
-    router.engine().AdvanceTo(now_us);
-    ActionResult result;
-    Context context{.router = router, .arguments = arguments, .now_us = now_us, .result = result};
-    NS_RETURN_IF_ERROR(each.apply(context));
-    return result;
-  }
-  std::string known;
-  for (const Verb& each : kVerbs) absl::StrAppend(&known, " ", each.name);
-  return absl::InvalidArgumentError(absl::StrCat("unknown \"do\": \"", verb, "\"; known:", known));
+  NS_ASSIGN_OR_RETURN(const Verb* found, FindVerb(verb));
+  NS_RETURN_IF_ERROR(CheckKeys(*found, arguments));
+  router.engine().AdvanceTo(now_us);
+  ActionResult result;
+  Context context{.router = router, .arguments = arguments, .now_us = now_us, .result = result};
+  NS_RETURN_IF_ERROR(found->apply(context));
+  return result;
 }
 
 }  // namespace netsentinel::simulator

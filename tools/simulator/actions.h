@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
@@ -18,6 +19,9 @@ struct ActionResult {
   // Members of a JSON object that answer the caller, for example `"rows":[…]`; empty for none.
   std::string json;
 };
+
+// Fails on an unknown verb or key. Whether the action can be done shows only when it is.
+absl::Status CheckAction(absl::string_view verb, const Arguments& arguments);
 
 // Does one thing to a router: what events of a scenario and lines on the control channel share.
 // docs/simulator.md lists the verbs and their keys. Advances the router to `now_us` first, so that

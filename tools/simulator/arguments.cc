@@ -85,6 +85,15 @@ absl::StatusOr<std::string> Arguments::RequireBytes(absl::string_view key) const
   return value;
 }
 
+absl::Status Arguments::ReadRowId(absl::string_view key, std::uint64_t& value) const {
+  const auto found = values_.find(key);
+  if (found == values_.end() || found->second.empty() || found->second[0] != '*') {
+    return Read(key, value);
+  }
+  if (absl::SimpleHexAtoi(found->second.substr(1), &value)) return absl::OkStatus();
+  return Wrong(key, found->second, "an id such as *1A");
+}
+
 absl::StatusOr<counters::Menu> Arguments::ReadMenu() const {
   std::string text = "simple";
   NS_RETURN_IF_ERROR(Read("menu", text));

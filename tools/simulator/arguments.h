@@ -33,6 +33,8 @@ class Arguments {
   absl::Status ReadBytes(absl::string_view key, std::string& value) const;
   // The same; fails when both are absent.
   absl::StatusOr<std::string> RequireBytes(absl::string_view key) const;
+  // The number of an `.id`: "*1A" or 26.
+  absl::Status ReadRowId(absl::string_view key, std::uint64_t& value) const;
   // "simple" (the default) or "tree".
   absl::StatusOr<counters::Menu> ReadMenu() const;
 

@@ -32,6 +32,15 @@ int Fail(const absl::Status& status) {
   return 1;
 }
 
+// What only shows when the routers are made: names that are there twice, unknown parents.
+int Check(const Scenario& scenario) {
+  for (const RouterEntry& entry : scenario.routers) {
+    const absl::StatusOr<Router> router = Router::Create(entry.spec, 1, 0);
+    if (!router.ok()) return Fail(router.status());
+  }
+  return 0;
+}
+
 int Run(const CommandLine& line) {
   std::ifstream file(line.scenario, std::ios::binary);
   std::stringstream text;
@@ -39,7 +48,7 @@ int Run(const CommandLine& line) {
   if (!file) return Fail(absl::NotFoundError("cannot read the scenario " + line.scenario));
   const absl::StatusOr<Scenario> scenario = ParseScenario(text.str(), line.scenario);
   if (!scenario.ok()) return Fail(scenario.status());
-  if (line.check) return 0;
+  if (line.check) return Check(*scenario);
 
   absl::StatusOr<std::unique_ptr<TruthLog>> truth = TruthLog::Open(line.truth_log);
   if (!truth.ok()) return Fail(truth.status());

@@ -9,6 +9,7 @@
 #include <yaml-cpp/yaml.h>
 
 #include "common/base/status_macros.h"
+#include "tools/simulator/actions.h"
 
 namespace netsentinel::simulator {
 namespace {
@@ -118,7 +119,7 @@ absl::StatusOr<std::vector<QueueEntry>> ParseQueues(const YAML::Node& node, cons
       absl::StatusOr<Menu> menu = numbered.ReadMenu();
       if (!menu.ok()) return source.Error(each, menu.status());
       QueueEntry entry{.menu = *menu, .row_id = 0, .spec = *std::move(spec)};
-      NS_RETURN_IF_ERROR(source.Error(each, numbered.Read("id", entry.row_id)));
+      NS_RETURN_IF_ERROR(source.Error(each, numbered.ReadRowId("id", entry.row_id)));
       queues.push_back(std::move(entry));
     }
   }
@@ -234,6 +235,7 @@ absl::Status ParseEvent(const YAML::Node& node, const Source& source, Scenario& 
       std::any_of(scenario.routers.begin(), scenario.routers.end(),
                   [&event](const RouterEntry& r) { return r.spec.id == event.router; });
   if (!known) return source.Error(node.Mark(), absl::StrCat("no router ", event.router));
+  NS_RETURN_IF_ERROR(source.Error(node, CheckAction(event.verb, event.arguments)));
   scenario.events.push_back(std::move(event));
   return absl::OkStatus();
 }

@@ -73,6 +73,14 @@ TEST_F(ActionsTest, PppoeUserMakesADynamicQueueNamedAfterHim) {
   EXPECT_NE(Find("<pppoe-ali-1>"), nullptr);
 }
 
+TEST_F(ActionsTest, ARemovedRowsIdCanBeGivenToAnother) {
+  ASSERT_THAT(Apply("remove", Of({{"queue", "alice"}})), IsOk());
+  ASSERT_THAT(Apply("add", Of({{"name", "bob"}, {"id", "*1"}})), IsOk());
+  EXPECT_EQ(Find("bob")->row_id, 1u);
+  EXPECT_THAT(Apply("add", Of({{"name", "eve"}, {"id", "*xyz"}})),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("*1A")));
+}
+
 TEST_F(ActionsTest, ErrorsNameTheKeyTheValueAndWhatIsKnown) {
   EXPECT_THAT(Apply("dance", Arguments()),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("reboot")));
