@@ -89,8 +89,9 @@ bool Accepts(std::uint16_t port) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<MariaDbServer>> MariaDbServer::Start() {
+absl::StatusOr<std::unique_ptr<MariaDbServer>> MariaDbServer::Start(Flushing flushing) {
   std::unique_ptr<MariaDbServer> server(new MariaDbServer());
+  server->flushing_ = flushing;
   const std::string install = Find({"/usr/bin/mariadb-install-db"});
   if (install.empty()) {
     return absl::FailedPreconditionError("mariadb-install-db is missing: install mariadb-server");
@@ -121,11 +122,20 @@ absl::Status MariaDbServer::Launch() {
     return absl::FailedPreconditionError("mariadbd is missing: install mariadb-server");
   }
   const std::string log = folder_.path() + "/log";
-  pid_ =
-      Spawn({program, "--no-defaults", "--user=root", "--datadir=" + folder_.path() + "/data",
-             "--bind-address=127.0.0.1", absl::StrCat("--port=", port_), "--socket=" + socket_path_,
-             "--innodb-buffer-pool-size=256M", "--innodb-log-file-size=256M"},
-            log);
+  std::vector<std::string> arguments = {program,
+                                        "--no-defaults",
+                                        "--user=root",
+                                        "--datadir=" + folder_.path() + "/data",
+                                        "--bind-address=127.0.0.1",
+                                        absl::StrCat("--port=", port_),
+                                        "--socket=" + socket_path_,
+                                        "--innodb-buffer-pool-size=256M",
+                                        "--innodb-log-file-size=256M"};
+  if (flushing_ == Flushing::kFast) {
+    arguments.push_back("--innodb-flush-method=nosync");
+    arguments.push_back("--debug-no-sync");
+  }
+  pid_ = Spawn(arguments, log);
   if (pid_ < 0) return absl::FailedPreconditionError("cannot fork");
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(kStartSeconds);
   while (std::chrono::steady_clock::now() < deadline) {

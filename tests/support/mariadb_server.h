@@ -16,9 +16,11 @@ namespace netsentinel::test {
 // with the user root without a password. Ended with the object. One thread.
 class MariaDbServer {
  public:
+  // kFast leaves flushing to the kernel: what is committed survives a kill, not a power cut.
+  enum class Flushing { kFast, kDurable };
   // Creates the folder and starts the server; kFailedPrecondition when it is not installed or does
   // not start.
-  static absl::StatusOr<std::unique_ptr<MariaDbServer>> Start();
+  static absl::StatusOr<std::unique_ptr<MariaDbServer>> Start(Flushing flushing = Flushing::kFast);
   MariaDbServer(const MariaDbServer&) = delete;
   MariaDbServer& operator=(const MariaDbServer&) = delete;
   ~MariaDbServer();
@@ -44,6 +46,7 @@ class MariaDbServer {
   std::string socket_path_;
   std::uint16_t port_ = 0;
   pid_t pid_ = -1;
+  Flushing flushing_ = Flushing::kFast;
 };
 
 }  // namespace netsentinel::test

@@ -122,7 +122,7 @@ TEST_P(StoreContract, ANewerSchemaIsRefusedInWords) {
 }
 
 TEST_P(StoreContract, ADatabaseOfSomethingElseIsRefused) {
-  const std::unique_ptr<Backend> fresh = GetParam()();
+  const std::unique_ptr<Backend> fresh = GetParam()(true);
   ASSERT_THAT(fresh->Sql("CREATE TABLE devices (id INT)"), IsOk());
   EXPECT_THAT(fresh->Open().status(),
               StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("of its own")));

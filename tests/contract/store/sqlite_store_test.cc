@@ -34,7 +34,7 @@ class SqliteBackend final : public Backend {
   test::TempFolder folder_;
 };
 
-std::unique_ptr<Backend> MakeSqlite() { return std::make_unique<SqliteBackend>(); }
+std::unique_ptr<Backend> MakeSqlite(bool /*fresh*/) { return std::make_unique<SqliteBackend>(); }
 
 TEST(SqliteStore, ASecondProcessIsRefusedAndToldWhoHasTheFile) {
   test::TempFolder folder;

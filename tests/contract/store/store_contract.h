@@ -16,7 +16,7 @@
 
 namespace netsentinel::store {
 
-// A database of one engine, empty at first, for one test.
+// A database of one engine for one test: no rows in it, and no tables or those of the schema.
 class Backend {
  public:
   virtual ~Backend() = default;
@@ -25,13 +25,14 @@ class Backend {
   virtual absl::Status Sql(const std::string& statement) = 0;
 };
 
-using MakeBackend = std::unique_ptr<Backend> (*)();
+// With true the database holds no table yet.
+using MakeBackend = std::unique_ptr<Backend> (*)(bool fresh);
 
 // What both engines promise: two stores on one database, the first with the lease.
 class StoreContract : public testing::TestWithParam<MakeBackend> {
  protected:
   void SetUp() override {
-    backend_ = GetParam()();
+    backend_ = GetParam()(false);
     ASSERT_OK_AND_ASSIGN(factory_, backend_->Open());
     ASSERT_OK_AND_ASSIGN(store_, factory_->Connect());
     ASSERT_OK_AND_ASSIGN(other_, factory_->Connect());
