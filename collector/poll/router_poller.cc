@@ -11,7 +11,7 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include "collector/poll/attribution.h"
-#include "common/base/check.h"
+#include "collector/routeros/router_error.h"
 #include "common/counters/snapshot_codec.h"
 
 namespace netsentinel::poll {
@@ -54,7 +54,7 @@ RouterPoller::RouterPoller(RouterPollerOptions options, Parts parts)
       static_cast<std::uint64_t>(std::max<std::int64_t>(1, absl::ToInt64Microseconds(interval_))));
 }
 
-RouterPoller::~RouterPoller() { NS_CHECK(done_, "a router's poller goes while it polls"); }
+RouterPoller::~RouterPoller() = default;
 
 void RouterPoller::MakeReader(MenuReader& menu) {
   menu.reader.reset();
@@ -151,7 +151,8 @@ asio::awaitable<bool> RouterPoller::Connect() {
     }
   } else {
     // What hinders is on this side: a password file, a certificate.
-    status = absl::Status(status.code(), absl::StrCat("cannot log in: ", status.message()));
+    status = routeros::RouterStatus(routeros::RouterError::kLoginRefused,
+                                    absl::StrCat("cannot log in: ", status.message()));
   }
   if (status.ok()) {
     states_.SetDevice(device_);

@@ -80,7 +80,7 @@ class RouterPoller {
   RouterPoller(RouterPollerOptions options, Parts parts);
   RouterPoller(const RouterPoller&) = delete;
   RouterPoller& operator=(const RouterPoller&) = delete;
-  // Must have ended (done()).
+  // Must have ended (done()), or its executor must run nothing any more.
   ~RouterPoller();
 
   void Start();

@@ -30,7 +30,7 @@ struct UplinkOptions {
   base::CollectorId collector;
   std::string software_version;
   std::string host_boot_id;
-  EncoderLimits encoder;
+  EncoderLimits encoder = {};
   // Bytes under way never pass this, whatever credit the aggregator gives.
   std::uint64_t in_flight_bytes_max = std::uint64_t{8} << 20;
   // No welcome, or no answer to what is under way, for so long: the stream is taken for dead.
