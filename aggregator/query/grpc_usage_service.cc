@@ -58,12 +58,14 @@ absl::Status GrpcUsageService::Ranking(const v1::GetRankingRequest& request,
   std::vector<SubscriberSum> sums;
   bool one_day = true;
   std::set<std::string> firsts, lasts, zones;
+  std::map<base::SiteId, absl::CivilDay> today;
   for (const Catalog::Site* site : sites) {
     NS_ASSIGN_OR_RETURN(const DaySpan span,
                         reader_.Resolve(site->id, request.first_day(), request.last_day()));
     NS_ASSIGN_OR_RETURN(std::vector<SubscriberSum> of_site, reader_.Sums(site->id, span));
     std::move(of_site.begin(), of_site.end(), std::back_inserter(sums));
     one_day = one_day && span.first == span.last;
+    today[site->id] = span.today;
     firsts.insert(absl::FormatCivilTime(span.first));
     lasts.insert(absl::FormatCivilTime(span.last));
     zones.insert(site->time_zone);
@@ -90,14 +92,15 @@ absl::Status GrpcUsageService::Ranking(const v1::GetRankingRequest& request,
     *out->mutable_subscriber() = ToWire(row.subscriber.first);
     *out->mutable_usage() = ToWire(row.subscriber.second);
     out->set_share_permille(row.share_permille);
-    FillQuota(row, one_day, *out);
+    FillQuota(row, one_day, today[row.subscriber.first.site], *out);
   }
   return absl::OkStatus();
 }
 
-void GrpcUsageService::FillQuota(const Ranking::Row& row, bool one_day, v1::RankingRow& out) const {
+void GrpcUsageService::FillQuota(const Ranking::Row& row, bool one_day, absl::CivilDay today,
+                                 v1::RankingRow& out) const {
   const std::vector<accounting::QuotaStanding> standings = reader_.book().Read(
-      [&](const accounting::Book& book) { return book.Quotas(row.subscriber.first); });
+      [&](const accounting::Book& book) { return book.Quotas(row.subscriber.first, today); });
   out.set_quota_state(v1::QUOTA_STATE_NONE);
   if (standings.empty()) return;
   const auto daily = std::find_if(

@@ -33,7 +33,8 @@ class GrpcUsageService final : public v1::UsageService::Service {
   absl::Status Ranking(const v1::GetRankingRequest& request, v1::GetRankingResponse& response);
   absl::Status SubscriberUsage(const v1::GetSubscriberUsageRequest& request,
                                v1::GetSubscriberUsageResponse& response);
-  void FillQuota(const Ranking::Row& row, bool one_day, v1::RankingRow& out) const;
+  void FillQuota(const Ranking::Row& row, bool one_day, absl::CivilDay today,
+                 v1::RankingRow& out) const;
 
   UsageReader& reader_;
   const ingest::RouterBoard& board_;
