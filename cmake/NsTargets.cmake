@@ -59,3 +59,11 @@ function(ns_script_test name)
   set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT}
     ENVIRONMENT "NS_BIN_DIR=${CMAKE_RUNTIME_OUTPUT_DIRECTORY};${ARG_ENVIRONMENT}")
 endfunction()
+
+# ns_bench(bench_thing SOURCES … DEPS …): a program for measuring; built with all, run by hand or by
+# scripts/bench, never installed.
+function(ns_bench name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE ns_options ${ARG_DEPS})
+endfunction()
