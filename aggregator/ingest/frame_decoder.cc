@@ -1,0 +1,168 @@
+#include "aggregator/ingest/frame_decoder.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+#include "common/base/status_macros.h"
+
+namespace netsentinel::ingest {
+namespace {
+
+using counters::DescriptorIndex;
+using counters::QueueDescriptor;
+
+absl::Status Malformed(absl::string_view what) {
+  return absl::InvalidArgumentError(absl::StrCat("snapshot frame: ", what));
+}
+
+absl::Status CheckDescriptor(const QueueDescriptor& descriptor, const DecoderLimits& limits) {
+  for (const std::string* text :
+       {&descriptor.name, &descriptor.target, &descriptor.parent, &descriptor.comment}) {
+    if (text->size() > limits.name_bytes_max) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat("snapshot frame: a text of queue row ", descriptor.row_id, " has ",
+                       text->size(), " bytes, the limit is ", limits.name_bytes_max));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void FrameDecoder::Clear() {
+  dictionary_ = std::make_shared<accounting::StreamDictionary>();
+  live_.clear();
+  live_count_ = 0;
+  primed_ = false;
+  next_part_ = 0;
+  header_.reset();
+  steps_.clear();
+}
+
+absl::StatusOr<std::optional<DecodedSnapshot>> FrameDecoder::Take(FrameColumns frame) {
+  if (absl::Status status = Apply(frame); !status.ok()) {
+    Clear();
+    return status;
+  }
+  if (!frame.last_part) return std::nullopt;
+
+  if (live_count_ != expected_queues_) {
+    Clear();
+    return Malformed(absl::StrCat("the columns hold ", live_count_, " queues, the header says ",
+                                  expected_queues_));
+  }
+  DecodedSnapshot snapshot;
+  snapshot.header = *std::move(header_);
+  snapshot.steps = std::move(steps_);
+  snapshot.readings.reserve(live_count_);
+  for (const Live& entry : live_) {
+    if (entry.alive) snapshot.readings.push_back(entry.reading);
+  }
+  header_.reset();
+  steps_.clear();
+  next_part_ = 0;
+  primed_ = true;
+  return snapshot;
+}
+
+absl::Status FrameDecoder::Apply(FrameColumns& frame) {
+  if (frame.part != next_part_) {
+    return Malformed(
+        absl::StrCat("part ", frame.part, " came where part ", next_part_, " was due"));
+  }
+  if (frame.part >= limits_.parts_max) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("snapshot frame: more than ", limits_.parts_max, " parts"));
+  }
+  if (frame.part == 0) {
+    NS_RETURN_IF_ERROR(Begin(frame));
+  } else if (frame.header.has_value() || !frame.steps.empty() || frame.absolute != absolute_) {
+    return Malformed("a later part carries a header, steps, or another form than part 0");
+  }
+  ++next_part_;
+  NS_RETURN_IF_ERROR(TakeDictionary(frame));
+  return TakeRows(frame);
+}
+
+absl::Status FrameDecoder::Begin(FrameColumns& frame) {
+  if (!frame.header.has_value()) return Malformed("part 0 has no header");
+  if (frame.header->end_us < frame.header->begin_us) return Malformed("it ends before it begins");
+  if (frame.header->host_boot_id.empty()) return Malformed("it has no host_boot_id");
+  if (frame.queue_count > limits_.queues_max) {
+    return absl::ResourceExhaustedError(absl::StrCat("snapshot frame: ", frame.queue_count,
+                                                     " queues, the limit is ", limits_.queues_max));
+  }
+  if (frame.steps.size() > limits_.steps_max) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "snapshot frame: ", frame.steps.size(), " merged steps, the limit is ", limits_.steps_max));
+  }
+  if (!frame.absolute && !primed_) {
+    return Malformed("differences without an absolute snapshot before them on this stream");
+  }
+  if (frame.absolute) Clear();
+  absolute_ = frame.absolute;
+  expected_queues_ = frame.queue_count;
+  header_ = std::move(frame.header);
+  steps_ = std::move(frame.steps);
+  return absl::OkStatus();
+}
+
+absl::Status FrameDecoder::TakeDictionary(FrameColumns& frame) {
+  for (const std::uint32_t index : frame.retired) {
+    if (index >= live_.size() || !live_[index].alive) {
+      return Malformed(absl::StrCat("entry ", index, " is retired but not live"));
+    }
+    live_[index].alive = false;
+    --live_count_;
+    dictionary_->table.Drop(index);
+  }
+  if (frame.added.size() > limits_.queues_max - std::min(live_count_, limits_.queues_max)) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("snapshot frame: more than ", limits_.queues_max, " queues"));
+  }
+  if (live_.size() + frame.added.size() > std::size_t{4} * limits_.queues_max) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("snapshot frame: the stream's dictionary has ", live_.size(),
+                     " entries, most of them retired; start it anew with an absolute snapshot"));
+  }
+  for (QueueDescriptor& descriptor : frame.added) {
+    NS_RETURN_IF_ERROR(CheckDescriptor(descriptor, limits_));
+    const DescriptorIndex index = dictionary_->table.next_index();
+    if (!dictionary_->table.InsertAt(index, std::move(descriptor)))
+      return Malformed("the dictionary is full");
+    Live entry;
+    entry.alive = true;
+    entry.reading.descriptor = index;
+    live_.push_back(entry);
+    ++live_count_;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status FrameDecoder::TakeRows(const FrameColumns& frame) {
+  const std::size_t rows = frame.queue_index.size();
+  if (frame.upload.size() != rows || frame.download.size() != rows ||
+      frame.packets.size() != rows) {
+    return Malformed(absl::StrCat("columns of unequal length: ", rows, " indices, ",
+                                  frame.upload.size(), "/", frame.download.size(), "/",
+                                  frame.packets.size(), " counters"));
+  }
+  std::uint64_t index = 0;
+  for (std::size_t i = 0; i < rows; ++i) {
+    const std::uint32_t gap = frame.queue_index[i];
+    if (i > 0 && gap == 0) return Malformed("a queue index stands twice");
+    index = i == 0 ? gap : index + gap;
+    if (index >= live_.size() || !live_[index].alive) {
+      return Malformed(absl::StrCat("queue index ", index, " is not in the dictionary"));
+    }
+    counters::QueueReading& reading = live_[index].reading;
+    reading.upload += static_cast<std::uint64_t>(frame.upload[i]);
+    reading.download += static_cast<std::uint64_t>(frame.download[i]);
+    reading.packets += static_cast<std::uint64_t>(frame.packets[i]);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace netsentinel::ingest

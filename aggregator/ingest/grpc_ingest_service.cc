@@ -1,0 +1,182 @@
+#include "aggregator/ingest/grpc_ingest_service.h"
+
+#include <deque>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+#include "aggregator/ingest/wire.h"
+
+namespace netsentinel::ingest {
+namespace {
+
+grpc::Status GrpcStatus(const absl::Status& status) {
+  return grpc::Status(static_cast<grpc::StatusCode>(status.code()), std::string(status.message()));
+}
+
+class IngestReactor;
+
+// What the engine holds of a stream. Outlives the reactor, which detaches itself when it ends.
+class ReactorSink final : public StreamSink {
+ public:
+  explicit ReactorSink(IngestReactor* reactor) : reactor_(reactor) {}
+  void Send(AggregatorMessage message) override;
+  void Close(absl::Status status) override;
+  void Detach() {
+    base::MutexLock lock(mutex_);
+    reactor_ = nullptr;
+  }
+
+ private:
+  base::Mutex mutex_;
+  IngestReactor* reactor_ ABSL_GUARDED_BY(mutex_);
+};
+
+class IngestReactor final : public grpc::ServerBidiReactor<v1::IngestRequest, v1::IngestResponse> {
+ public:
+  IngestReactor(EventQueue& events, StreamId stream, base::CollectorId identity,
+                const StreamLimits& limits)
+      : events_(events),
+        stream_(stream),
+        limits_(limits),
+        sink_(std::make_shared<ReactorSink>(this)) {
+    events_.Post({stream_, StreamOpened{sink_, std::move(identity)}});
+    request_ = std::make_shared<v1::IngestRequest>();
+    StartRead(request_.get());
+  }
+
+  void OnReadDone(bool ok) override {
+    if (!ok) {
+      Finish(absl::OkStatus());
+      return;
+    }
+    absl::StatusOr<CollectorMessage> message = FromWire(std::exchange(request_, nullptr));
+    if (!message.ok()) {
+      Finish(message.status());
+      return;
+    }
+    const auto* part = std::get_if<SnapshotPart>(&*message);
+    const std::uint64_t bytes = part == nullptr ? 0 : part->wire_bytes;
+    const std::uint64_t held = unanswered_bytes_.fetch_add(bytes) + bytes;
+    if (held > limits_.unanswered_bytes_max) {
+      Finish(absl::ResourceExhaustedError(
+          absl::StrCat(held, " bytes of frames wait for an answer, the limit is ",
+                       limits_.unanswered_bytes_max, ": keep to the credit of the welcome")));
+      return;
+    }
+    if (part != nullptr) Account(*part, *message);
+    events_.Post({stream_, *std::move(message)});
+    request_ = std::make_shared<v1::IngestRequest>();
+    StartRead(request_.get());
+  }
+
+  void OnWriteDone(bool ok) override {
+    base::MutexLock lock(mutex_);
+    writing_ = false;
+    if (!ok) {
+      outgoing_.clear();
+      return;
+    }
+    StartNextWrite();
+  }
+
+  void OnCancel() override { Finish(absl::CancelledError("the collector went away")); }
+
+  void OnDone() override {
+    sink_->Detach();
+    events_.Post({stream_, StreamClosed{}});
+    delete this;
+  }
+
+  void Send(const AggregatorMessage& message) {
+    bool overflow = false;
+    {
+      base::MutexLock lock(mutex_);
+      if (finished_) return;
+      overflow = outgoing_.size() >= limits_.outgoing_max;
+      if (!overflow) {
+        outgoing_.push_back(ToWire(message));
+        StartNextWrite();
+      }
+    }
+    if (overflow) {
+      Finish(absl::ResourceExhaustedError("the collector does not read its acknowledgements"));
+    }
+  }
+
+  void Finish(const absl::Status& status) {
+    base::MutexLock lock(mutex_);
+    if (finished_) return;
+    finished_ = true;
+    grpc::ServerBidiReactor<v1::IngestRequest, v1::IngestResponse>::Finish(GrpcStatus(status));
+  }
+
+ private:
+  // The frame's bytes count until the engine lets go of its storage.
+  void Account(const SnapshotPart& part, CollectorMessage& message) {
+    struct Release {
+      std::shared_ptr<std::atomic<std::uint64_t>> counter;
+      std::uint64_t bytes;
+      std::shared_ptr<const void> storage;
+      ~Release() { counter->fetch_sub(bytes); }
+    };
+    auto counted = std::make_shared<Release>();
+    counted->counter = unanswered_counter_;
+    counted->bytes = part.wire_bytes;
+    counted->storage = part.storage;
+    std::get<SnapshotPart>(message).storage = std::move(counted);
+  }
+
+  void StartNextWrite() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (writing_ || finished_ || outgoing_.empty()) return;
+    current_ = std::move(outgoing_.front());
+    outgoing_.pop_front();
+    writing_ = true;
+    StartWrite(&current_);
+  }
+
+  EventQueue& events_;
+  const StreamId stream_;
+  const StreamLimits limits_;
+  std::shared_ptr<ReactorSink> sink_;
+  std::shared_ptr<v1::IngestRequest> request_;
+  std::shared_ptr<std::atomic<std::uint64_t>> unanswered_counter_ =
+      std::make_shared<std::atomic<std::uint64_t>>(0);
+  std::atomic<std::uint64_t>& unanswered_bytes_ = *unanswered_counter_;
+
+  base::Mutex mutex_;
+  std::deque<v1::IngestResponse> outgoing_ ABSL_GUARDED_BY(mutex_);
+  v1::IngestResponse current_;
+  bool writing_ ABSL_GUARDED_BY(mutex_) = false;
+  bool finished_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+void ReactorSink::Send(AggregatorMessage message) {
+  base::MutexLock lock(mutex_);
+  if (reactor_ != nullptr) reactor_->Send(message);
+}
+
+void ReactorSink::Close(absl::Status status) {
+  base::MutexLock lock(mutex_);
+  if (reactor_ != nullptr) reactor_->Finish(status);
+}
+
+// A call that is refused before it begins.
+class RefusedReactor final : public grpc::ServerBidiReactor<v1::IngestRequest, v1::IngestResponse> {
+ public:
+  explicit RefusedReactor(const absl::Status& status) { Finish(GrpcStatus(status)); }
+  void OnDone() override { delete this; }
+};
+
+}  // namespace
+
+grpc::ServerBidiReactor<v1::IngestRequest, v1::IngestResponse>* GrpcIngestService::Ingest(
+    grpc::CallbackServerContext* context) {
+  absl::StatusOr<base::CollectorId> identity = identify_(*context);
+  if (!identity.ok()) return new RefusedReactor(identity.status());
+  return new IngestReactor(events_, next_stream_.fetch_add(1), *std::move(identity), limits_);
+}
+
+}  // namespace netsentinel::ingest

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include <memory>
+
+#include "aggregator/outbox/alert_sink.h"
+#include "netsentinel/v1/alerts.grpc.pb.h"
+
+namespace netsentinel::outbox {
+
+// AlertSink over the notifier's AlertService. One thread.
+class GrpcAlertClient final : public AlertSink {
+ public:
+  explicit GrpcAlertClient(const std::shared_ptr<grpc::Channel>& channel)
+      : stub_(v1::AlertService::NewStub(channel)) {}
+  absl::StatusOr<AlertReceipt> Deliver(absl::Span<const store::OutboxClaim> breaches,
+                                       absl::Duration deadline) override;
+
+ private:
+  std::unique_ptr<v1::AlertService::Stub> stub_;
+};
+
+}  // namespace netsentinel::outbox

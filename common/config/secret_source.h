@@ -1,0 +1,27 @@
+#pragma once
+
+#include <string>
+
+#include "absl/status/statusor.h"
+
+#include "common/base/secret.h"
+#include "common/config/diagnostics.h"
+
+namespace netsentinel::config {
+
+// Where a password or key comes from; the configuration never holds it. Exactly one is set, or
+// neither when the secret is optional and was not given.
+struct SecretSource {
+  std::string key;  // for messages, such as smtp.password
+  Position position;
+  std::string file;         // absolute or seen from this process
+  std::string environment;  // the name of a variable
+
+  bool given() const { return !file.empty() || !environment.empty(); }
+};
+
+// Reads it now. Fails in words as io::ReadSecretFile does; kFailedPrecondition when the variable is
+// not set or empty, or when the source is not given.
+absl::StatusOr<base::Secret> ReadSecret(const SecretSource& source);
+
+}  // namespace netsentinel::config

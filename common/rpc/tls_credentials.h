@@ -1,0 +1,23 @@
+#pragma once
+
+#include <memory>
+
+#include "absl/time/time.h"
+
+#include "common/config/shared_sections.h"
+
+namespace grpc {
+class ChannelCredentials;
+class ServerCredentials;
+}  // namespace grpc
+
+namespace netsentinel::rpc {
+
+// Mutual TLS from files that are read again every `refresh`: a new certificate is used for new
+// connections without a restart. The files should have passed CheckTlsFiles.
+std::shared_ptr<grpc::ServerCredentials> TlsServer(const config::TlsFiles& files,
+                                                   absl::Duration refresh);
+std::shared_ptr<grpc::ChannelCredentials> TlsClient(const config::TlsFiles& files,
+                                                    absl::Duration refresh);
+
+}  // namespace netsentinel::rpc

@@ -1,0 +1,161 @@
+#include "common/rpc/tls_files.h"
+
+#include <ctime>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+#include <openssl/x509v3.h>
+
+#include "common/base/status_macros.h"
+#include "common/io/files.h"
+
+namespace netsentinel::rpc {
+namespace {
+
+template <auto kFree>
+struct Free {
+  template <typename T>
+  void operator()(T* object) const {
+    kFree(object);
+  }
+};
+using Bio = std::unique_ptr<BIO, Free<BIO_free>>;
+using Certificate = std::unique_ptr<X509, Free<X509_free>>;
+using Key = std::unique_ptr<EVP_PKEY, Free<EVP_PKEY_free>>;
+using Store = std::unique_ptr<X509_STORE, Free<X509_STORE_free>>;
+using StoreContext = std::unique_ptr<X509_STORE_CTX, Free<X509_STORE_CTX_free>>;
+
+struct FreeStack {
+  void operator()(STACK_OF(X509) * stack) const { sk_X509_free(stack); }
+};
+
+constexpr std::size_t kMaxPemBytes = std::size_t{1} << 20;
+
+std::vector<Certificate> ParseCertificates(absl::string_view pem) {
+  std::vector<Certificate> certificates;
+  const Bio bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+  while (X509* certificate = PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr)) {
+    certificates.emplace_back(certificate);
+  }
+  ERR_clear_error();
+  return certificates;
+}
+
+absl::Time ToTime(const ASN1_TIME* time) {
+  std::tm broken_down{};
+  if (ASN1_TIME_to_tm(time, &broken_down) != 1) return absl::InfinitePast();
+  return absl::FromUnixSeconds(timegm(&broken_down));
+}
+
+std::string FirstUri(X509& certificate) {
+  std::string uri;
+  auto* names = static_cast<GENERAL_NAMES*>(
+      X509_get_ext_d2i(&certificate, NID_subject_alt_name, nullptr, nullptr));
+  for (int i = 0; i < sk_GENERAL_NAME_num(names) && uri.empty(); ++i) {
+    const GENERAL_NAME* name = sk_GENERAL_NAME_value(names, i);
+    if (name->type != GEN_URI) continue;
+    const ASN1_IA5STRING* text = name->d.uniformResourceIdentifier;
+    uri.assign(reinterpret_cast<const char*>(ASN1_STRING_get0_data(text)),
+               static_cast<std::size_t>(ASN1_STRING_length(text)));
+  }
+  GENERAL_NAMES_free(names);
+  return uri;
+}
+
+CertificateFacts FactsOf(X509& certificate) {
+  return {FirstUri(certificate), ToTime(X509_get0_notBefore(&certificate)),
+          ToTime(X509_get0_notAfter(&certificate))};
+}
+
+absl::StatusOr<std::vector<Certificate>> LoadCertificates(const std::string& path) {
+  NS_ASSIGN_OR_RETURN(const std::string pem, io::ReadFile(path, kMaxPemBytes));
+  std::vector<Certificate> certificates = ParseCertificates(pem);
+  if (certificates.empty()) {
+    return absl::FailedPreconditionError(absl::StrCat(path, " holds no PEM certificate"));
+  }
+  return certificates;
+}
+
+absl::StatusOr<Key> LoadKey(const std::string& path) {
+  NS_RETURN_IF_ERROR(io::CheckPrivate(path));
+  NS_ASSIGN_OR_RETURN(const base::Secret pem, io::ReadSecretFile(path));
+  const Bio bio(BIO_new_mem_buf(pem.reveal().data(), static_cast<int>(pem.reveal().size())));
+  // The callback keeps OpenSSL from asking for a pass phrase on the terminal.
+  const auto refuse = [](char*, int, int, void*) { return 0; };
+  Key key(PEM_read_bio_PrivateKey(bio.get(), nullptr, refuse, nullptr));
+  ERR_clear_error();
+  if (key == nullptr) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(path, " holds no PEM private key that can be read without a pass phrase"));
+  }
+  return key;
+}
+
+absl::Status CheckDates(const std::string& path, const CertificateFacts& facts, absl::Time now) {
+  const auto day = [](absl::Time time) {
+    return absl::FormatTime("%Y-%m-%d %H:%M UTC", time, absl::UTCTimeZone());
+  };
+  if (now > facts.not_after) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the certificate ", path, " expired on ", day(facts.not_after),
+                     "; issue a new one with `netsentinelctl certs issue`"));
+  }
+  if (now < facts.not_before) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the certificate ", path, " is valid only from ", day(facts.not_before),
+                     "; check this host's clock, which says ", day(now)));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckIssuer(const config::TlsFiles& files, const std::vector<Certificate>& chain,
+                         const std::vector<Certificate>& authorities, absl::Time now) {
+  const Store store(X509_STORE_new());
+  for (const Certificate& authority : authorities)
+    X509_STORE_add_cert(store.get(), authority.get());
+  const std::unique_ptr<STACK_OF(X509), FreeStack> others(sk_X509_new_null());
+  for (std::size_t i = 1; i < chain.size(); ++i) sk_X509_push(others.get(), chain[i].get());
+  const StoreContext context(X509_STORE_CTX_new());
+  X509_STORE_CTX_init(context.get(), store.get(), chain[0].get(), others.get());
+  X509_VERIFY_PARAM_set_time(X509_STORE_CTX_get0_param(context.get()), absl::ToTimeT(now));
+  const bool verified = X509_verify_cert(context.get()) == 1;
+  const int error = X509_STORE_CTX_get_error(context.get());
+  ERR_clear_error();
+  if (verified) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat("the certificate ", files.cert, " does not verify against ", files.ca, ": ",
+                   X509_verify_cert_error_string(error),
+                   "; both must come from the same `netsentinelctl certs` folder"));
+}
+
+}  // namespace
+
+absl::StatusOr<CertificateFacts> ReadCertificate(absl::string_view pem) {
+  const std::vector<Certificate> certificates = ParseCertificates(pem);
+  if (certificates.empty()) return absl::InvalidArgumentError("the text holds no PEM certificate");
+  return FactsOf(*certificates[0]);
+}
+
+absl::StatusOr<CertificateFacts> CheckTlsFiles(const config::TlsFiles& files, absl::Time now) {
+  NS_ASSIGN_OR_RETURN(const std::vector<Certificate> authorities, LoadCertificates(files.ca));
+  NS_ASSIGN_OR_RETURN(const std::vector<Certificate> chain, LoadCertificates(files.cert));
+  NS_ASSIGN_OR_RETURN(const Key key, LoadKey(files.key));
+  if (X509_check_private_key(chain[0].get(), key.get()) != 1) {
+    ERR_clear_error();
+    return absl::FailedPreconditionError(
+        absl::StrCat("the key ", files.key, " does not belong to the certificate ", files.cert));
+  }
+  CertificateFacts facts = FactsOf(*chain[0]);
+  NS_RETURN_IF_ERROR(CheckDates(files.cert, facts, now));
+  NS_RETURN_IF_ERROR(CheckIssuer(files, chain, authorities, now));
+  return facts;
+}
+
+}  // namespace netsentinel::rpc

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+
+#include "common/config/shared_sections.h"
+
+namespace netsentinel::rpc {
+
+struct CertificateFacts {
+  std::string uri;  // the first URI name, or empty
+  absl::Time not_before;
+  absl::Time not_after;
+};
+
+// The first certificate of a PEM text. kInvalidArgument when there is none.
+absl::StatusOr<CertificateFacts> ReadCertificate(absl::string_view pem);
+
+// Checks that the three files can serve a connection: readable, the key private and belonging to
+// the certificate, the certificate from the authority and valid at `now`. gRPC itself would start,
+// and refuse every handshake without a word. kFailedPrecondition (or as io::ReadFile) names the
+// file and the fix.
+absl::StatusOr<CertificateFacts> CheckTlsFiles(const config::TlsFiles& files, absl::Time now);
+
+}  // namespace netsentinel::rpc

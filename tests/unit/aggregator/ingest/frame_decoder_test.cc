@@ -1,0 +1,190 @@
+#include "aggregator/ingest/frame_decoder.h"
+
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+#include "tests/support/status_matchers.h"
+
+namespace netsentinel::ingest {
+namespace {
+
+using counters::QueueDescriptor;
+using counters::QueueReading;
+using test::StatusIs;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+QueueDescriptor Queue(std::uint64_t row_id, std::string name) {
+  QueueDescriptor descriptor;
+  descriptor.row_id = row_id;
+  descriptor.name = std::move(name);
+  return descriptor;
+}
+
+// A frame with columns of its own.
+struct Frame {
+  std::vector<std::uint32_t> retired, index;
+  std::vector<std::int64_t> upload, download, packets;
+  FrameColumns columns;
+
+  explicit Frame(std::uint32_t queue_count, bool absolute = true) {
+    counters::SnapshotHeader header;
+    header.host_boot_id = "boot";
+    header.begin_us = 10;
+    header.end_us = 20;
+    columns.header = header;
+    columns.queue_count = queue_count;
+    columns.absolute = absolute;
+    columns.last_part = true;
+  }
+  Frame& Add(QueueDescriptor descriptor) {
+    columns.added.push_back(std::move(descriptor));
+    return *this;
+  }
+  Frame& Retire(std::uint32_t entry) {
+    retired.push_back(entry);
+    return *this;
+  }
+  Frame& Row(std::uint32_t gap, std::int64_t up, std::int64_t down, std::int64_t pkts) {
+    index.push_back(gap);
+    upload.push_back(up);
+    download.push_back(down);
+    packets.push_back(pkts);
+    return *this;
+  }
+  Frame& Part(std::uint32_t number, bool last) {
+    columns.part = number;
+    columns.last_part = last;
+    if (number > 0) columns.header.reset();
+    return *this;
+  }
+  FrameColumns View() const {
+    FrameColumns view = columns;
+    view.retired = retired;
+    view.queue_index = index;
+    view.upload = upload;
+    view.download = download;
+    view.packets = packets;
+    return view;
+  }
+};
+
+Frame TwoQueues() {
+  Frame frame(2);
+  frame.Add(Queue(1, "alice")).Add(Queue(2, "bob")).Row(0, 100, 200, 3).Row(1, 10, 20, 1);
+  return frame;
+}
+
+TEST(FrameDecoderTest, TakesAnAbsoluteSnapshot) {
+  FrameDecoder decoder;
+  ASSERT_OK_AND_ASSIGN(auto snapshot, decoder.Take(TwoQueues().View()));
+  ASSERT_TRUE(snapshot.has_value());
+  EXPECT_THAT(snapshot->readings,
+              ElementsAre(QueueReading{0, 100, 200, 3}, QueueReading{1, 10, 20, 1}));
+  EXPECT_EQ(decoder.dictionary()->table.Find(1)->name, "bob");
+}
+
+TEST(FrameDecoderTest, ADifferenceLeavesQueuesWithoutARowAsTheyWere) {
+  FrameDecoder decoder;
+  ASSERT_TRUE(decoder.Take(TwoQueues().View()).ok());
+  ASSERT_OK_AND_ASSIGN(auto snapshot, decoder.Take(Frame(2, false).Row(1, 5, -20, 1).View()));
+  EXPECT_THAT(snapshot->readings,
+              ElementsAre(QueueReading{0, 100, 200, 3}, QueueReading{1, 15, 0, 2}));
+}
+
+TEST(FrameDecoderTest, AddedAndRetiredEntriesChangeTheMenu) {
+  FrameDecoder decoder;
+  ASSERT_TRUE(decoder.Take(TwoQueues().View()).ok());
+  ASSERT_OK_AND_ASSIGN(
+      auto snapshot,
+      decoder.Take(Frame(2, false).Retire(0).Add(Queue(7, "carol")).Row(2, 9, 8, 7).View()));
+  EXPECT_THAT(snapshot->readings,
+              ElementsAre(QueueReading{1, 10, 20, 1}, QueueReading{2, 9, 8, 7}));
+}
+
+TEST(FrameDecoderTest, PutsPartsTogether) {
+  FrameDecoder decoder;
+  ASSERT_OK_AND_ASSIGN(
+      auto first,
+      decoder.Take(Frame(2).Add(Queue(1, "alice")).Row(0, 1, 2, 3).Part(0, false).View()));
+  EXPECT_FALSE(first.has_value());
+  ASSERT_OK_AND_ASSIGN(
+      auto snapshot,
+      decoder.Take(Frame(0).Add(Queue(2, "bob")).Row(1, 4, 5, 6).Part(1, true).View()));
+  ASSERT_TRUE(snapshot.has_value());
+  EXPECT_THAT(snapshot->readings, ElementsAre(QueueReading{0, 1, 2, 3}, QueueReading{1, 4, 5, 6}));
+}
+
+TEST(FrameDecoderTest, ACounterPast2To63ArrivesWhole) {
+  FrameDecoder decoder;
+  ASSERT_OK_AND_ASSIGN(auto snapshot,
+                       decoder.Take(Frame(1).Add(Queue(1, "a")).Row(0, -1, 0, 0).View()));
+  EXPECT_EQ(snapshot->readings[0].upload, 18446744073709551615ULL);
+}
+
+struct BadFrame {
+  const char* name;
+  Frame frame;
+  const char* message;
+  absl::StatusCode code = absl::StatusCode::kInvalidArgument;
+};
+
+class BadFrameTest : public ::testing::TestWithParam<BadFrame> {};
+
+TEST_P(BadFrameTest, IsRefusedWithItsReasonAndTakesOnlyAnAbsoluteAfterwards) {
+  FrameDecoder decoder({.queues_max = 3});
+  ASSERT_TRUE(decoder.Take(TwoQueues().View()).ok());
+  EXPECT_THAT(decoder.Take(GetParam().frame.View()),
+              StatusIs(GetParam().code, HasSubstr(GetParam().message)));
+  EXPECT_THAT(decoder.Take(Frame(2, false).View()),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("without an absolute")));
+  EXPECT_TRUE(decoder.Take(TwoQueues().View()).ok());
+}
+
+Frame WithoutHeader() {
+  Frame frame(2, false);
+  frame.columns.header.reset();
+  return frame;
+}
+Frame Backwards() {
+  Frame frame(2, false);
+  frame.columns.header->end_us = 5;
+  return frame;
+}
+Frame UnequalColumns() {
+  Frame frame(2, false);
+  frame.Row(0, 1, 1, 1).packets.clear();
+  return frame;
+}
+Frame LongName() {
+  Frame frame(3, false);
+  frame.Add(Queue(9, std::string(5000, 'x')));
+  return frame;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Table, BadFrameTest,
+    ::testing::Values(
+        BadFrame{"NoHeader", WithoutHeader(), "no header"},
+        BadFrame{"EndsBeforeItBegins", Backwards(), "ends before"},
+        BadFrame{"UnknownIndex", Frame(2, false).Row(2, 1, 1, 1), "queue index 2"},
+        BadFrame{"IndexOverflow", Frame(2, false).Row(1, 1, 1, 1).Row(4294967295U, 1, 1, 1),
+                 "not in the dictionary"},
+        BadFrame{"IndexTwice", Frame(2, false).Row(1, 1, 1, 1).Row(0, 1, 1, 1), "stands twice"},
+        BadFrame{"RetiredTwice", Frame(1, false).Retire(0).Retire(0), "retired but not live"},
+        BadFrame{"RowOfRetired", Frame(1, false).Retire(0).Row(0, 1, 1, 1), "queue index 0"},
+        BadFrame{"UnequalColumns", UnequalColumns(), "unequal length"},
+        BadFrame{"WrongCount", Frame(3, false), "header says 3"},
+        BadFrame{"PartMissing", Frame(2, false).Part(1, true), "part 0 was due"},
+        BadFrame{"TooManyQueues", Frame(2, false).Add(Queue(3, "c")).Add(Queue(4, "d")),
+                 "more than 3 queues", absl::StatusCode::kResourceExhausted},
+        BadFrame{"CountTooLarge", Frame(4, false), "the limit is 3",
+                 absl::StatusCode::kResourceExhausted},
+        BadFrame{"LongName", LongName(), "5000 bytes", absl::StatusCode::kResourceExhausted}),
+    [](const ::testing::TestParamInfo<BadFrame>& test) { return test.param.name; });
+
+}  // namespace
+}  // namespace netsentinel::ingest
