@@ -125,16 +125,18 @@ void Book::Impl::CloseDays(RouterBook& router, std::int64_t received_us) {
 void Book::Impl::FinishRows(RouterBook& router, const DaySpan& day) {
   for (MenuBook& menu : router.menus) {
     if (menu.current == nullptr || !menu.current->state.last.has_value()) continue;
-    const DeviceState& device = *menu.current;
-    const MenuState& state = device.state;
+    const MenuState& state = menu.current->state;
     for (auto& [key, partition] : menu.partitions) {
       if (key.first != day.day) continue;
       for (std::size_t row = 0; row < state.rows.size(); ++row) {
-        const DescriptorIndex descriptor = state.rows[row].descriptor;
-        if (descriptor >= device.queue_of.size() || device.queue_of[descriptor] == kNoRow) continue;
-        const std::uint32_t queue = device.queue_of[descriptor];
-        partition.ReadUntil(queue, menu.queues[queue].subscriber, state.slots[row].since_us,
-                            std::min(day.end_us, state.last->attribution_us));
+        const counters::QueueDescriptor* descriptor =
+            state.dictionary.Find(state.rows[row].descriptor);
+        if (descriptor == nullptr) continue;
+        const auto queue = menu.queue_by_name.find(descriptor->name);
+        if (queue == menu.queue_by_name.end()) continue;
+        const std::int64_t until = std::min(day.end_us, state.last->attribution_us);
+        partition.Watch(queue->second, menu.queues[queue->second].subscriber,
+                        {state.slots[row].since_us, until, until == state.last->attribution_us});
       }
     }
   }

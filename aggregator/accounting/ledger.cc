@@ -56,7 +56,7 @@ void Partition::Observe(DayRow& row, std::int64_t since_us, std::int64_t until_u
 
 void Partition::Apply(const RowChange& change) {
   if (change.only_if_row) {
-    ReadUntil(change.queue, change.subscriber, change.observed_since_us, change.to_us);
+    Watch(change.queue, change.subscriber, {change.observed_since_us, change.to_us, true});
     return;
   }
   DayRow& row = RowFor(change.queue, change.subscriber);
@@ -92,14 +92,13 @@ void Partition::Apply(const DoubtChange& change) {
   stored = false;
 }
 
-void Partition::ReadUntil(std::uint32_t queue, std::uint32_t subscriber, std::int64_t since_us,
-                          std::int64_t until_us) {
+void Partition::Watch(std::uint32_t queue, std::uint32_t subscriber, const Watched& watched) {
   DayRow* row = FindRow(queue, subscriber);
   if (row == nullptr) return;
-  until_us = std::min(until_us, span_.end_us);
-  if (until_us <= row->last_reading_us || until_us <= span_.begin_us) return;
-  Observe(*row, since_us, until_us);
-  NoteReading(until_us, row->first_reading_us, row->last_reading_us);
+  const std::int64_t until = std::min(watched.until_us, span_.end_us);
+  if (until <= row->last_reading_us || until <= span_.begin_us) return;
+  Observe(*row, watched.since_us, until);
+  if (watched.read) NoteReading(until, row->first_reading_us, row->last_reading_us);
   row->dirty = true;
   stored = false;
 }

@@ -73,9 +73,14 @@ class Partition {
 
   void Apply(const RowChange& change);
   void Apply(const DoubtChange& change);
-  // The queue has been read until then without a gap since `since_us`; nothing if it has no row.
-  void ReadUntil(std::uint32_t queue, std::uint32_t subscriber, std::int64_t since_us,
-                 std::int64_t until_us);
+  // The queue has been watched until then without a gap since `since_us`; `read` when it was read
+  // at that very instant. Nothing if it has no row.
+  struct Watched {
+    std::int64_t since_us = 0;
+    std::int64_t until_us = 0;
+    bool read = false;
+  };
+  void Watch(std::uint32_t queue, std::uint32_t subscriber, const Watched& watched);
 
   const DaySpan& span() const { return span_; }
   // A span that a change of the site's rule stretched or cut.
