@@ -148,6 +148,8 @@ void Uplink::Connect() {
 }
 
 void Uplink::Disconnect(absl::string_view why) {
+  // A try that fails like the one before is not worth a line.
+  const bool news = welcomed_ || trouble_ != why;
   const bool proven = welcomed_ && clock_.MonotonicNow() - opened_at_ >= kProvenAfter;
   stream_.reset();
   welcomed_ = false;
@@ -163,7 +165,7 @@ void Uplink::Disconnect(absl::string_view why) {
   if (proven) backoff_.Reset();
   const absl::Duration pause = backoff_.NextDelay();
   connect_at_ = clock_.MonotonicNow() + pause;
-  if (!stopped_) {
+  if (!stopped_ && news) {
     logger_.Warn("uplink.disconnected",
                  "snapshots wait in the spool until the aggregator is back; polling goes on",
                  {{"why", why}, {"next_try_in", pause}});

@@ -1,0 +1,62 @@
+#include "collector/uplink/wire.h"
+
+#include <string>
+#include <variant>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+#include "tests/support/status_matchers.h"
+
+namespace netsentinel::uplink {
+namespace {
+
+using test::StatusIs;
+using ::testing::HasSubstr;
+
+TEST(WireTest, AWelcomeOfAnotherVersionSaysWhichToUpgrade) {
+  v1::IngestResponse response;
+  response.mutable_welcome()->set_protocol_version(2);
+  EXPECT_THAT(FromWire(response),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("upgrade the older")));
+}
+
+TEST(WireTest, AMessageOfALaterVersionIsNoError) {
+  EXPECT_THAT(FromWire(v1::IngestResponse()),
+              StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("nothing of it")));
+}
+
+TEST(WireTest, AnAckWithoutItsMenuIsRefused) {
+  v1::IngestResponse response;
+  response.mutable_ack()->set_router_id("r");
+  EXPECT_THAT(FromWire(response), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("menu")));
+}
+
+TEST(WireTest, AWelcomeKeepsLeaseResumePointsAndBoundaries) {
+  v1::IngestResponse response;
+  v1::Welcome* welcome = response.mutable_welcome();
+  welcome->set_protocol_version(1);
+  welcome->set_credit_bytes(5);
+  v1::RouterWelcome* router = welcome->add_routers();
+  router->set_router_id("r");
+  router->mutable_lease()->set_lease_epoch(9);
+  router->mutable_lease()->set_ttl_ms(1000);
+  router->add_boundary_us(-1);
+  router->add_boundary_us(7);
+  v1::ResumePoint* point = router->add_resume_points();
+  point->set_menu(v1::MENU_TREE);
+  point->set_sequence(4);
+  point->set_spool_uuid(std::string(16, 'u'));
+  welcome->add_routers()->set_router_id("not-granted");
+  ASSERT_OK_AND_ASSIGN(const AggregatorMessage message, FromWire(response));
+  const auto& plain = std::get<WelcomeMessage>(message);
+  ASSERT_EQ(plain.routers.size(), 2U);
+  EXPECT_EQ(plain.routers[0].lease->lease_epoch, 9U);
+  EXPECT_EQ(plain.routers[0].boundary_us, (std::vector<std::int64_t>{-1, 7}));
+  EXPECT_EQ(plain.routers[0].resume_points[0].menu, counters::Menu::kTree);
+  EXPECT_EQ(plain.routers[0].resume_points[0].sequence, 4U);
+  EXPECT_FALSE(plain.routers[1].lease.has_value());
+}
+
+}  // namespace
+}  // namespace netsentinel::uplink
