@@ -88,6 +88,10 @@ std::size_t OnRead(char* buffer, std::size_t size, std::size_t count, void* user
   return part;
 }
 
+int OnProgress(void* user, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+  return (*static_cast<const std::function<bool()>*>(user))() ? 1 : 0;
+}
+
 // A server's chatter outside the protocol is of no interest, and must not reach stdout.
 std::size_t OnWrite(char*, std::size_t size, std::size_t count, void*) { return size * count; }
 
@@ -191,6 +195,11 @@ absl::Status CurlSmtpChannel::Open() {
   set(CURLOPT_UPLOAD, 1L);
   set(CURLOPT_READFUNCTION, &OnRead);
   set(CURLOPT_WRITEFUNCTION, &OnWrite);
+  if (settings_.abandon) {
+    set(CURLOPT_NOPROGRESS, 0L);
+    set(CURLOPT_XFERINFOFUNCTION, &OnProgress);
+    set(CURLOPT_XFERINFODATA, &settings_.abandon);
+  }
   set(CURLOPT_VERBOSE, 1L);
   set(CURLOPT_DEBUGFUNCTION, &OnDebug);
   set(CURLOPT_ERRORBUFFER, handle->error.data());

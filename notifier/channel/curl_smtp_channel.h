@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -43,6 +44,9 @@ struct SmtpSettings {
   absl::Duration total_timeout = absl::Minutes(15);
   // An open connection is not used again after this long.
   absl::Duration max_idle = absl::Seconds(30);
+  // Asked about once a second during a transaction; true ends it, with an unknown outcome. May be
+  // empty.
+  std::function<bool()> abandon = nullptr;
 };
 
 // SMTP through libcurl: one transaction a recipient over a connection that is used again. One

@@ -63,8 +63,8 @@ struct DayRanking {
 struct RankedReport {
   std::string site_id;
   absl::TimeZone zone;
-  DayRanking day;
-  std::optional<DayRanking> day_before;
+  DayRanking day = {};
+  std::optional<DayRanking> day_before = std::nullopt;
 };
 
 // A threshold of a quota that a subscriber crossed.
