@@ -1,6 +1,7 @@
 #include "notifier/delivery/alert_desk.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -33,24 +34,35 @@ bool IsName(absl::string_view text) {
 
 }  // namespace
 
+void AlertDesk::Change(AlertSettings settings) {
+  base::MutexLock lock(mutex_);
+  settings_ = std::move(settings);
+}
+
 absl::StatusOr<absl::Time> AlertDesk::FormLetters(absl::Time now) {
+  AlertSettings settings;
+  {
+    base::MutexLock lock(mutex_);
+    settings = settings_;
+  }
   absl::Time look_again = absl::InfiniteFuture();
   NS_ASSIGN_OR_RETURN(const std::vector<std::string> sites, queue_.Groups());
   for (const std::string& site : sites) {
     NS_ASSIGN_OR_RETURN(const GroupState state, queue_.Group(site));
-    GroupPlan plan = PlanGroup(state, settings_.group, now);
+    GroupPlan plan = PlanGroup(state, settings.group, now);
     if (plan.step == GroupStep::kClose) NS_RETURN_IF_ERROR(queue_.CloseWindow(site));
-    if (plan.step == GroupStep::kFirst) NS_RETURN_IF_ERROR(Form(site, 1, now));
-    if (plan.step == GroupStep::kDigest) NS_RETURN_IF_ERROR(Form(site, kMaxDigest, now));
+    if (plan.step == GroupStep::kFirst) NS_RETURN_IF_ERROR(Form(settings, site, 1, now));
+    if (plan.step == GroupStep::kDigest) NS_RETURN_IF_ERROR(Form(settings, site, kMaxDigest, now));
     if (plan.step == GroupStep::kFirst || plan.step == GroupStep::kDigest) {
-      plan.look_again = now + settings_.group.window;
+      plan.look_again = now + settings.group.window;
     }
     look_again = std::min(look_again, plan.look_again);
   }
   return look_again;
 }
 
-absl::Status AlertDesk::Form(const std::string& site_id, std::size_t most, absl::Time now) {
+absl::Status AlertDesk::Form(const AlertSettings& settings, const std::string& site_id,
+                             std::size_t most, absl::Time now) {
   NS_ASSIGN_OR_RETURN(const std::vector<report::Alert> alerts, queue_.PendingAlerts(site_id, most));
   if (alerts.empty()) return absl::OkStatus();
   NS_ASSIGN_OR_RETURN(report::Rendering rendering, renderer_.RenderAlerts(alerts));
@@ -60,9 +72,9 @@ absl::Status AlertDesk::Form(const std::string& site_id, std::size_t most, absl:
                               .text = std::move(rendering.text),
                               .html = std::move(rendering.html)},
                    .site_id = site_id,
-                   .channel = settings_.channel,
-                   .recipients = settings_.recipients,
-                   .window_end = now + settings_.group.window};
+                   .channel = settings.channel,
+                   .recipients = settings.recipients,
+                   .window_end = now + settings.group.window};
   for (const report::Alert& alert : alerts) {
     letter.breach_ids.push_back(alert.breach_id);
     letter.letter.date = std::max(letter.letter.date, alert.crossed_at);

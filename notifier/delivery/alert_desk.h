@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 
+#include "common/base/mutex.h"
 #include "notifier/delivery/grouping.h"
 #include "notifier/delivery/sqlite_delivery_queue.h"
 #include "notifier/report/html_renderer.h"
@@ -20,7 +21,7 @@ struct AlertSettings {
   GroupPolicy group;
 };
 
-// Makes letters of the alerts that wait in the queue. One thread.
+// Makes letters of the alerts that wait in the queue. One thread; Change() from any.
 class AlertDesk {
  public:
   // The queue and the renderer must outlive it.
@@ -28,13 +29,18 @@ class AlertDesk {
             const report::HtmlRenderer& renderer)
       : settings_(std::move(settings)), queue_(queue), renderer_(renderer) {}
 
+  // New settings, for letters that are not formed yet.
+  void Change(AlertSettings settings);
+
   // Forms every letter that is due at `now`; when to look again.
   absl::StatusOr<absl::Time> FormLetters(absl::Time now);
 
  private:
-  absl::Status Form(const std::string& site_id, std::size_t most, absl::Time now);
+  absl::Status Form(const AlertSettings& settings, const std::string& site_id, std::size_t most,
+                    absl::Time now);
 
-  const AlertSettings settings_;
+  base::Mutex mutex_;
+  AlertSettings settings_ ABSL_GUARDED_BY(mutex_);
   SqliteDeliveryQueue& queue_;
   const report::HtmlRenderer& renderer_;
 };

@@ -53,6 +53,11 @@ void DeliveryWorker::Run(const std::stop_token& stop) {
   parts_.pulse.Stop();
 }
 
+void DeliveryWorker::Unblock() {
+  unblock_ = true;
+  parts_.wakeup.Wake();
+}
+
 absl::Duration DeliveryWorker::RunOnce(const std::stop_token& stop) {
   absl::StatusOr<absl::Duration> wait = Work(stop);
   if (wait.ok()) {
@@ -78,6 +83,7 @@ absl::StatusOr<absl::Duration> DeliveryWorker::Work(const std::stop_token& stop)
   while (true) {
     const absl::Time now = parts_.clock.WallNow();
     NS_ASSIGN_OR_RETURN(const absl::Time look_again, parts_.desk.FormLetters(now));
+    if (unblock_.exchange(false)) rest_until_ = absl::ZeroDuration();
     const absl::Duration rest = rest_until_ - parts_.clock.MonotonicNow();
     if (stop.stop_requested()) return absl::ZeroDuration();
     if (rest > absl::ZeroDuration()) return std::min(rest, look_again - now);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <memory>
 #include <stop_token>
@@ -47,10 +48,13 @@ struct WorkerParts {
 
 // Sends what is due: each delivery one transaction, one after the other. The channel's state shows
 // as the readiness condition of the channel's name and in the log; a failure of the queue as
-// "queue". Its methods belong to one thread.
+// "queue". Its methods belong to one thread but for Unblock().
 class DeliveryWorker {
  public:
   DeliveryWorker(const WorkerParts& parts, const RetryPolicy& policy);
+
+  // Ends a rest of the channel, since its settings have changed. Any thread.
+  void Unblock();
 
   // Until the stop is requested; the transaction under way is finished.
   void Run(const std::stop_token& stop);
@@ -68,6 +72,7 @@ class DeliveryWorker {
   WorkerParts parts_;
   const RetryPolicy policy_;
   const std::string channel_name_;
+  std::atomic<bool> unblock_ = false;
   int channel_failures_ = 0;
   bool queue_failing_ = false;
   // On the monotonic clock.

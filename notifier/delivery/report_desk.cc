@@ -41,10 +41,15 @@ bool ReportSettings::Wants(const std::string& site_id) const {
 
 ReportDesk::ReportDesk(std::vector<ReportSettings> reports, std::string channel,
                        const ReportParts& parts)
-    : reports_(std::move(reports)),
-      channel_(std::move(channel)),
+    : channel_(std::move(channel)),
       started_(parts.clock.WallNow()),
-      parts_(parts) {}
+      parts_(parts),
+      reports_(std::move(reports)) {}
+
+void ReportDesk::Change(std::vector<ReportSettings> reports) {
+  base::MutexLock lock(mutex_);
+  reports_ = std::move(reports);
+}
 
 absl::Status ReportDesk::RefreshSites() {
   const absl::Duration now = parts_.clock.MonotonicNow();
@@ -59,7 +64,7 @@ absl::StatusOr<Site> ReportDesk::FindSite(const std::string& site_id) {
   NS_ASSIGN_OR_RETURN(sites_, parts_.source.ListSites());
   std::vector<std::string> known;
   for (const Site& site : sites_) {
-    if (site.id == site_id) return site;
+    if (site.id == site_id || site_id.empty()) return site;
     known.push_back(site.id);
   }
   return absl::NotFoundError(

@@ -50,8 +50,12 @@ class ReportDesk {
  public:
   ReportDesk(std::vector<ReportSettings> reports, std::string channel, const ReportParts& parts);
 
+  // New settings, for runs that are not queued yet.
+  void Change(std::vector<ReportSettings> reports);
+
   // Renders the report of a site and day as it would be sent now. Empty `report`: the first one;
-  // empty `day`: the current local day. kNotFound names what is unknown.
+  // empty `site_id`: the first one; empty `day`: the current local day. kNotFound names what is
+  // unknown.
   absl::StatusOr<report::Rendering> Render(const std::string& report, const std::string& site_id,
                                            const std::string& day);
   // Puts the report of the site, or of all its sites when empty, into the queue; the ids of the
@@ -70,7 +74,8 @@ class ReportDesk {
   absl::StatusOr<report::Rendering> RenderDay(const Site& site, const std::string& day)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<Site> FindSite(const std::string& site_id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::StatusOr<const ReportSettings*> FindReport(const std::string& name) const;
+  absl::StatusOr<const ReportSettings*> FindReport(const std::string& name) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status RefreshSites() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Whether `due` is still to be queued for the site.
   absl::StatusOr<bool> Owed(const ReportSettings& report, const Site& site, const Due& due)
@@ -81,11 +86,11 @@ class ReportDesk {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<absl::Duration> QueueAllDue() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  const std::vector<ReportSettings> reports_;
   const std::string channel_;
   const absl::Time started_;
   base::Mutex mutex_;
   ReportParts parts_;
+  std::vector<ReportSettings> reports_ ABSL_GUARDED_BY(mutex_);
   std::vector<Site> sites_ ABSL_GUARDED_BY(mutex_);
   std::optional<absl::Duration> refresh_at_ ABSL_GUARDED_BY(mutex_);
   int failures_ ABSL_GUARDED_BY(mutex_) = 0;

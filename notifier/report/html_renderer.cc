@@ -132,7 +132,7 @@ absl::StatusOr<std::string> HtmlRenderer::RowHtml(const RankedSubscriber& row) c
                         templates_->router.Render({{"router", InlineLabel(row.router_id)}}));
   }
   std::string limit;
-  if (row.quota_state != QuotaState::kNone) {
+  if (row.quota_state != QuotaState::kNone && row.quota_limit_bytes > 0) {
     NS_ASSIGN_OR_RETURN(
         limit, templates_->small.Render(
                    {{"text", absl::StrCat("of ", base::FormatByteSize(row.quota_limit_bytes), " ",

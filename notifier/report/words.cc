@@ -74,7 +74,8 @@ std::string PermilleText(std::uint32_t permille) {
 }
 
 std::string QuotaText(const RankedSubscriber& row) {
-  if (row.quota_state == QuotaState::kNone) return std::string(QuotaStateWord(row.quota_state));
+  if (row.quota_state == QuotaState::kNone || row.quota_limit_bytes == 0)
+    return std::string(QuotaStateWord(row.quota_state));
   return absl::StrCat(QuotaStateWord(row.quota_state), " (",
                       base::FormatByteSize(row.quota_limit_bytes), " ", BasisWord(row.quota_basis),
                       ")");
