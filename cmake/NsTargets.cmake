@@ -27,9 +27,12 @@ function(ns_library name)
 endfunction()
 
 function(ns_program name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;PRIVATE_DEPS" ${ARGN})
+  cmake_parse_arguments(ARG "TEST_ONLY" "" "SOURCES;DEPS;PRIVATE_DEPS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   _ns_finish(${name} ${ARGN})
+  if(ARG_TEST_ONLY)
+    return()
+  endif()
   install(TARGETS ${name} RUNTIME DESTINATION bin COMPONENT ${name})
 endfunction()
 
@@ -58,4 +61,57 @@ function(ns_script_test name)
   add_test(NAME ${name} COMMAND ${ARG_COMMAND} WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}")
   set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT}
     ENVIRONMENT "NS_BIN_DIR=${CMAKE_RUNTIME_OUTPUT_DIRECTORY};${ARG_ENVIRONMENT}")
+endfunction()
+
+# ns_fuzz(fuzz_frame SOURCES fuzz_frame.cc DEPS NetSentinel::ingest_core
+#         [RUNS 100000] [SECONDS 20] [MAX_LEN 4096])
+# A libFuzzer target; only the `fuzz` preset (clang, pure code) builds it, elsewhere nothing happens.
+# Two tests with the label `fuzz`:
+#   fuzz_frame          at least RUNS executions and at least SECONDS seconds, with a fixed seed,
+#                       from the seeds in tests/fuzz/corpus/fuzz_frame (must not be empty)
+#   fuzz_frame_planted  the same sources built with NS_FUZZ_PLANTED_BUG: passes only if the fuzzer
+#                       finds the bug that the source plants, see tests/fuzz/planted_bug.h
+# An optional tests/fuzz/corpus/fuzz_frame.dict is used as dictionary.
+function(ns_fuzz name)
+  cmake_parse_arguments(ARG "" "RUNS;SECONDS;MAX_LEN" "SOURCES;DEPS" ${ARGN})
+  if(NOT NS_SANITIZE MATCHES "fuzzer")
+    return()
+  endif()
+  foreach(default RUNS=100000 SECONDS=20 MAX_LEN=4096)
+    string(REPLACE "=" ";" default "${default}")
+    list(GET default 0 key)
+    list(GET default 1 value)
+    if(NOT ARG_${key})
+      set(ARG_${key} ${value})
+    endif()
+  endforeach()
+  set(corpus "${CMAKE_SOURCE_DIR}/tests/fuzz/corpus/${name}")
+  if(NOT IS_DIRECTORY "${corpus}")
+    message(FATAL_ERROR "ns_fuzz(${name}): put at least one seed into ${corpus}")
+  endif()
+  math(EXPR timeout "${ARG_SECONDS} * 6 + 300")
+  foreach(variant "" "_planted")
+    set(target ${name}${variant})
+    add_executable(${target} ${ARG_SOURCES})
+    target_link_libraries(${target} PRIVATE ns_options ${ARG_DEPS})
+    target_link_options(${target} PRIVATE -fsanitize=fuzzer)
+    set(expect "")
+    if(variant)
+      target_compile_definitions(${target} PRIVATE NS_FUZZ_PLANTED_BUG)
+      set(expect --expect-planted-bug)
+    endif()
+    add_test(NAME ${target} COMMAND "${CMAKE_SOURCE_DIR}/tests/fuzz/run_fuzz.py" ${expect}
+      --runs ${ARG_RUNS} --seconds ${ARG_SECONDS} --max-len ${ARG_MAX_LEN}
+      --corpus "${corpus}" --artifacts "${CMAKE_BINARY_DIR}/fuzz-artifacts"
+      $<TARGET_FILE:${target}>)
+    set_tests_properties(${target} PROPERTIES LABELS fuzz TIMEOUT ${timeout})
+  endforeach()
+endfunction()
+
+# ns_bench(bench_thing SOURCES … DEPS …): a program for measuring; built with all, run by hand or by
+# scripts/bench, never installed.
+function(ns_bench name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE ns_options ${ARG_DEPS})
 endfunction()

@@ -90,8 +90,9 @@ struct UsageRow {
   std::uint8_t segment = 0;
 
   base::TrafficBytes best;
-  // Shares of `best` that come from deltas divided at the edge of this day, by edge: what a longer
-  // period does not have to subtract when the edge lies inside it.
+  // Shares of `best` that come from deltas divided at an edge of this row's span (the day, or the
+  // segment of it), by edge: what a longer period does not have to subtract when the edge lies
+  // inside it. A delta that covers the whole span has its share in both; then it is all of `best`.
   base::TrafficBytes estimated_at_start;
   base::TrafficBytes estimated_at_end;
   // Shares that may be no bytes at all (a bad reply taken back at line rate).

@@ -32,14 +32,13 @@ absl::Status CheckDescriptor(const QueueDescriptor& descriptor, const DecoderLim
 }  // namespace
 
 void FrameDecoder::Clear() {
-  table_ = counters::DescriptorTable();
+  dictionary_ = std::make_shared<accounting::StreamDictionary>();
   live_.clear();
   live_count_ = 0;
   primed_ = false;
   next_part_ = 0;
   header_.reset();
   steps_.clear();
-  ++generation_;
 }
 
 absl::StatusOr<std::optional<DecodedSnapshot>> FrameDecoder::Take(FrameColumns frame) {
@@ -117,7 +116,7 @@ absl::Status FrameDecoder::TakeDictionary(FrameColumns& frame) {
     }
     live_[index].alive = false;
     --live_count_;
-    table_.Drop(index);
+    dictionary_->table.Drop(index);
   }
   if (frame.added.size() > limits_.queues_max - std::min(live_count_, limits_.queues_max)) {
     return absl::ResourceExhaustedError(
@@ -130,8 +129,9 @@ absl::Status FrameDecoder::TakeDictionary(FrameColumns& frame) {
   }
   for (QueueDescriptor& descriptor : frame.added) {
     NS_RETURN_IF_ERROR(CheckDescriptor(descriptor, limits_));
-    const DescriptorIndex index = table_.next_index();
-    if (!table_.InsertAt(index, std::move(descriptor))) return Malformed("the dictionary is full");
+    const DescriptorIndex index = dictionary_->table.next_index();
+    if (!dictionary_->table.InsertAt(index, std::move(descriptor)))
+      return Malformed("the dictionary is full");
     Live entry;
     entry.alive = true;
     entry.reading.descriptor = index;

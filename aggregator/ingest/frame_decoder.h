@@ -1,12 +1,14 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 
+#include "aggregator/accounting/book.h"
 #include "common/counters/descriptor_table.h"
 #include "common/counters/snapshot.h"
 
@@ -32,6 +34,7 @@ struct FrameColumns {
     counters::SnapshotHeader header;
     std::vector<counters::QueueDescriptor> queues;
     std::vector<counters::QueueReading> readings;  // descriptor = position in `queues`
+    std::vector<counters::QueueDescriptor> gone;
   };
   std::vector<Step> steps;
 };
@@ -62,10 +65,8 @@ class FrameDecoder {
   // kResourceExhausted: it passes a limit. The message says which and where.
   absl::StatusOr<std::optional<DecodedSnapshot>> Take(FrameColumns frame);
 
-  // The stream's dictionary; DecodedSnapshot's indices are its.
-  const counters::DescriptorTable& table() const { return table_; }
-  // Counts up whenever the dictionary starts anew, so that translations of indices can be dropped.
-  std::uint64_t generation() const { return generation_; }
+  // The stream's dictionary; DecodedSnapshot's indices are its until the next Take.
+  std::shared_ptr<accounting::StreamDictionary> dictionary() const { return dictionary_; }
 
  private:
   struct Live {
@@ -80,9 +81,9 @@ class FrameDecoder {
   void Clear();
 
   DecoderLimits limits_;
-  counters::DescriptorTable table_;
+  std::shared_ptr<accounting::StreamDictionary> dictionary_ =
+      std::make_shared<accounting::StreamDictionary>();
   std::vector<Live> live_;  // by index
-  std::uint64_t generation_ = 0;
   std::uint32_t live_count_ = 0;
   bool primed_ = false;  // an absolute snapshot has been taken whole
 

@@ -137,7 +137,7 @@ struct RefusalMessage {
   counters::Menu menu = counters::Menu::kSimple;
   std::uint64_t sequence = 0;
   RefusalReason reason = RefusalReason::kMalformed;
-  std::string detail;
+  std::string detail = {};
   std::uint64_t expected_sequence = 0;
 };
 

@@ -98,6 +98,7 @@ absl::StatusOr<FrameColumns::Step> StepOf(const v1::MergedStep& wire) {
                              .download = wire.download(i),
                              .packets = wire.packets(i)});
   }
+  for (const v1::QueueDescriptor& queue : wire.gone()) step.gone.push_back(DescriptorOf(queue));
   return step;
 }
 

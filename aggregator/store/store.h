@@ -19,7 +19,9 @@
 // Errors, everywhere: kUnavailable the database is away or busy, try again, nothing of the call
 // happened; kAborted the fence is no longer ours, stop writing; kUnknown the connection died
 // inside COMMIT, so the call may or may not have happened: reload before going on; kDataLoss what
-// is stored cannot be what was written; kFailedPrecondition an operator must act.
+// is stored cannot be what was written; kFailedPrecondition an operator must act;
+// kResourceExhausted the disk is full, nothing of the call happened; kInvalidArgument and
+// kOutOfRange the call itself breaks a limit of limits.h and was refused before any SQL.
 namespace netsentinel::store {
 
 // The right to write. A later fence ends every earlier one.
@@ -110,7 +112,8 @@ struct FlushBatch {
   std::vector<QueueRow> queues;             // new names
   std::vector<SubscriberRow> subscribers;   // new names
   std::vector<StoredUsage> usage;           // dirty rows; replace what is stored. Sorted by key
-                                            // (day, queue, subscriber, segment) by the store.
+                                            // (day, subscriber, queue, segment) by the store. A row
+                                            // of a purged day adds to what its month holds.
   std::vector<CheckpointPart> checkpoints;  // replace what is stored
   std::vector<std::pair<std::string, std::uint32_t>> dropped_checkpoints;  // (state_key, part)
   std::vector<DayClose> closed_days;
@@ -182,6 +185,9 @@ class Store {
   virtual absl::Status ReleaseLease(const std::string& holder, Fence fence) = 0;
 
   // --- accounting ---------------------------------------------------------------------------
+  // kAlreadyExists, and nothing of the batch stored, when a journal row is not after the newest
+  // committed position of its (router, menu): an older lease epoch, another spool within the same
+  // lease epoch, a sequence or journal id at or below the newest. Gaps are the caller's to judge.
   virtual absl::Status Commit(Fence fence, const CommitBatch& batch) = 0;
   virtual absl::Status Flush(Fence fence, const FlushBatch& batch) = 0;
   virtual absl::StatusOr<RecoveredState> Recover() = 0;
@@ -224,12 +230,22 @@ class Store {
                                     const std::vector<OutboxResult>& results) = 0;
 
   // --- questions ----------------------------------------------------------------------------
-  // Usage rows of the days, keys filled in, in key order. `site` empty: every site.
+  // Usage rows of the days, keys filled in, in order of (day, subscriber, queue, segment). `site`
+  // empty: every site.
   virtual absl::StatusOr<std::vector<StoredUsage>> UsageBetween(const base::SiteId& site,
                                                                 absl::CivilDay first,
                                                                 absl::CivilDay last) = 0;
   virtual absl::StatusOr<std::vector<StoredUsage>> SubscriberUsage(
       const accounting::SubscriberKey& subscriber, absl::CivilDay first, absl::CivilDay last) = 0;
+  // A month's totals, purged days included, in order of (subscriber, queue): `row.day` is the first
+  // of the month, `estimated_at_start` and `estimated_at_end` are the shares at the month's own
+  // edges, sums saturate at 2^63-1. `month` is any day of it. `site` empty: every site.
+  virtual absl::StatusOr<std::vector<StoredUsage>> MonthUsage(const base::SiteId& site,
+                                                              absl::CivilMonth month) = 0;
+  virtual absl::StatusOr<std::vector<StoredUsage>> SubscriberMonth(
+      const accounting::SubscriberKey& subscriber, absl::CivilMonth month) = 0;
+  // Drops that wait for their explanation.
+  virtual absl::StatusOr<std::vector<accounting::HoldRecord>> OpenHolds() = 0;
   virtual absl::StatusOr<std::vector<accounting::EpochRecord>> Epochs(
       const accounting::QueueKey& queue, std::int64_t from_us, std::int64_t to_us) = 0;
   // Newest first; `before_id` 0 starts at the newest; `router` empty: every router.
@@ -244,19 +260,39 @@ class Store {
                                     const std::vector<accounting::EventRecord>& events) = 0;
 
   // --- keeping ------------------------------------------------------------------------------
-  // Moves daily rows older than `before` into monthly totals already written, in slices of at most
-  // `limit` rows; returns how many went. Call until 0.
+  // Moves daily rows older than `before`, of router days that are closed, into the totals of their
+  // month, in slices of at most `limit` rows; returns how many went. Call until 0.
   virtual absl::StatusOr<std::size_t> PurgeDaily(Fence fence, absl::CivilDay before,
                                                  std::size_t limit) = 0;
+  // Deletes events, epochs and delivered breaches from before the instant, at most `limit` of each;
+  // returns how many went. Call until 0.
+  virtual absl::StatusOr<std::size_t> PurgeHistory(Fence fence, std::int64_t before_us,
+                                                   std::size_t limit) = 0;
+};
+
+// Opens stores on one database whose schema is up to date. Thread-safe.
+class StoreFactory {
+ public:
+  virtual ~StoreFactory() = default;
+  // One more store, for one more thread. It may outlive the factory.
+  virtual absl::StatusOr<std::unique_ptr<Store>> Connect() = 0;
+};
+
+// One MySQL server.
+struct StoreHost {
+  std::string host;
+  std::uint16_t port = 3306;
+  bool operator==(const StoreHost&) const = default;
 };
 
 // Where a store is, parsed from `store.url`.
 struct StoreLocation {
   enum class Engine { kSqlite, kMysql } engine = Engine::kSqlite;
   std::string path;  // sqlite: the file
-  std::string host;  // mysql
+  std::string host;  // mysql: the first server
   std::uint16_t port = 3306;
-  std::string socket;  // mysql over a local socket instead of host and port
+  std::vector<StoreHost> more_hosts;  // mysql: tried in order when the first is away or read-only
+  std::string socket;                 // mysql over a local socket instead of host and port
   std::string user;
   std::string database;
 };

@@ -22,7 +22,7 @@ struct TlsFiles {
 // How a gRPC connection is protected: mutual TLS, or nothing at all on a loopback address.
 struct Security {
   bool insecure = false;
-  TlsFiles tls;  // when not insecure
+  TlsFiles tls = {};  // when not insecure
 
   bool operator==(const Security&) const = default;
 };

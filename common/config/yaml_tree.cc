@@ -156,6 +156,8 @@ class TreeBuilder final : public YAML::EventHandler {
     level.has_key = false;
     if (level.drop_value) return nullptr;
     node->path = Join(level.node->path, level.key);
+    // The parser places what is not there at the next thing that is.
+    if (kind == YamlNode::Kind::kNull) node->position = level.key_position;
     level.node->entries.push_back({level.key, level.key_position, std::move(node)});
     return made;
   }

@@ -15,9 +15,13 @@ std::size_t HashOf(const QueueDescriptor& descriptor) {
 }  // namespace
 
 std::optional<DescriptorIndex> DescriptorTable::IndexOf(const QueueDescriptor& descriptor) const {
-  const auto bucket = by_hash_.find(HashOf(descriptor));
-  if (bucket == by_hash_.end()) return std::nullopt;
-  for (const DescriptorIndex index : bucket->second) {
+  const std::size_t hash = HashOf(descriptor);
+  const auto first = by_hash_.find(hash);
+  if (first == by_hash_.end()) return std::nullopt;
+  if (*entries_[first->second] == descriptor) return first->second;
+  const auto more = collisions_.find(hash);
+  if (more == collisions_.end()) return std::nullopt;
+  for (const DescriptorIndex index : more->second) {
     if (*entries_[index] == descriptor) return index;
   }
   return std::nullopt;
@@ -30,25 +34,36 @@ DescriptorIndex DescriptorTable::Intern(const QueueDescriptor& descriptor) {
   return index;
 }
 
+bool DescriptorTable::SkipTo(DescriptorIndex next) {
+  if (next <= next_index()) return true;
+  if (next - next_index() > kMaxGap) return false;
+  entries_.resize(next);
+  return true;
+}
+
 bool DescriptorTable::InsertAt(DescriptorIndex index, QueueDescriptor descriptor) {
-  if (index < next_index()) return false;
-  entries_.resize(index);
-  by_hash_[HashOf(descriptor)].push_back(index);
-  entries_.emplace_back(std::move(descriptor));
+  if (index < next_index() || !SkipTo(index)) return false;
+  const std::size_t hash = HashOf(descriptor);
+  if (!by_hash_.try_emplace(hash, index).second) collisions_[hash].push_back(index);
+  entries_.push_back(std::make_shared<const QueueDescriptor>(std::move(descriptor)));
   ++live_;
   return true;
 }
 
-const QueueDescriptor* DescriptorTable::Find(DescriptorIndex index) const {
-  if (index >= entries_.size() || !entries_[index].has_value()) return nullptr;
-  return &*entries_[index];
-}
-
 void DescriptorTable::Drop(DescriptorIndex index) {
   if (Find(index) == nullptr) return;
-  const auto bucket = by_hash_.find(HashOf(*entries_[index]));
-  std::erase(bucket->second, index);
-  if (bucket->second.empty()) by_hash_.erase(bucket);
+  const std::size_t hash = HashOf(*entries_[index]);
+  const auto first = by_hash_.find(hash);
+  const auto more = collisions_.find(hash);
+  if (first->second != index) {
+    std::erase(more->second, index);
+  } else if (more != collisions_.end()) {
+    first->second = more->second.front();
+    more->second.erase(more->second.begin());
+  } else {
+    by_hash_.erase(first);
+  }
+  if (more != collisions_.end() && more->second.empty()) collisions_.erase(more);
   entries_[index].reset();
   --live_;
 }

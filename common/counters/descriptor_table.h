@@ -1,8 +1,9 @@
 #pragma once
 
 #include <cstddef>
-#include <deque>
+#include <memory>
 #include <optional>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 
@@ -11,26 +12,37 @@
 namespace netsentinel::counters {
 
 // The dictionary of one (router, menu): descriptors by index. Indices are given in order and never
-// reused; an entry may be dropped when its queue has gone. One thread.
+// reused; an entry may be dropped when its queue has gone. Copies share the descriptors. One
+// thread.
 class DescriptorTable {
  public:
   // The index of an equal descriptor, or of a new entry.
   DescriptorIndex Intern(const QueueDescriptor& descriptor);
   // Puts an entry at the given index, which must be `next_index()` or later (gaps are dropped
-  // entries); for decoding a dictionary somebody else numbered. False if it is earlier.
+  // entries); for decoding a dictionary somebody else numbered. False if it is earlier, or so much
+  // later that the gap itself would be an attack (more than kMaxGap).
   bool InsertAt(DescriptorIndex index, QueueDescriptor descriptor);
   // Null when the index was never given or its entry was dropped.
-  const QueueDescriptor* Find(DescriptorIndex index) const;
+  const QueueDescriptor* Find(DescriptorIndex index) const {
+    return index < entries_.size() ? entries_[index].get() : nullptr;
+  }
   std::optional<DescriptorIndex> IndexOf(const QueueDescriptor& descriptor) const;
   void Drop(DescriptorIndex index);
   // The index the next new entry gets: one past the highest ever given.
   DescriptorIndex next_index() const { return static_cast<DescriptorIndex>(entries_.size()); }
+  // Makes `next_index()` at least this, as if entries up to it had been dropped. False beyond
+  // kMaxGap.
+  bool SkipTo(DescriptorIndex next);
   // Entries that are not dropped.
   std::size_t live() const { return live_; }
 
+  static constexpr DescriptorIndex kMaxGap = 1U << 26;
+
  private:
-  std::deque<std::optional<QueueDescriptor>> entries_;
-  absl::flat_hash_map<std::size_t, std::vector<DescriptorIndex>> by_hash_;
+  std::vector<std::shared_ptr<const QueueDescriptor>> entries_;
+  // The first entry of a hash, and for the rare further ones a list apart.
+  absl::flat_hash_map<std::size_t, DescriptorIndex> by_hash_;
+  absl::flat_hash_map<std::size_t, std::vector<DescriptorIndex>> collisions_;
   std::size_t live_ = 0;
 };
 

@@ -95,10 +95,13 @@ struct SnapshotHeader {
   bool operator==(const SnapshotHeader&) const = default;
 };
 
-// A snapshot that thinning merged away: only the queues whose life changed, see merge.h.
+// A snapshot that thinning merged away: only the queues whose life changed, see merge.h. A queue
+// that stands in neither list read as the rules of the final snapshot need it, without this step.
 struct MergedStep {
   SnapshotHeader header;
   std::vector<QueueReading> readings;
+  // Queues of the snapshot before that this one lacked.
+  std::vector<DescriptorIndex> gone;
 
   bool operator==(const MergedStep&) const = default;
 };

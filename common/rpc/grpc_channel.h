@@ -19,7 +19,7 @@ struct ChannelOptions {
   config::Peer peer;
   absl::Duration certificate_refresh = absl::Seconds(10);
   // Checked against the server's certificate instead of the target's host; empty: the host.
-  std::string server_name;
+  std::string server_name = {};
   absl::Duration max_reconnect_backoff = absl::Seconds(30);
   int max_receive_bytes = 4 << 20;
 };

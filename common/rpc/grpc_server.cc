@@ -71,7 +71,7 @@ class Server::Impl {
 
   void Shutdown(absl::Duration grace) {
     base::MutexLock lock(mutex);
-    if (stopped) return;
+    if (stopped || server == nullptr) return;
     stopped = true;
     server->Shutdown(
         gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),

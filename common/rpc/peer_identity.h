@@ -17,7 +17,8 @@ absl::StatusOr<Role> ParseRole(absl::string_view name);
 // Who is at the other end of a connection.
 struct PeerIdentity {
   Role role = Role::kViewer;
-  std::string id;  // the certificate's name, [A-Za-z0-9._-]{1,64}; empty when not authenticated
+  std::string id =
+      {};  // the certificate's name, [A-Za-z0-9._-]{1,64}; empty when not authenticated
   // False on an insecure server, where every peer may act in every role.
   bool authenticated = true;
 

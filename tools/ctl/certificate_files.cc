@@ -51,6 +51,9 @@ absl::Status InitAuthority(const std::string& folder, absl::Time now, absl::Dura
 absl::StatusOr<config::TlsFiles> IssueInto(const std::string& folder, const std::string& out,
                                            CertificateRequest request, absl::Time now,
                                            absl::Duration valid) {
+  if (request.name == "ca") {
+    return absl::InvalidArgumentError("\"ca\" is the authority's own name; choose another --name");
+  }
   NS_ASSIGN_OR_RETURN(const CertificatePair authority, LoadAuthority(folder));
   request.not_before = now - kBackdated;
   request.not_after = now + valid;
@@ -58,9 +61,6 @@ absl::StatusOr<config::TlsFiles> IssueInto(const std::string& folder, const std:
   const config::TlsFiles files = {absl::StrCat(out, "/", kAuthorityCertificateFile),
                                   absl::StrCat(out, "/", request.name, ".crt"),
                                   absl::StrCat(out, "/", request.name, ".key")};
-  if (request.name == "ca") {
-    return absl::InvalidArgumentError("\"ca\" is the authority's own name; choose another --name");
-  }
   NS_RETURN_IF_ERROR(io::MakeFolder(out, 0755));
   NS_RETURN_IF_ERROR(io::WriteFileDurably(files.key, issued.key.reveal(), 0600));
   NS_RETURN_IF_ERROR(io::WriteFileDurably(files.cert, issued.certificate, 0644));

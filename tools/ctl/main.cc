@@ -15,6 +15,9 @@ int main(int argc, char** argv) {
   CLI::App app{"Operate NetSentinel", "netsentinelctl"};
   app.set_version_flag("--version", absl::StrCat("netsentinelctl ", netsentinel::shell::Version()));
   app.require_subcommand(1);
+  netsentinel::ctl::AddUsageCommands(app, context);
+  netsentinel::ctl::AddQuotaCommand(app, context);
+  netsentinel::ctl::AddReportCommand(app, context);
   netsentinel::ctl::AddCertsCommand(app, context);
   try {
     app.parse(argc, argv);

@@ -84,7 +84,7 @@ TEST(FrameDecoderTest, TakesAnAbsoluteSnapshot) {
   ASSERT_TRUE(snapshot.has_value());
   EXPECT_THAT(snapshot->readings,
               ElementsAre(QueueReading{0, 100, 200, 3}, QueueReading{1, 10, 20, 1}));
-  EXPECT_EQ(decoder.table().Find(1)->name, "bob");
+  EXPECT_EQ(decoder.dictionary()->table.Find(1)->name, "bob");
 }
 
 TEST(FrameDecoderTest, ADifferenceLeavesQueuesWithoutARowAsTheyWere) {

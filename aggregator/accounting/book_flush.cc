@@ -1,0 +1,290 @@
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+#include "aggregator/accounting/book.h"
+#include "aggregator/accounting/book_state.h"
+#include "aggregator/accounting/checkpoint.h"
+#include "common/base/check.h"
+
+namespace netsentinel::accounting {
+namespace {
+
+// Days behind the current one that reports ask for.
+constexpr int kReportDays = 2;
+
+std::string DeviceKey(const MenuBook& menu, std::uint32_t ordinal) {
+  return absl::StrCat("s/", menu.router->settings.id.value(), "/", counters::MenuName(menu.menu),
+                      "/", ordinal);
+}
+
+std::string PartitionName(const MenuBook& menu, const PartitionKey& key) {
+  return absl::StrCat("d/", menu.router->settings.id.value(), "/", counters::MenuName(menu.menu),
+                      "/", absl::FormatCivilTime(key.first), "/", key.second);
+}
+
+std::uint32_t PartsOf(std::size_t count) {
+  return static_cast<std::uint32_t>((count + kQueuesPerPart - 1) / kQueuesPerPart);
+}
+
+}  // namespace
+
+StagedFlush Book::StageFlush(std::int64_t now_us, const FlushOptions& options) {
+  NS_CHECK(!impl_->in_flight.active, "one flush at a time");
+  StagedFlush flush;
+  impl_->in_flight = {};
+  impl_->in_flight.active = true;
+  for (auto& [id, router] : impl_->routers) {
+    impl_->CloseOldDays(*router, now_us, flush);
+    impl_->FlushRows(*router, flush);
+    std::uint64_t journal_rows = 0;
+    for (const MenuBook& menu : router->menus) journal_rows += menu.journal_rows;
+    // A closed day is never replayed into: it goes with the checkpoint that has it closed.
+    const bool due = journal_rows >= std::max<std::uint64_t>(options.min_journal_rows, 1);
+    if (due || !router->closed.empty()) impl_->CheckpointRouter(*router, flush);
+    impl_->DropOldPartitions(*router);
+  }
+  for (const auto& [menu, device] : impl_->forgotten) impl_->DropDevice(*menu, *device);
+  impl_->forgotten.clear();
+  if (!impl_->book_stored) impl_->CheckpointBook(flush);
+  flush.dropped_checkpoints = std::exchange(impl_->to_drop, {});
+  impl_->in_flight.dropped = flush.dropped_checkpoints;
+  flush.next_queue_id = impl_->next_queue_id;
+  flush.next_subscriber_id = impl_->next_subscriber_id;
+  return flush;
+}
+
+void Book::InstallFlush(StagedFlush&& flush) {
+  impl_->in_flight = {};
+  flush = {};
+}
+
+void Book::FlushFailed(StagedFlush&& flush) {
+  Impl::InFlight& in_flight = impl_->in_flight;
+  for (const auto& [menu, place] : in_flight.rows) {
+    const auto found = menu->partitions.find(place.first);
+    if (found != menu->partitions.end()) found->second.rows()[place.second].dirty = true;
+  }
+  for (const auto& [menu, queue] : in_flight.queues) menu->queues[queue].stored = false;
+  for (const std::uint32_t subscriber : in_flight.subscribers) {
+    impl_->subscribers[subscriber].stored = false;
+  }
+  for (RouterBook* router : in_flight.routers) {
+    for (MenuBook& menu : router->menus) {
+      menu.journal_rows = std::max<std::uint64_t>(menu.journal_rows, 1);
+      for (auto& [key, partition] : menu.partitions) partition.stored = false;
+      for (const auto& device : menu.devices) {
+        device->stored = false;
+        device->stored_next_index = 0;  // write the whole dictionary again
+      }
+    }
+  }
+  for (auto& [router, closed] : in_flight.closed) {
+    router->closed.insert(router->closed.begin(), closed.begin(), closed.end());
+  }
+  impl_->to_drop.insert(impl_->to_drop.end(), in_flight.dropped.begin(), in_flight.dropped.end());
+  impl_->book_stored = false;
+  in_flight = {};
+  flush = {};
+}
+
+void Book::Impl::NumberNames(MenuBook& menu, const DayRow& row, StagedFlush& flush) {
+  QueueInfo& queue = menu.queues[row.queue];
+  if (!queue.stored) {
+    queue.stored = true;
+    in_flight.queues.emplace_back(&menu, row.queue);
+    flush.queues.push_back({queue.id, {menu.router->settings.id, menu.menu, queue.name}});
+  }
+  SubscriberInfo& subscriber = subscribers[row.subscriber];
+  if (!subscriber.stored) {
+    subscriber.stored = true;
+    in_flight.subscribers.push_back(row.subscriber);
+    flush.subscribers.push_back({subscriber.id, subscriber.key});
+  }
+}
+
+void Book::Impl::FlushRows(RouterBook& router, StagedFlush& flush) {
+  for (MenuBook& menu : router.menus) {
+    for (auto& [key, partition] : menu.partitions) {
+      std::vector<DayRow>& rows = partition.rows();
+      for (std::uint32_t i = 0; i < rows.size(); ++i) {
+        if (!rows[i].dirty) continue;
+        rows[i].dirty = false;
+        in_flight.rows.push_back({&menu, {key, i}});
+        NumberNames(menu, rows[i], flush);
+        flush.usage.push_back({menu.queues[rows[i].queue].id, subscribers[rows[i].subscriber].id,
+                               Figures(menu, partition, rows[i])});
+      }
+    }
+  }
+}
+
+// States, rows of the days in memory and the router's own record belong together: what is between
+// them and the journal that is left is replayed.
+void Book::Impl::CheckpointRouter(RouterBook& router, StagedFlush& flush) {
+  in_flight.routers.push_back(&router);
+  StoredRouter stored;
+  stored.open_from_us = router.open_from_us;
+  for (std::size_t i = 0; i < router.menus.size(); ++i) {
+    MenuBook& menu = router.menus[i];
+    stored.menus[i].next_ordinal = menu.next_ordinal;
+    stored.menus[i].current = menu.current == nullptr ? 0 : menu.current->ordinal + 1;
+    stored.menus[i].journal_id = menu.last_journal_id;
+    for (const auto& device : menu.devices) {
+      if (!device->stored) CheckpointDevice(menu, *device, flush);
+    }
+    for (auto& [key, partition] : menu.partitions) {
+      if (!partition.stored) CheckpointPartition(menu, partition, flush);
+    }
+    if (menu.journal_rows > 0 && menu.last_journal_id > 0) {
+      flush.trims.push_back({router.settings.id, menu.menu, menu.last_journal_id});
+    }
+    menu.journal_rows = 0;
+  }
+  flush.checkpoints.push_back(
+      {absl::StrCat("r/", router.settings.id.value()), 0, EncodeRouter(stored)});
+  flush.closed_days.insert(flush.closed_days.end(), router.closed.begin(), router.closed.end());
+  in_flight.closed.emplace_back(&router, std::exchange(router.closed, {}));
+}
+
+void Book::Impl::CheckpointDevice(const MenuBook& menu, DeviceState& device, StagedFlush& flush) {
+  const std::string key = DeviceKey(menu, device.ordinal);
+  const MenuState& state = device.state;
+  const auto add = [&](BlobKind kind, std::uint32_t number, std::string payload) {
+    flush.checkpoints.push_back({key, PartNumber(kind, number), std::move(payload)});
+  };
+  const auto drop = [&](BlobKind kind, std::uint32_t number) {
+    to_drop.emplace_back(key, PartNumber(kind, number));
+  };
+  StateHead head;
+  head.device_key = device.device_key;
+  head.rows = static_cast<std::uint32_t>(state.rows.size());
+  add(BlobKind::kHead, 0, EncodeStateHead(head, state));
+
+  const std::uint32_t row_parts = PartsOf(state.rows.size());
+  for (std::uint32_t i = 0; i < row_parts; ++i) add(BlobKind::kRows, i, EncodeStateRows(state, i));
+  for (std::uint32_t i = row_parts; i < device.stored_row_parts; ++i) drop(BlobKind::kRows, i);
+  device.stored_row_parts = row_parts;
+
+  const std::uint32_t pending_parts =
+      state.pending.has_value() ? PartsOf(state.pending->readings.size()) : 0;
+  for (std::uint32_t i = 0; i < pending_parts; ++i) {
+    add(BlobKind::kPending, i, EncodeStatePending(state, i));
+  }
+  for (std::uint32_t i = pending_parts; i < device.stored_pending_parts; ++i) {
+    drop(BlobKind::kPending, i);
+  }
+  device.stored_pending_parts = pending_parts;
+
+  // Dictionary parts change only by growing; parts in which nothing lives are dropped.
+  const std::uint32_t dictionary_parts = PartsOf(state.dictionary.next_index());
+  for (std::uint32_t i = 0; i < dictionary_parts; ++i) {
+    const bool grown = (i + 1) * kQueuesPerPart > device.stored_next_index;
+    const bool written = device.stored_dictionary_parts.contains(i);
+    if (!grown && !written) continue;
+    bool lives = false;
+    for (DescriptorIndex d = i * kQueuesPerPart; d < (i + 1) * kQueuesPerPart && !lives; ++d) {
+      lives = state.dictionary.Find(d) != nullptr;
+    }
+    if (!lives) {
+      if (device.stored_dictionary_parts.erase(i) > 0) drop(BlobKind::kDictionary, i);
+    } else if (grown || !written) {
+      add(BlobKind::kDictionary, i, EncodeStateDictionary(state, i));
+      device.stored_dictionary_parts.insert(i);
+    }
+  }
+  device.stored_next_index = state.dictionary.next_index();
+  device.stored = true;
+}
+
+void Book::Impl::CheckpointPartition(MenuBook& menu, Partition& partition, StagedFlush& flush) {
+  const std::string key = PartitionName(menu, {partition.span().day, partition.span().segment});
+  const std::vector<DayRow>& rows = partition.rows();
+  const std::uint32_t parts = PartsOf(rows.size());
+  for (std::uint32_t part = 0; part < parts; ++part) {
+    std::vector<StoredRow> stored;
+    const std::size_t begin = std::size_t{part} * kQueuesPerPart;
+    const std::size_t end = std::min<std::size_t>(begin + kQueuesPerPart, rows.size());
+    for (std::size_t i = begin; i < end; ++i) {
+      NumberNames(menu, rows[i], flush);
+      stored.push_back({menu.queues[rows[i].queue].id, subscribers[rows[i].subscriber].id, rows[i],
+                        partition.ExtraOf(rows[i])});
+    }
+    flush.checkpoints.push_back({key, part, EncodeRows(partition.span(), stored)});
+  }
+  partition.stored_parts = parts;
+  partition.stored = true;
+}
+
+void Book::Impl::CheckpointBook(StagedFlush& flush) {
+  std::vector<StoredCalendar> calendars;
+  for (const auto& [id, site] : sites) {
+    calendars.push_back({id.value(), site->calendar.versions()});
+  }
+  flush.checkpoints.push_back({"b", 0, EncodeCalendars(calendars)});
+  book_stored = true;
+}
+
+// Days that nobody finished within 35 days, and days of a router that was taken out, are closed
+// with what they have.
+void Book::Impl::CloseOldDays(RouterBook& router, std::int64_t now_us, StagedFlush& flush) {
+  if (router.open_from_us == kNeverUs) return;
+  for (;;) {
+    const DaySpan day = router.site->calendar.DayAt(router.open_from_us);
+    const bool too_old = day.end_us + kOpenDaysUs <= now_us;
+    const bool retired = !router.in_policy && day.end_us <= now_us;
+    if (!too_old && !retired) return;
+    router.closed.push_back({router.settings.id, day.day, true, now_us});
+    router.open_from_us = day.end_us;
+    flush.events.push_back(
+        {now_us, router.settings.id, counters::Menu::kSimple, "", "day_closed_partial",
+         absl::StrCat(absl::FormatCivilTime(day.day),
+                      too_old ? " was closed 35 days after its end without a later reading"
+                              : " was closed because the router was taken out")});
+  }
+}
+
+absl::CivilDay Book::Impl::OldestNeeded(absl::CivilDay today) const {
+  absl::CivilDay oldest = today - kReportDays;
+  for (const quota::Rule& rule : quotas) {
+    oldest = std::min(oldest, quota::PeriodStart(rule, today));
+  }
+  return oldest;
+}
+
+void Book::Impl::DropOldPartitions(RouterBook& router) {
+  if (router.open_from_us == kNeverUs) return;
+  const absl::CivilDay oldest = OldestNeeded(router.site->calendar.DayAt(router.open_from_us).day);
+  for (MenuBook& menu : router.menus) {
+    while (!menu.partitions.empty()) {
+      const auto first = menu.partitions.begin();
+      // What is part of the flush under way may have to be written again.
+      if (first->first.first >= oldest || !first->second.stored) break;
+      const bool in_this_flush = std::any_of(
+          in_flight.rows.begin(), in_flight.rows.end(),
+          [&](const auto& row) { return row.first == &menu && row.second.first == first->first; });
+      if (in_this_flush) break;
+      for (std::uint32_t part = 0; part < first->second.stored_parts; ++part) {
+        to_drop.emplace_back(PartitionName(menu, first->first), part);
+      }
+      menu.partitions.erase(first);
+    }
+  }
+}
+
+void Book::Impl::DropDevice(const MenuBook& menu, const DeviceState& device) {
+  const std::string key = DeviceKey(menu, device.ordinal);
+  to_drop.emplace_back(key, PartNumber(BlobKind::kHead, 0));
+  for (std::uint32_t i = 0; i < device.stored_row_parts; ++i) {
+    to_drop.emplace_back(key, PartNumber(BlobKind::kRows, i));
+  }
+  for (std::uint32_t i = 0; i < device.stored_pending_parts; ++i) {
+    to_drop.emplace_back(key, PartNumber(BlobKind::kPending, i));
+  }
+  for (const std::uint32_t i : device.stored_dictionary_parts) {
+    to_drop.emplace_back(key, PartNumber(BlobKind::kDictionary, i));
+  }
+}
+
+}  // namespace netsentinel::accounting

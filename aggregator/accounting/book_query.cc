@@ -1,0 +1,161 @@
+#include <algorithm>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+
+#include "aggregator/accounting/book.h"
+#include "aggregator/accounting/book_state.h"
+
+namespace netsentinel::accounting {
+namespace {
+
+constexpr int kMostBoundaryDays = 400;
+constexpr std::int64_t kDayUs = 86'400'000'000;
+
+bool InSite(const RouterBook& router, const base::SiteId& site) {
+  return site.empty() || router.site->settings.id == site;
+}
+
+}  // namespace
+
+UsageRow Book::Impl::Figures(const MenuBook& menu, const Partition& partition,
+                             const DayRow& row) const {
+  UsageRow usage = partition.Figures(row);
+  usage.queue = {menu.router->settings.id, menu.menu, menu.queues[row.queue].name};
+  usage.subscriber = subscribers[row.subscriber].key;
+  return usage;
+}
+
+std::vector<UsageRow> Book::Usage(const base::SiteId& site, absl::CivilDay first,
+                                  absl::CivilDay last) const {
+  std::vector<UsageRow> rows;
+  for (const auto& [id, router] : impl_->routers) {
+    if (!InSite(*router, site)) continue;
+    for (const MenuBook& menu : router->menus) {
+      auto it = menu.partitions.lower_bound(PartitionKey{first, 0});
+      for (; it != menu.partitions.end() && it->first.first <= last; ++it) {
+        for (const DayRow& row : it->second.rows()) {
+          rows.push_back(impl_->Figures(menu, it->second, row));
+        }
+      }
+    }
+  }
+  return rows;
+}
+
+std::vector<UsageRow> Book::SubscriberUsage(const SubscriberKey& subscriber, absl::CivilDay first,
+                                            absl::CivilDay last) const {
+  const auto found = impl_->subscriber_by_key.find(subscriber);
+  if (found == impl_->subscriber_by_key.end()) return {};
+  return impl_->RowsOf(found->second, first, last);
+}
+
+std::vector<std::pair<SubscriberKey, UsageSum>> Book::SubscriberSums(const base::SiteId& site,
+                                                                     absl::CivilDay first,
+                                                                     absl::CivilDay last) const {
+  std::vector<std::vector<UsageRow>> rows(impl_->subscribers.size());
+  for (const auto& [id, router] : impl_->routers) {
+    if (!InSite(*router, site)) continue;
+    for (const MenuBook& menu : router->menus) {
+      auto it = menu.partitions.lower_bound(PartitionKey{first, 0});
+      for (; it != menu.partitions.end() && it->first.first <= last; ++it) {
+        for (const DayRow& row : it->second.rows()) {
+          UsageRow figures = it->second.Figures(row);
+          figures.queue = {id, menu.menu, menu.queues[row.queue].name};
+          rows[row.subscriber].push_back(std::move(figures));
+        }
+      }
+    }
+  }
+  std::vector<std::pair<SubscriberKey, UsageSum>> sums;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (rows[i].empty()) continue;
+    sums.emplace_back(impl_->subscribers[i].key,
+                      SumUsage(absl::MakeConstSpan(rows[i]), first, last));
+  }
+  return sums;
+}
+
+std::optional<absl::CivilDay> Book::OldestDayInMemory(const base::SiteId& site) const {
+  std::optional<absl::CivilDay> oldest;
+  for (const auto& [id, router] : impl_->routers) {
+    if (!InSite(*router, site)) continue;
+    for (const MenuBook& menu : router->menus) {
+      if (menu.partitions.empty()) continue;
+      const absl::CivilDay day = menu.partitions.begin()->first.first;
+      if (!oldest.has_value() || day < *oldest) oldest = day;
+    }
+  }
+  return oldest;
+}
+
+std::int64_t Book::AsOf(const base::SiteId& site) const {
+  std::int64_t newest = 0;
+  for (const auto& [id, router] : impl_->routers) {
+    if (!InSite(*router, site)) continue;
+    for (const MenuBook& menu : router->menus) {
+      if (menu.current == nullptr || !menu.current->state.last.has_value()) continue;
+      newest = std::max(newest, menu.current->state.last->attribution_us);
+    }
+  }
+  return newest;
+}
+
+absl::StatusOr<Book::LocalDay> Book::DayAt(const base::SiteId& site, std::int64_t at_us) const {
+  const auto found = impl_->sites.find(site);
+  if (found == impl_->sites.end()) {
+    return absl::NotFoundError(absl::StrCat("no site \"", site.value(), "\" is configured"));
+  }
+  const DaySpan day = found->second->calendar.DayAt(at_us);
+  return LocalDay{day.day, day.begin_us, day.end_us};
+}
+
+absl::StatusOr<std::vector<std::int64_t>> Book::Boundaries(const base::RouterId& router,
+                                                           std::int64_t from_us, int days) const {
+  const RouterBook* book = impl_->FindRouter(router);
+  if (book == nullptr || !book->in_policy) {
+    return absl::NotFoundError(absl::StrCat("no router \"", router.value(), "\" is configured"));
+  }
+  const int span = std::clamp(days, 0, kMostBoundaryDays);
+  return book->site->calendar.EdgesBetween(from_us, from_us + span * kDayUs,
+                                           static_cast<std::size_t>(span + 1) * (kMaxCutTimes + 1));
+}
+
+std::vector<base::RouterId> Book::OpenRouters(const base::SiteId& site, absl::CivilDay day) const {
+  std::vector<base::RouterId> open;
+  for (const auto& [id, router] : impl_->routers) {
+    if (!InSite(*router, site) || !router->in_policy) continue;
+    if (router->open_from_us == kNeverUs ||
+        router->site->calendar.DayAt(router->open_from_us).day <= day) {
+      open.push_back(id);
+    }
+  }
+  return open;
+}
+
+std::vector<MenuView> Book::Menus() const {
+  std::vector<MenuView> views;
+  for (const auto& [id, router] : impl_->routers) {
+    for (const MenuBook& menu : router->menus) {
+      if (menu.current == nullptr) continue;
+      const MenuState& state = menu.current->state;
+      MenuView view;
+      view.router = id;
+      view.menu = menu.menu;
+      view.queues = state.live();
+      view.open_holds = state.holds.size();
+      view.pending = state.pending.has_value();
+      view.accounting_source = router->settings.account == menu.menu;
+      if (state.last.has_value()) {
+        view.device = state.last->device;
+        view.last_snapshot_us = state.last->attribution_us;
+        view.router_uptime_s = state.last->router_uptime_s;
+      }
+      views.push_back(std::move(view));
+    }
+  }
+  return views;
+}
+
+}  // namespace netsentinel::accounting

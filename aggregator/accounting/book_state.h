@@ -1,0 +1,267 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <limits>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/inlined_vector.h"
+
+#include "aggregator/accounting/book.h"
+#include "aggregator/accounting/calendar.h"
+#include "aggregator/accounting/checkpoint.h"
+#include "aggregator/accounting/ledger.h"
+#include "aggregator/accounting/mapping.h"
+#include "aggregator/accounting/menu_state.h"
+
+// What a Book is made of. For the Book's own sources only.
+namespace netsentinel::accounting {
+
+inline constexpr std::size_t kMaxDevicesPerMenu = 8;
+inline constexpr std::int64_t kNeverUs = std::numeric_limits<std::int64_t>::min();
+// A day nobody finished is closed this long after its end.
+inline constexpr std::int64_t kOpenDaysUs = 35LL * 86'400'000'000;
+
+// A queue's name in a menu, whatever device it is on.
+struct QueueInfo {
+  std::string name;
+  std::uint64_t id = 0;  // in the store
+  bool stored = false;   // the store knows the name
+  bool counts = true;
+  Direction direction = Direction::kBoth;
+  std::uint32_t subscriber = 0;
+};
+
+struct DeviceState {
+  std::string device_key;
+  std::uint32_t ordinal = 0;  // names the state in the store
+  std::uint64_t serial = 0;   // tells StreamDictionary which numbering it has cached
+  MenuState state;
+  std::vector<std::uint32_t> queue_of;  // by descriptor; kNoRow unknown
+
+  StateHead head;       // while it is being read back
+  bool stored = false;  // its checkpoint is up to date
+  // What of it the store has: row parts, pending parts, and dictionary parts by number.
+  std::uint32_t stored_row_parts = 0;
+  std::uint32_t stored_pending_parts = 0;
+  std::set<std::uint32_t> stored_dictionary_parts;
+  DescriptorIndex stored_next_index = 0;
+};
+
+struct RouterBook;
+
+struct MenuBook {
+  RouterBook* router = nullptr;
+  counters::Menu menu = counters::Menu::kSimple;
+  std::vector<std::unique_ptr<DeviceState>> devices;
+  DeviceState* current = nullptr;
+  std::uint32_t next_ordinal = 0;
+  std::uint32_t restored_current = 0;  // ordinal + 1, while it is being read back
+  std::vector<QueueInfo> queues;
+  absl::flat_hash_map<std::string, std::uint32_t> queue_by_name;
+  Partitions partitions;
+  std::uint64_t last_journal_id = 0;
+  std::uint64_t journal_rows = 0;  // since the last checkpoint
+};
+
+struct SiteBook {
+  SiteSettings settings;
+  Calendar calendar;
+  bool in_policy = true;
+};
+
+struct RouterBook {
+  RouterSettings settings;
+  SiteBook* site = nullptr;
+  bool in_policy = true;
+  // Instants before this belong to closed days.
+  std::int64_t open_from_us = kNeverUs;
+  std::array<MenuBook, 2> menus;
+  std::vector<ClosedDay> closed;  // to be flushed
+
+  MenuBook& menu(counters::Menu which) { return menus[which == counters::Menu::kSimple ? 0 : 1]; }
+};
+
+// A subscriber's use of one quota in its newest period.
+struct QuotaUse {
+  absl::CivilDay period_start;
+  bool started = false;
+  base::TrafficBytes best;
+  std::uint64_t next_threshold = quota::kNever;
+};
+
+struct SubscriberInfo {
+  SubscriberKey key;
+  std::uint64_t id = 0;
+  bool stored = false;
+  std::vector<std::pair<MenuBook*, std::uint32_t>> queues;
+  absl::InlinedVector<QuotaUse, 1> uses;  // by quota rule
+  // Bytes of the batch being staged, whatever their day.
+  std::uint64_t scratch_serial = 0;
+  base::TrafficBytes scratch;
+};
+
+struct FiredKey {
+  std::uint32_t subscriber = 0;
+  std::uint32_t rule = 0;
+  absl::CivilDay period_start;
+
+  bool operator==(const FiredKey&) const = default;
+  bool operator<(const FiredKey& other) const {
+    return std::tie(subscriber, rule, period_start) <
+           std::tie(other.subscriber, other.rule, other.period_start);
+  }
+  template <typename H>
+  friend H AbslHashValue(H state, const FiredKey& key) {
+    return H::combine(std::move(state), key.subscriber, key.rule, key.period_start);
+  }
+};
+
+// What Install does for one snapshot.
+struct MenuChange {
+  RouterBook* router = nullptr;
+  MenuBook* menu = nullptr;
+  DeviceState* device = nullptr;            // where it goes, or
+  std::unique_ptr<DeviceState> new_device;  // what it makes
+  std::string adopted_key;                  // the device told who it is
+  std::unique_ptr<MenuState> left_behind;   // the replaced device's state without holds
+  Staged staged;
+  std::size_t journal = 0;  // its row in StagedBatch::journal
+  std::int64_t received_us = 0;
+
+  std::vector<DaySpan> spans;
+  std::vector<RowChange> rows;
+  std::vector<DoubtChange> doubts;
+
+  StreamDictionary* dictionary = nullptr;
+  counters::AddedDescriptors added;
+  std::vector<std::pair<DescriptorIndex, DescriptorIndex>> translations;  // stream → state
+  std::vector<std::pair<DescriptorIndex, std::uint32_t>> queue_of;        // of added ones
+
+  DeviceState& target() { return new_device != nullptr ? *new_device : *device; }
+};
+
+struct FiredMark {
+  FiredKey key;
+  std::uint32_t threshold_percent = 0;
+};
+
+struct StagedInternals {
+  std::vector<std::unique_ptr<MenuChange>> changes;
+  std::vector<FiredMark> fired;
+  bool reviewed = false;
+};
+
+struct Book::Impl {
+  // --- policy -------------------------------------------------------------------------------
+  absl::Status SetPolicy(const Policy& policy, std::int64_t now_us);
+  void Remap();
+  void RecountQuotas();
+  quota::Limit LimitOf(std::uint32_t subscriber, std::uint32_t rule) const;
+  std::vector<std::uint32_t> FiredOf(const FiredKey& key) const;
+
+  // --- staging ------------------------------------------------------------------------------
+  absl::Status StageOne(const Incoming& incoming, std::size_t input, StagedBatch& batch);
+  void ChooseDevice(const counters::SnapshotHeader& header, MenuChange& change,
+                    std::vector<EventRecord>& events);
+  absl::Status Translate(const Incoming& incoming, MenuChange& change, counters::Snapshot& out);
+  void LeaveBehind(MenuChange& change, StagedBatch& batch);
+  void Expand(const Effects& effects, DeviceState& device, MenuChange& change);
+  void ExpandDelta(const Delta& delta, std::uint32_t queue, MenuChange& change);
+  void ExpandBlind(const Blind& blind, std::uint32_t queue, MenuChange& change);
+  std::uint32_t SpanIndex(MenuChange& change, std::int64_t at_us);
+  std::uint32_t QueueOf(DeviceState& device, DescriptorIndex descriptor, MenuChange& change);
+  std::uint32_t QueueNamed(RouterBook& router, MenuBook& menu, const std::string& name);
+  std::uint32_t SubscriberNamed(const SubscriberKey& key);
+  void Resolve(RouterBook& router, MenuBook& menu, std::uint32_t queue);
+
+  // --- quotas -------------------------------------------------------------------------------
+  void Judge(StagedBatch& batch);
+  void JudgeOne(const FiredKey& key, std::int64_t at_us, StagedBatch& batch);
+  void AddStagedRows(std::uint32_t subscriber, const StagedInternals& staged,
+                     std::vector<UsageRow>& rows) const;
+  std::vector<UsageRow> RowsOf(std::uint32_t subscriber, absl::CivilDay first,
+                               absl::CivilDay last) const;
+  void CountUse(std::uint32_t subscriber, absl::CivilDay day, const base::TrafficBytes& bytes);
+  std::uint64_t NextThreshold(std::uint32_t subscriber, std::uint32_t rule,
+                              absl::CivilDay period_start) const;
+
+  // --- installing ---------------------------------------------------------------------------
+  void InstallOne(MenuChange& change, const StagedJournal& journal);
+  void CloseDays(RouterBook& router, std::int64_t received_us);
+  void FinishRows(RouterBook& router, const DaySpan& day);
+  Partition& PartitionFor(MenuBook& menu, const DaySpan& span);
+  bool Counts(const RouterBook& router, const MenuBook& menu) const;
+  void BoundDevices(MenuBook& menu);
+
+  // --- flushing -----------------------------------------------------------------------------
+  void FlushRows(RouterBook& router, StagedFlush& flush);
+  void CheckpointRouter(RouterBook& router, StagedFlush& flush);
+  void CheckpointDevice(const MenuBook& menu, DeviceState& device, StagedFlush& flush);
+  void CheckpointPartition(MenuBook& menu, Partition& partition, StagedFlush& flush);
+  void CheckpointBook(StagedFlush& flush);
+  void CloseOldDays(RouterBook& router, std::int64_t now_us, StagedFlush& flush);
+  void DropOldPartitions(RouterBook& router);
+  void DropDevice(const MenuBook& menu, const DeviceState& device);
+  absl::CivilDay OldestNeeded(absl::CivilDay today) const;
+  void NumberNames(MenuBook& menu, const DayRow& row, StagedFlush& flush);
+
+  // --- recovering ---------------------------------------------------------------------------
+  absl::Status Recover(const RecoveryInput& input);
+  absl::Status RestoreNames(const RecoveryInput& input);
+  absl::Status RestoreBlob(const CheckpointBlob& blob);
+  absl::Status RestoreBook(absl::string_view payload);
+  absl::Status RestoreRouter(RouterBook& router, absl::string_view payload);
+  absl::Status RestoreDevicePart(MenuBook& menu, std::uint32_t ordinal, const CheckpointBlob& blob);
+  absl::Status RestorePartition(MenuBook& menu, const CheckpointBlob& blob);
+  absl::Status FinishDevices();
+  absl::Status Replay(const RecoveryInput::Journal& row);
+
+  UsageRow Figures(const MenuBook& menu, const Partition& partition, const DayRow& row) const;
+  RouterBook* FindRouter(const base::RouterId& id) const;
+  RouterBook& RouterFor(const base::RouterId& id);
+  SiteBook& SiteFor(const base::SiteId& id);
+
+  Mapper mapper;
+  std::vector<quota::Rule> quotas;
+  absl::flat_hash_map<std::pair<std::uint32_t, std::uint32_t>, quota::Limit> limits;
+  std::map<base::SiteId, std::unique_ptr<SiteBook>> sites;
+  std::map<base::RouterId, std::unique_ptr<RouterBook>> routers;
+  std::vector<SubscriberInfo> subscribers;
+  absl::flat_hash_map<SubscriberKey, std::uint32_t> subscriber_by_key;
+  absl::flat_hash_map<FiredKey, std::vector<std::uint32_t>> fired;
+  bool review_quotas = false;
+  std::int64_t reviewed_at_us = 0;
+  // Devices that left memory; their checkpoints go with the next flush.
+  std::vector<std::pair<MenuBook*, std::unique_ptr<DeviceState>>> forgotten;
+  bool book_stored = false;
+
+  std::uint64_t next_queue_id = 1;
+  std::uint64_t next_subscriber_id = 1;
+  std::uint64_t next_serial = 1;
+  std::uint64_t batch_serial = 0;
+
+  // Of the flush under way.
+  struct InFlight {
+    bool active = false;
+    std::vector<std::pair<MenuBook*, std::pair<PartitionKey, std::uint32_t>>> rows;
+    std::vector<std::pair<MenuBook*, std::uint32_t>> queues;
+    std::vector<std::uint32_t> subscribers;
+    std::vector<RouterBook*> routers;  // checkpointed
+    std::vector<std::pair<RouterBook*, std::vector<ClosedDay>>> closed;
+    std::vector<std::pair<std::string, std::uint32_t>> dropped;
+  } in_flight;
+  std::vector<std::pair<std::string, std::uint32_t>> to_drop;
+  // Figures that recovery reads queue ids by: the store's numbers.
+  absl::flat_hash_map<std::uint64_t, std::pair<MenuBook*, std::uint32_t>> queue_by_id;
+  absl::flat_hash_map<std::uint64_t, std::uint32_t> subscriber_by_id;
+};
+
+}  // namespace netsentinel::accounting

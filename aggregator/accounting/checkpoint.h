@@ -1,0 +1,86 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+#include "aggregator/accounting/calendar.h"
+#include "aggregator/accounting/ledger.h"
+#include "aggregator/accounting/menu_state.h"
+
+// Bytes of the state at rest: docs/journal-format.md. Every blob is a version, a body and the
+// CRC-32C of both. No decoder trusts a length, a count or an index: what is not sound is kDataLoss.
+namespace netsentinel::accounting {
+
+// The most queues one part holds.
+inline constexpr std::uint32_t kQueuesPerPart = 4096;
+// Indices beyond this are refused: 64 M queues ever seen in one menu.
+inline constexpr DescriptorIndex kMaxDescriptorIndex = 1U << 26;
+
+// Part numbers of one device's state: a kind and a running number.
+enum class BlobKind : std::uint32_t { kHead = 0, kRows = 1, kDictionary = 2, kPending = 3 };
+constexpr std::uint32_t PartNumber(BlobKind kind, std::uint32_t number) {
+  return (static_cast<std::uint32_t>(kind) << 24) | number;
+}
+constexpr BlobKind KindOfPart(std::uint32_t part) { return static_cast<BlobKind>(part >> 24); }
+
+// --- one device's state -------------------------------------------------------------------------
+struct StateHead {
+  std::string device_key;
+  // Rows there are, holes included; checked when all parts are read.
+  std::uint32_t rows = 0;
+  // next_index of the dictionary, whose last entries may be gone.
+  DescriptorIndex dictionary_end = 0;
+};
+std::string EncodeStateHead(const StateHead& head, const MenuState& state);
+std::string EncodeStateRows(const MenuState& state, std::uint32_t number);
+std::string EncodeStateDictionary(const MenuState& state, std::uint32_t number);
+std::string EncodeStatePending(const MenuState& state, std::uint32_t number);
+
+// Reads the parts of one state in ascending order of their numbers into `state`, which starts
+// empty.
+absl::Status DecodeStatePart(std::uint32_t part, absl::string_view blob, StateHead& head,
+                             MenuState& state);
+// Checks the state as a whole once all parts are read, and links it.
+absl::Status FinishState(const StateHead& head, MenuState& state);
+
+// --- one partition of the ledger ----------------------------------------------------------------
+// Rows under the store's numbers of their names.
+struct StoredRow {
+  std::uint64_t queue_id = 0;
+  std::uint64_t subscriber_id = 0;
+  DayRow row;
+  RowExtra extra;
+};
+std::string EncodeRows(const DaySpan& span, const std::vector<StoredRow>& rows);
+struct DecodedRows {
+  DaySpan span;
+  std::vector<StoredRow> rows;
+};
+absl::StatusOr<DecodedRows> DecodeRows(absl::string_view blob);
+
+// --- calendars and routers ----------------------------------------------------------------------
+struct StoredCalendar {
+  std::string site;
+  std::vector<Calendar::Version> versions;
+};
+std::string EncodeCalendars(const std::vector<StoredCalendar>& calendars);
+absl::StatusOr<std::vector<StoredCalendar>> DecodeCalendars(absl::string_view blob);
+
+struct StoredRouter {
+  std::int64_t open_from_us = 0;
+  struct Menu {
+    std::uint32_t next_ordinal = 0;
+    std::uint32_t current = 0;  // ordinal + 1; 0 for none
+    std::uint64_t journal_id = 0;
+  };
+  Menu menus[2];
+};
+std::string EncodeRouter(const StoredRouter& router);
+absl::StatusOr<StoredRouter> DecodeRouter(absl::string_view blob);
+
+}  // namespace netsentinel::accounting

@@ -1,0 +1,154 @@
+#include "aggregator/accounting/ledger.h"
+
+#include <algorithm>
+
+namespace netsentinel::accounting {
+namespace {
+
+constexpr std::uint16_t kMostEpochs = 0xFFFF;
+
+void NoteReading(std::int64_t at_us, std::int64_t& first_us, std::int64_t& last_us) {
+  if (first_us == 0 || at_us < first_us) first_us = at_us;
+  last_us = std::max(last_us, at_us);
+}
+
+}  // namespace
+
+DayRow* Partition::FindRow(std::uint32_t queue, std::uint32_t subscriber) {
+  if (queue >= first_of_.size()) return nullptr;
+  for (std::uint32_t i = first_of_[queue]; i != kNoRow; i = rows_[i].next) {
+    if (rows_[i].subscriber == subscriber) return &rows_[i];
+  }
+  return nullptr;
+}
+
+const DayRow* Partition::Find(std::uint32_t queue, std::uint32_t subscriber) const {
+  return const_cast<Partition*>(this)->FindRow(queue, subscriber);
+}
+
+DayRow& Partition::RowFor(std::uint32_t queue, std::uint32_t subscriber) {
+  if (DayRow* row = FindRow(queue, subscriber); row != nullptr) return *row;
+  if (queue >= first_of_.size()) first_of_.resize(queue + 1, kNoRow);
+  DayRow row;
+  row.queue = queue;
+  row.subscriber = subscriber;
+  row.next = first_of_[queue];
+  first_of_[queue] = static_cast<std::uint32_t>(rows_.size());
+  rows_.push_back(row);
+  return rows_.back();
+}
+
+RowExtra& Partition::MakeExtra(DayRow& row) {
+  if (row.extra == kNoRow) {
+    row.extra = static_cast<std::uint32_t>(extras_.size());
+    extras_.emplace_back();
+  }
+  return extras_[row.extra];
+}
+
+void Partition::Observe(DayRow& row, std::int64_t since_us, std::int64_t until_us) const {
+  const std::int64_t from = std::max({since_us, span_.begin_us, row.observed_until_us});
+  const std::int64_t until = std::min(until_us, span_.end_us);
+  if (until <= from) return;
+  row.observed_us += until - from;
+  row.observed_until_us = until;
+}
+
+void Partition::Apply(const RowChange& change) {
+  if (change.only_if_row) {
+    ReadUntil(change.queue, change.subscriber, change.observed_since_us, change.to_us);
+    return;
+  }
+  DayRow& row = RowFor(change.queue, change.subscriber);
+  row.best += change.bytes;
+  if (change.read_at_from) NoteReading(change.from_us, row.first_reading_us, row.last_reading_us);
+  if (change.read_at_to) NoteReading(change.to_us, row.first_reading_us, row.last_reading_us);
+  Observe(row, change.observed_since_us, change.to_us);
+  if (change.estimated_at_start || change.estimated_at_end) {
+    RowExtra& extra = MakeExtra(row);
+    if (change.estimated_at_start) extra.estimated_at_start += change.bytes;
+    if (change.estimated_at_end) extra.estimated_at_end += change.bytes;
+    row.grade = std::max(row.grade, Grade::kEstimated);
+  }
+  if (change.implausible) {
+    MakeExtra(row).implausible += change.bytes;
+    row.grade = Grade::kPartial;
+  }
+  row.dirty = true;
+  stored = false;
+}
+
+void Partition::Apply(const DoubtChange& change) {
+  DayRow& row = RowFor(change.queue, change.subscriber);
+  if (change.blind_us != 0 || !change.loss.zero()) {
+    RowExtra& extra = MakeExtra(row);
+    extra.blind_us += change.blind_us;
+    extra.loss_bound += change.loss;
+  }
+  row.grade = std::max(row.grade, change.grade);
+  row.epochs =
+      static_cast<std::uint16_t>(std::min<std::uint32_t>(kMostEpochs, row.epochs + change.epochs));
+  row.dirty = true;
+  stored = false;
+}
+
+void Partition::ReadUntil(std::uint32_t queue, std::uint32_t subscriber, std::int64_t since_us,
+                          std::int64_t until_us) {
+  DayRow* row = FindRow(queue, subscriber);
+  if (row == nullptr) return;
+  until_us = std::min(until_us, span_.end_us);
+  if (until_us <= row->last_reading_us || until_us <= span_.begin_us) return;
+  Observe(*row, since_us, until_us);
+  NoteReading(until_us, row->first_reading_us, row->last_reading_us);
+  row->dirty = true;
+  stored = false;
+}
+
+const RowExtra& Partition::ExtraOf(const DayRow& row) const {
+  static constexpr RowExtra kNone;
+  return row.extra == kNoRow ? kNone : extras_[row.extra];
+}
+
+UsageRow Partition::Figures(const DayRow& row) const {
+  const RowExtra& extra = ExtraOf(row);
+  UsageRow usage;
+  usage.day = span_.day;
+  usage.segment = span_.segment;
+  usage.best = row.best;
+  usage.estimated_at_start = extra.estimated_at_start;
+  usage.estimated_at_end = extra.estimated_at_end;
+  usage.implausible = extra.implausible;
+  usage.loss_bound = extra.loss_bound;
+  usage.blind_us = extra.blind_us;
+  usage.observed_us = static_cast<std::uint64_t>(std::max<std::int64_t>(row.observed_us, 0));
+  usage.first_reading_us = row.first_reading_us;
+  usage.last_reading_us = row.last_reading_us;
+  usage.epochs = row.epochs;
+  usage.grade = row.grade;
+  return usage;
+}
+
+void Partition::Restore(DayRow row, const RowExtra& extra) {
+  DayRow& restored = RowFor(row.queue, row.subscriber);
+  row.next = restored.next;
+  row.extra = kNoRow;
+  restored = row;
+  const bool any = extra.blind_us != 0 || !extra.estimated_at_start.zero() ||
+                   !extra.estimated_at_end.zero() || !extra.implausible.zero() ||
+                   !extra.loss_bound.zero();
+  if (any) MakeExtra(restored) = extra;
+}
+
+void ApplyToUsage(const RowChange& change, UsageRow& row) {
+  if (change.only_if_row) return;
+  row.best += change.bytes;
+  if (change.read_at_from) {
+    NoteReading(change.from_us, row.first_reading_us, row.last_reading_us);
+  }
+  if (change.read_at_to) NoteReading(change.to_us, row.first_reading_us, row.last_reading_us);
+  if (change.estimated_at_start) row.estimated_at_start += change.bytes;
+  if (change.estimated_at_end) row.estimated_at_end += change.bytes;
+  if (change.implausible) row.implausible += change.bytes;
+}
+
+}  // namespace netsentinel::accounting

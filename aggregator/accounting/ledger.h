@@ -1,0 +1,121 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "aggregator/accounting/calendar.h"
+#include "aggregator/accounting/menu_state.h"
+#include "aggregator/accounting/records.h"
+
+// Usage per queue, subscriber, day and segment, kept small. Pure; part of the Book.
+namespace netsentinel::accounting {
+
+// Bytes and time that one observation adds to one row.
+struct RowChange {
+  std::uint32_t span = 0;  // index into the spans beside it
+  std::uint32_t queue = 0;
+  std::uint32_t subscriber = 0;
+  bool estimated_at_start = false;
+  bool estimated_at_end = false;
+  bool implausible = false;
+  bool read_at_from = false;  // a reading at `from` lies in the span
+  bool read_at_to = false;
+  bool only_if_row = false;  // time alone: makes no row
+  std::int64_t from_us = 0;
+  std::int64_t to_us = 0;
+  std::int64_t observed_since_us = 0;
+  base::TrafficBytes bytes;
+};
+
+// What one blind interval, or one new epoch, adds to one row.
+struct DoubtChange {
+  std::uint32_t span = 0;
+  std::uint32_t queue = 0;
+  std::uint32_t subscriber = 0;
+  std::uint64_t blind_us = 0;
+  base::TrafficBytes loss;
+  Grade grade = Grade::kComplete;  // at least this bad
+  std::uint32_t epochs = 0;
+};
+
+// A row without its keys.
+struct DayRow {
+  std::uint32_t queue = 0;
+  std::uint32_t subscriber = 0;
+  std::uint32_t next = kNoRow;   // further row of the same queue
+  std::uint32_t extra = kNoRow;  // in Partition::extras
+  base::TrafficBytes best;
+  std::int64_t first_reading_us = 0;
+  std::int64_t last_reading_us = 0;
+  std::int64_t observed_us = 0;
+  std::int64_t observed_until_us = 0;
+  std::uint16_t epochs = 0;
+  Grade grade = Grade::kComplete;
+  bool dirty = false;
+};
+
+// What few rows have.
+struct RowExtra {
+  base::TrafficBytes estimated_at_start;
+  base::TrafficBytes estimated_at_end;
+  base::TrafficBytes implausible;
+  base::TrafficBytes loss_bound;
+  std::uint64_t blind_us = 0;
+};
+
+// The rows of one menu of one router on one day and segment.
+class Partition {
+ public:
+  explicit Partition(DaySpan span) : span_(span) {}
+
+  void Apply(const RowChange& change);
+  void Apply(const DoubtChange& change);
+  // The queue has been read until then without a gap since `since_us`; nothing if it has no row.
+  void ReadUntil(std::uint32_t queue, std::uint32_t subscriber, std::int64_t since_us,
+                 std::int64_t until_us);
+
+  const DaySpan& span() const { return span_; }
+  // A span that a change of the site's rule stretched or cut.
+  void Widen(const DaySpan& span) {
+    span_.begin_us = std::min(span_.begin_us, span.begin_us);
+    span_.end_us = std::max(span_.end_us, span.end_us);
+  }
+  std::vector<DayRow>& rows() { return rows_; }
+  const std::vector<DayRow>& rows() const { return rows_; }
+  // The row's figures; keys other than day and segment stay empty.
+  UsageRow Figures(const DayRow& row) const;
+  // Row of the queue and subscriber, or null.
+  const DayRow* Find(std::uint32_t queue, std::uint32_t subscriber) const;
+  // Rows of the queue, through DayRow::next.
+  std::uint32_t FirstOf(std::uint32_t queue) const {
+    return queue < first_of_.size() ? first_of_[queue] : kNoRow;
+  }
+  // For reading a checkpoint.
+  void Restore(DayRow row, const RowExtra& extra);
+  const RowExtra& ExtraOf(const DayRow& row) const;
+
+  bool stored = false;  // its checkpoint parts are up to date
+  std::uint32_t stored_parts = 0;
+
+ private:
+  DayRow& RowFor(std::uint32_t queue, std::uint32_t subscriber);
+  DayRow* FindRow(std::uint32_t queue, std::uint32_t subscriber);
+  RowExtra& MakeExtra(DayRow& row);
+  void Observe(DayRow& row, std::int64_t since_us, std::int64_t until_us) const;
+
+  DaySpan span_;
+  std::vector<DayRow> rows_;
+  std::vector<RowExtra> extras_;
+  std::vector<std::uint32_t> first_of_;  // by queue
+};
+
+// Adds the change to a row that is given with its figures: the same sum as Partition::Apply.
+void ApplyToUsage(const RowChange& change, UsageRow& row);
+
+using PartitionKey = std::pair<absl::CivilDay, std::uint8_t>;
+using Partitions = std::map<PartitionKey, Partition>;
+
+}  // namespace netsentinel::accounting

@@ -1,0 +1,315 @@
+#include "aggregator/accounting/menu_state.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+
+#include "aggregator/accounting/applier.h"
+#include "common/base/status_macros.h"
+#include "common/counters/matching.h"
+
+namespace netsentinel::accounting {
+namespace {
+
+using base::TrafficBytes;
+using counters::QueueReading;
+using counters::SnapshotHeader;
+
+constexpr std::int64_t kSecondUs = 1'000'000;
+constexpr std::int64_t kYear9999Us = 253'402'300'799LL * kSecondUs;
+// A stamp further ahead of its receipt than this is the receipt's time.
+constexpr std::int64_t kWrongClockUs = 60 * kSecondUs;
+constexpr std::int64_t kAheadUs = 5 * kSecondUs;
+// No spool holds older snapshots than days are kept open for.
+constexpr std::int64_t kOldestUs = 40LL * 86'400 * kSecondUs;
+
+// The instant a snapshot counts for: not before the previous one's, not beyond its receipt.
+std::int64_t CorrectedTime(std::int64_t stamp, std::int64_t previous_us, std::int64_t received_us) {
+  std::int64_t at = stamp;
+  if (stamp > received_us + kWrongClockUs || stamp < received_us - kOldestUs) {
+    at = received_us;
+  } else {
+    at = std::min(stamp, received_us + kAheadUs);
+  }
+  return std::max(at, previous_us);
+}
+
+void CorrectHeader(SnapshotHeader& header, std::int64_t previous_us, std::int64_t received_us) {
+  const std::int64_t at = CorrectedTime(header.attribution_us, previous_us, received_us);
+  if (at != header.attribution_us) header.at_boundary = false;
+  header.attribution_us = at;
+}
+
+bool TimesAreSane(const SnapshotHeader& header) {
+  constexpr std::int64_t kMost = kYear9999Us;
+  const bool in_range = header.attribution_us >= 0 && header.attribution_us <= kMost &&
+                        header.begin_us >= 0 && header.end_us <= kMost;
+  return in_range && header.begin_us <= header.end_us &&
+         header.router_uptime_s <= static_cast<std::uint64_t>(kMost / kSecondUs);
+}
+
+bool QuickPathMayApply(const MenuState& state, const StageInput& input) {
+  const counters::Snapshot& snapshot = *input.snapshot;
+  return !input.force_general && state.last.has_value() && !state.pending.has_value() &&
+         state.holds.empty() && state.read_at.empty() && snapshot.steps.empty() &&
+         input.added->empty() && snapshot.readings.size() == state.live() &&
+         snapshot.header.settings_fingerprint == state.last->settings_fingerprint;
+}
+
+// True when every queue goes on and no witness fell; then `moved` holds the rows that did move.
+bool CompareRows(const MenuState& state, const std::vector<QueueReading>& readings,
+                 std::vector<Staged::Moved>& moved) {
+  std::vector<std::uint64_t> seen((state.rows.size() + 63) / 64);
+  const std::uint32_t* row_of = state.row_of.data();
+  const std::size_t known = state.row_of.size();
+  for (const QueueReading& now : readings) {
+    if (now.descriptor >= known) return false;
+    const std::uint32_t row = row_of[now.descriptor];
+    if (row == kNoRow) return false;
+    const std::uint64_t bit = std::uint64_t{1} << (row & 63U);
+    if ((seen[row >> 6U] & bit) != 0) return false;
+    seen[row >> 6U] |= bit;
+    const QueueReading& before = state.rows[row];
+    if (!counters::NoWitnessFell(before, now)) return false;
+    if (before == now) continue;
+    if (now.upload - before.upload > base::kMaxStoredBytes ||
+        now.download - before.download > base::kMaxStoredBytes) {
+      return false;
+    }
+    moved.push_back({row, now});
+  }
+  return true;
+}
+
+// Takes the children's bytes, and what is still owed, off the parents among the deltas.
+void SettleQuick(const MenuState& state, Staged& staged, std::vector<Delta>& deltas) {
+  std::vector<TrafficBytes> owed(state.rows.size());
+  std::vector<bool> owes(state.rows.size());
+  for (const auto& [row, debt] : state.debts) {
+    owed[row] = debt;
+    owes[row] = true;
+  }
+  for (std::size_t i = 0; i < deltas.size(); ++i) {
+    const std::uint32_t parent = state.slots[staged.moved[i].row].parent;
+    if (parent == kNoRow) continue;
+    owed[parent] += deltas[i].bytes;
+    owes[parent] = true;
+  }
+  for (std::size_t i = 0; i < deltas.size(); ++i) {
+    const std::uint32_t row = staged.moved[i].row;
+    if (!owes[row]) continue;
+    TrafficBytes& rest = owed[row];
+    const TrafficBytes paid = {std::min(rest.upload, deltas[i].bytes.upload),
+                               std::min(rest.download, deltas[i].bytes.download)};
+    deltas[i].bytes.upload -= paid.upload;
+    deltas[i].bytes.download -= paid.download;
+    rest.upload -= paid.upload;
+    rest.download -= paid.download;
+  }
+  for (std::uint32_t row = 0; row < owes.size(); ++row) {
+    if (!owes[row]) continue;
+    const auto before = state.debts.find(row);
+    const TrafficBytes old = before == state.debts.end() ? TrafficBytes{} : before->second;
+    if (!(old == owed[row])) staged.debts.emplace_back(row, owed[row]);
+  }
+}
+
+void StageQuick(const MenuState& state, const MenuSettings& settings, Staged& staged) {
+  std::vector<Delta>& deltas = staged.effects.deltas;
+  deltas.reserve(staged.moved.size());
+  const std::int64_t from = state.last->attribution_us;
+  const std::int64_t to = staged.header.attribution_us;
+  for (const Staged::Moved& moved : staged.moved) {
+    const QueueReading& before = state.rows[moved.row];
+    deltas.push_back(
+        {before.descriptor,
+         false,
+         from,
+         to,
+         state.slots[moved.row].since_us,
+         {moved.reading.upload - before.upload, moved.reading.download - before.download}});
+  }
+  if (state.parents == 0 && state.debts.empty()) return;
+  if (settings.parents == ParentsMode::kResidue) {
+    SettleQuick(state, staged, deltas);
+  } else {
+    for (std::size_t i = 0; i < deltas.size(); ++i) {
+      if (state.slots[staged.moved[i].row].parent != kNoRow) deltas[i].bytes = {};
+    }
+  }
+  std::erase_if(deltas, [](const Delta& delta) { return delta.bytes.zero(); });
+}
+
+absl::Status CheckRows(const counters::DescriptorTable& dictionary,
+                       const std::vector<QueueReading>& readings) {
+  absl::flat_hash_set<std::uint64_t> ids;
+  ids.reserve(readings.size());
+  for (const QueueReading& reading : readings) {
+    const counters::QueueDescriptor* descriptor = dictionary.Find(reading.descriptor);
+    if (descriptor == nullptr) {
+      return absl::InvalidArgumentError("a reading names a queue that the dictionary lacks");
+    }
+    if (!ids.insert(descriptor->row_id).second) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "two readings have the .id *", absl::Hex(descriptor->row_id), ": the reply is damaged"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckSnapshot(const counters::DescriptorTable& dictionary, const MenuState& state,
+                           const counters::Snapshot& snapshot) {
+  if (snapshot.readings.size() > counters::kMaxQueues) {
+    return absl::InvalidArgumentError("the snapshot has more than 1,000,000 queues");
+  }
+  const SnapshotHeader* before = state.last.has_value() ? &*state.last : nullptr;
+  for (const counters::MergedStep& step : snapshot.steps) {
+    if (!TimesAreSane(step.header)) {
+      return absl::InvalidArgumentError("a merged step's times are not times");
+    }
+    if (before != nullptr && counters::RouterRebooted(*before, step.header)) {
+      return absl::InvalidArgumentError("a merged step lies across a reboot");
+    }
+    NS_RETURN_IF_ERROR(CheckRows(dictionary, step.readings));
+  }
+  return CheckRows(dictionary, snapshot.readings);
+}
+
+// Brings the copy up to the snapshot.
+void ApplySnapshot(MenuState& state, const StageInput& input, Staged& staged) {
+  const counters::Snapshot& snapshot = *input.snapshot;
+  const Applier::Context context{snapshot.router, snapshot.menu, input.settings, input.replaces};
+  Applier applier(state, context, staged.effects);
+  for (const auto& [index, descriptor] : *input.added) applier.NoteCandidate(index);
+
+  if (state.pending.has_value()) {
+    const PendingSnapshot pending = *state.pending;
+    absl::flat_hash_set<std::uint32_t> back;
+    if (!counters::RouterRebooted(pending.header, staged.header)) {
+      back = applier.RowsBackAgain(snapshot.steps.empty() ? snapshot.readings
+                                                          : snapshot.steps.front().readings);
+    }
+    state.pending.reset();
+    for (const QueueReading& reading : pending.readings) applier.NoteCandidate(reading.descriptor);
+    applier.ApplyFull(pending.header, pending.readings, back);
+    applier.AddEvent(staged.header.attribution_us, "pending_resolved", "",
+                     absl::StrCat(back.size(), " queues are back and go on"));
+  }
+  for (const counters::MergedStep& step : snapshot.steps) {
+    counters::MergedStep corrected = step;
+    CorrectHeader(corrected.header, state.newest_us(), input.received_us);
+    corrected.header.attribution_us =
+        std::min(corrected.header.attribution_us, staged.header.attribution_us);
+    applier.ApplyStep(corrected);
+  }
+  if (applier.LacksTooMany(staged.header, snapshot.readings)) {
+    state.pending = PendingSnapshot{staged.header, snapshot.readings};
+    staged.pending = true;
+    applier.AddEvent(staged.header.attribution_us, "snapshot_pending", "",
+                     absl::StrCat("the reply has ", snapshot.readings.size(), " queues where ",
+                                  state.live(), " were known; the next reply decides"));
+  } else {
+    applier.ApplyFull(staged.header, snapshot.readings, {});
+  }
+  applier.DropUnusedDescriptors();
+}
+
+void NoteClock(const counters::Snapshot& snapshot, const SnapshotHeader& corrected,
+               Effects& effects) {
+  const std::int64_t moved = snapshot.header.attribution_us - corrected.attribution_us;
+  if (moved >= -kAheadUs && moved <= kAheadUs) return;
+  effects.events.push_back(
+      {corrected.attribution_us, snapshot.router, snapshot.menu, "", "clock_wrong",
+       absl::StrCat("the collector's stamp was ", moved > 0 ? "ahead" : "behind", " by ",
+                    (moved > 0 ? moved : -moved) / 1000, " ms and was corrected")});
+}
+
+}  // namespace
+
+absl::StatusOr<Staged> Stage(const MenuState& state, const StageInput& input) {
+  const counters::Snapshot& snapshot = *input.snapshot;
+  if (!TimesAreSane(snapshot.header)) {
+    return absl::InvalidArgumentError(
+        "the snapshot's times are not times: begin after end, or outside 1970 to 9999");
+  }
+  Staged staged;
+  staged.header = snapshot.header;
+  CorrectHeader(staged.header, state.newest_us(), input.received_us);
+  NoteClock(snapshot, staged.header, staged.effects);
+
+  if (QuickPathMayApply(state, input) && !counters::RouterRebooted(*state.last, staged.header)) {
+    if (CompareRows(state, snapshot.readings, staged.moved)) {
+      StageQuick(state, input.settings, staged);
+      return staged;
+    }
+    staged.moved.clear();
+  }
+
+  auto next = std::make_unique<MenuState>(state);
+  for (const auto& [index, descriptor] : *input.added) {
+    if (!next->dictionary.InsertAt(index, descriptor)) {
+      return absl::InvalidArgumentError("a dictionary entry is numbered out of turn");
+    }
+  }
+  next->row_of.resize(next->dictionary.next_index(), kNoRow);
+  NS_RETURN_IF_ERROR(CheckSnapshot(next->dictionary, state, snapshot));
+  ApplySnapshot(*next, input, staged);
+  if (staged.effects.events_left_out > 0) {
+    staged.effects.events.push_back(
+        {staged.header.attribution_us, snapshot.router, snapshot.menu, "", "events_left_out",
+         absl::StrCat(staged.effects.events_left_out, " further events of this snapshot")});
+  }
+  staged.replacement = std::move(next);
+  return staged;
+}
+
+void Install(MenuState& state, Staged&& staged) {
+  if (staged.replacement != nullptr) {
+    state = std::move(*staged.replacement);
+    return;
+  }
+  for (const Staged::Moved& moved : staged.moved) state.rows[moved.row] = moved.reading;
+  for (const auto& [row, debt] : staged.debts) {
+    if (debt.zero()) {
+      state.debts.erase(row);
+    } else {
+      state.debts[row] = debt;
+    }
+  }
+  state.last = std::move(staged.header);
+}
+
+void LinkParents(MenuState& state) {
+  state.parents = 0;
+  bool any = false;
+  const auto descriptor = [&](std::uint32_t row) {
+    return state.dictionary.Find(state.rows[row].descriptor);
+  };
+  for (std::uint32_t row = 0; row < state.rows.size(); ++row) {
+    state.slots[row].parent = kNoRow;
+    any = any || (descriptor(row) != nullptr && !descriptor(row)->parent.empty());
+  }
+  if (!any) return;
+  absl::flat_hash_map<absl::string_view, std::uint32_t> by_name;
+  for (std::uint32_t row = 0; row < state.rows.size(); ++row) {
+    if (descriptor(row) != nullptr) by_name.try_emplace(descriptor(row)->name, row);
+  }
+  for (std::uint32_t row = 0; row < state.rows.size(); ++row) {
+    if (descriptor(row) == nullptr) continue;
+    const auto found = by_name.find(descriptor(row)->parent);
+    if (found == by_name.end() || found->second == row) continue;
+    state.slots[row].parent = found->second;
+    ++state.parents;
+  }
+}
+
+void ResolveHolds(MenuState& state, const base::RouterId& router, counters::Menu menu,
+                  const MenuSettings& settings, Effects& effects) {
+  const Applier::Context context{router, menu, settings, nullptr};
+  Applier(state, context, effects).ResolveAllHolds();
+}
+
+}  // namespace netsentinel::accounting

@@ -1,0 +1,23 @@
+#include "aggregator/app/open_store.h"
+
+#include "aggregator/store/mysql_store.h"
+#include "aggregator/store/sqlite_store.h"
+#include "common/base/status_macros.h"
+
+namespace netsentinel::app {
+
+absl::StatusOr<std::unique_ptr<store::StoreFactory>> OpenStore(const AggregatorSettings& settings) {
+  if (settings.store.engine == store::StoreLocation::Engine::kSqlite) {
+    return store::OpenSqliteStore(settings.store.path);
+  }
+  base::Secret password;
+  if (settings.store_password.given()) {
+    NS_ASSIGN_OR_RETURN(password, config::ReadSecret(settings.store_password));
+  }
+  store::MysqlStoreOptions options;
+  options.tls.ca = settings.store_ca;
+  options.tls.required = !settings.store_ca.empty();
+  return store::OpenMysqlStore(settings.store, password, options);
+}
+
+}  // namespace netsentinel::app

@@ -1,0 +1,15 @@
+#pragma once
+
+#include <memory>
+
+#include "absl/status/statusor.h"
+
+#include "aggregator/app/settings.h"
+#include "aggregator/store/store.h"
+
+namespace netsentinel::app {
+
+// Opens the store that the settings name and brings its schema up to date.
+absl::StatusOr<std::unique_ptr<store::StoreFactory>> OpenStore(const AggregatorSettings& settings);
+
+}  // namespace netsentinel::app

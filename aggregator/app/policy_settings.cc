@@ -1,0 +1,210 @@
+#include "aggregator/app/policy_settings.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+
+namespace netsentinel::app {
+namespace {
+
+using accounting::MappingRule;
+using config::Section;
+
+const config::Choices<counters::Menu> kMenus = {{"simple", counters::Menu::kSimple},
+                                                {"tree", counters::Menu::kTree}};
+const config::Choices<accounting::ParentsMode> kParents = {
+    {"residue", accounting::ParentsMode::kResidue}, {"roots", accounting::ParentsMode::kRoots}};
+const config::Choices<accounting::Direction> kDirections = {
+    {"both", accounting::Direction::kBoth},
+    {"download", accounting::Direction::kDownload},
+    {"upload", accounting::Direction::kUpload}};
+const config::Choices<quota::Period> kPeriods = {
+    {"day", quota::Period::kDay}, {"week", quota::Period::kWeek}, {"month", quota::Period::kMonth}};
+const config::Choices<quota::Basis> kBases = {{"download", quota::Basis::kDownload},
+                                              {"upload", quota::Basis::kUpload},
+                                              {"total", quota::Basis::kTotal}};
+
+// "HH:MM" or "HH:MM:SS" as time since midnight; nothing when it is neither.
+std::optional<absl::Duration> ParseLocalTime(const std::string& text) {
+  const std::vector<std::string> parts = absl::StrSplit(text, ':');
+  if (parts.size() != 2 && parts.size() != 3) return std::nullopt;
+  int values[3] = {0, 0, 0};
+  constexpr int kMost[3] = {23, 59, 59};
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    if (parts[i].size() != 2 || !absl::SimpleAtoi(parts[i], &values[i]) || values[i] < 0 ||
+        values[i] > kMost[i]) {
+      return std::nullopt;
+    }
+  }
+  return absl::Hours(values[0]) + absl::Minutes(values[1]) + absl::Seconds(values[2]);
+}
+
+absl::Duration ReadLocalTime(Section& section, absl::string_view key, const std::string& text) {
+  const std::optional<absl::Duration> time = ParseLocalTime(text);
+  if (!time.has_value()) {
+    section.Fail(key, absl::StrCat("\"", text, "\" is no local time"), "\"HH:MM\" or \"HH:MM:SS\"");
+  }
+  return time.value_or(absl::ZeroDuration());
+}
+
+void ReadSites(Section& root, AggregatorSettings& settings) {
+  std::set<std::string> seen;
+  for (Section& section : root.RequiredSectionList("sites", 5000)) {
+    accounting::SiteSettings site;
+    const std::string id = section.RequiredName("id");
+    site.id = base::SiteId(id);
+    if (!id.empty() && !seen.insert(id).second) {
+      section.Fail("id", absl::StrCat("site \"", id, "\" stands twice"));
+    }
+    site.zone = section.RequiredTimeZone("time_zone");
+    const std::string start = section.OptionalString("day_start", "00:00");
+    site.day_start = ReadLocalTime(section, "day_start", start);
+    std::vector<std::string> cuts =
+        section.OptionalStringList("cut_times", {}, accounting::kMaxCutTimes);
+    for (const std::string& cut : cuts) {
+      site.cuts.push_back(ReadLocalTime(section, "cut_times", cut));
+    }
+    std::sort(site.cuts.begin(), site.cuts.end());
+    if (std::adjacent_find(site.cuts.begin(), site.cuts.end()) != site.cuts.end() ||
+        std::find(site.cuts.begin(), site.cuts.end(), site.day_start) != site.cuts.end()) {
+      section.Fail("cut_times", "a cut time stands twice or equals day_start");
+    }
+    absl::StrAppend(&settings.policy_text, "site ", id, " zone=", site.zone.name(),
+                    " start=", absl::FormatDuration(site.day_start), " cuts=",
+                    absl::StrJoin(site.cuts, ",",
+                                  [](std::string* out, absl::Duration cut) {
+                                    absl::StrAppend(out, absl::FormatDuration(cut));
+                                  }),
+                    "\n");
+    settings.catalog.sites.push_back(
+        {.id = site.id, .time_zone = site.zone.name(), .day_start = start, .routers = {}});
+    settings.policy.accounting.sites.push_back(std::move(site));
+  }
+}
+
+void ReadRouters(Section& root, AggregatorSettings& settings) {
+  for (Section& section : root.RequiredSectionList("routers", 20000)) {
+    accounting::RouterSettings router;
+    ingest::RouterAdmission admission;
+    const std::string id = section.RequiredName("id");
+    const std::string site_id = section.RequiredName("site");
+    router.id = base::RouterId(id);
+    router.site = base::SiteId(site_id);
+    for (std::string& collector : section.RequiredNameList("collectors")) {
+      admission.collectors.emplace_back(std::move(collector));
+    }
+    router.account = section.OptionalEnum("account", kMenus, counters::Menu::kSimple);
+    router.parents = section.OptionalEnum("parents", kParents, accounting::ParentsMode::kResidue);
+    router.line_rate_bps =
+        section.OptionalBitRate("line_rate", 10'000'000'000ULL, {1000, 1'000'000'000'000'000ULL});
+    admission.poll_interval = section.OptionalDuration("poll_interval", absl::ZeroDuration(),
+                                                       {absl::Seconds(1), absl::Hours(1)});
+    if (admission.poll_interval > absl::ZeroDuration()) {
+      router.poll_interval = admission.poll_interval;
+    }
+    const auto site =
+        std::find_if(settings.catalog.sites.begin(), settings.catalog.sites.end(),
+                     [&](const query::Catalog::Site& one) { return one.id == router.site; });
+    if (site != settings.catalog.sites.end()) {
+      site->routers.push_back(router.id);
+    } else if (!site_id.empty()) {
+      section.Fail("site", absl::StrCat("there is no site \"", site_id, "\" under sites:"));
+    }
+    absl::StrAppend(&settings.policy_text, "router ", id, " site=", site_id,
+                    " account=", counters::MenuName(router.account),
+                    " parents=", static_cast<int>(router.parents), " rate=", router.line_rate_bps,
+                    " poll=", absl::FormatDuration(router.poll_interval), " collectors=",
+                    absl::StrJoin(admission.collectors, ",",
+                                  [](std::string* out, const base::CollectorId& one) {
+                                    absl::StrAppend(out, one.value());
+                                  }),
+                    "\n");
+    if (!settings.policy.admission.emplace(router.id, std::move(admission)).second && !id.empty()) {
+      section.Fail("id", absl::StrCat("router \"", id, "\" stands twice"));
+    }
+    settings.policy.accounting.routers.push_back(std::move(router));
+  }
+}
+
+void ReadMapping(Section& root, AggregatorSettings& settings) {
+  for (Section& section : root.OptionalSectionList("map", accounting::kMaxMappingRules)) {
+    MappingRule rule;
+    rule.menu = section.RequiredEnum("menu", kMenus);
+    rule.site = base::SiteId(section.OptionalName("site", ""));
+    rule.router = base::RouterId(section.OptionalName("router", ""));
+    rule.name_pattern =
+        section.RequiredString("name", {.min = 1, .max = accounting::kMaxPatternBytes});
+    rule.subscriber = section.RequiredString("subscriber");
+    rule.direction = section.OptionalEnum("direction", kDirections, accounting::Direction::kBoth);
+    rule.join_routers = section.OptionalBool("join_routers", false);
+    if (rule.menu == counters::Menu::kTree && rule.direction == accounting::Direction::kBoth) {
+      section.Fail("direction", "a tree queue has one counter", "download or upload",
+                   "say which way the bytes of these queues go");
+    }
+    absl::StrAppend(&settings.policy_text, "map ", counters::MenuName(rule.menu), " ",
+                    rule.site.value(), " ", rule.router.value(), " ", rule.name_pattern, " ",
+                    rule.subscriber, " ", static_cast<int>(rule.direction), " ",
+                    rule.join_routers ? 1 : 0, "\n");
+    settings.policy.accounting.mapping.push_back(std::move(rule));
+  }
+}
+
+void ReadQuotas(Section& root, AggregatorSettings& settings) {
+  Section quotas = root.OptionalSection("quota");
+  if (!quotas.present()) {
+    // A network without a word about quotas gets the product's default: 10 GiB download a day.
+    quota::Rule rule;
+    rule.id = "default";
+    rule.limit_bytes = 10ULL << 30;
+    settings.policy.accounting.quotas.push_back(rule);
+  }
+  for (auto& [id, section] : quotas.NamedSections()) {
+    quota::Rule rule;
+    rule.id = id;
+    rule.period = section.OptionalEnum("period", kPeriods, quota::Period::kDay);
+    rule.basis = section.OptionalEnum("basis", kBases, quota::Basis::kDownload);
+    rule.start_day =
+        static_cast<int>(section.OptionalInteger("start_day", 1, {.min = 1, .max = 28}));
+    const std::string limit = section.OptionalString("limit", "");
+    if (limit == "unlimited") {
+      rule.unlimited = true;
+    } else {
+      rule.limit_bytes = section.RequiredByteSize("limit");
+    }
+    if (section.has("thresholds")) rule.thresholds_percent.clear();
+    for (const std::int64_t percent :
+         section.OptionalIntegerList("thresholds", {.min = 1, .max = 1000})) {
+      rule.thresholds_percent.push_back(static_cast<std::uint32_t>(percent));
+    }
+    if (absl::Status status = quota::Validate(rule); !status.ok()) {
+      section.Fail("", status.message());
+    }
+    settings.policy.accounting.quotas.push_back(std::move(rule));
+  }
+  settings.catalog.quotas = settings.policy.accounting.quotas;
+  for (const quota::Rule& rule : settings.policy.accounting.quotas) {
+    absl::StrAppend(&settings.policy_text, "quota ", rule.id, " ", static_cast<int>(rule.period),
+                    " ", static_cast<int>(rule.basis), " ", rule.start_day, " ",
+                    rule.unlimited ? "unlimited" : absl::StrCat(rule.limit_bytes), " ",
+                    absl::StrJoin(rule.thresholds_percent, ","), "\n");
+  }
+}
+
+}  // namespace
+
+void ReadPolicy(Section& root, AggregatorSettings& settings) {
+  ReadSites(root, settings);
+  ReadRouters(root, settings);
+  ReadMapping(root, settings);
+  ReadQuotas(root, settings);
+}
+
+}  // namespace netsentinel::app

@@ -1,0 +1,10 @@
+#pragma once
+
+#include "aggregator/app/settings.h"
+
+namespace netsentinel::app {
+
+// Reads sites, routers, map and quota into policy, catalog and policy_text.
+void ReadPolicy(config::Section& root, AggregatorSettings& settings);
+
+}  // namespace netsentinel::app

@@ -1,0 +1,63 @@
+#include "aggregator/app/settings.h"
+
+#include "aggregator/app/policy_settings.h"
+#include "aggregator/store/store_url.h"
+
+namespace netsentinel::app {
+namespace {
+
+constexpr int kHoursPerDay = 24;
+
+void ReadStore(config::Section& root, AggregatorSettings& settings) {
+  config::Section store = root.RequiredSection("store");
+  settings.store_url = store.RequiredString("url");
+  if (!settings.store_url.empty()) {
+    absl::StatusOr<store::StoreLocation> location = store::ParseStoreUrl(settings.store_url);
+    if (location.ok()) {
+      settings.store = *std::move(location);
+    } else {
+      store.Fail("url", location.status().message());
+    }
+  }
+  settings.store_password = store.OptionalSecret("password");
+  settings.store_ca = store.OptionalPath("ca", "");
+  if (settings.store.engine == store::StoreLocation::Engine::kSqlite &&
+      (settings.store_password.given() || !settings.store_ca.empty())) {
+    store.Fail("url", "SQLite takes neither password nor ca", "", "remove them");
+  }
+  settings.flush_interval = store.OptionalDuration("flush_interval", absl::Seconds(60),
+                                                   {absl::Milliseconds(100), absl::Seconds(60)});
+  settings.store_lease_ttl =
+      store.OptionalDuration("lease_ttl", absl::Seconds(15), {absl::Seconds(1), absl::Minutes(10)});
+}
+
+}  // namespace
+
+AggregatorSettings ReadAggregatorSettings(config::Section root) {
+  AggregatorSettings settings;
+  settings.listen = config::ReadListen(root);
+  settings.security = config::ReadSecurity(root, settings.listen.grpc.host);
+  ReadStore(root, settings);
+  if (root.has("notifier")) {
+    config::Section notifier = root.OptionalSection("notifier");
+    config::Peer peer;
+    peer.target = notifier.RequiredTarget("target");
+    const absl::StatusOr<config::Address> address = config::ParseTarget(peer.target);
+    peer.security =
+        config::ReadSecurityOr(notifier, address.ok() ? address->host : "", settings.security);
+    settings.notifier = peer;
+  }
+  settings.router_lease_ttl = root.OptionalDuration("router_lease_ttl", absl::Seconds(60),
+                                                    {absl::Seconds(5), absl::Minutes(10)});
+  config::Section retention = root.OptionalSection("retention");
+  const absl::Duration daily =
+      retention.OptionalDuration("daily", absl::Hours(14 * kHoursPerDay),
+                                 {absl::Hours(2 * kHoursPerDay), absl::Hours(3660 * kHoursPerDay)});
+  settings.daily_retention_days = static_cast<int>(daily / absl::Hours(kHoursPerDay));
+  // Monthly totals are kept; the key is read so that a file that names it is valid.
+  retention.OptionalString("monthly", "24mo");
+  ReadPolicy(root, settings);
+  return settings;
+}
+
+}  // namespace netsentinel::app

@@ -1,0 +1,188 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+
+#include "aggregator/ingest/event_queue.h"
+#include "aggregator/ingest/flush_worker.h"
+#include "aggregator/ingest/frame_decoder.h"
+#include "aggregator/ingest/lease_table.h"
+#include "aggregator/ingest/router_board.h"
+#include "aggregator/ingest/shared_book.h"
+#include "aggregator/store/store.h"
+#include "common/base/backoff.h"
+#include "common/base/clock.h"
+#include "common/base/mutex.h"
+#include "common/log/logger.h"
+
+namespace netsentinel::ingest {
+
+// What one router may expect, beside what the Book's policy says.
+struct RouterAdmission {
+  std::vector<base::CollectorId> collectors;  // that may read it
+  absl::Duration poll_interval;               // zero leaves it to the collector
+};
+
+// One revision of everything the engine follows.
+struct EnginePolicy {
+  accounting::Policy accounting;  // without overrides: those come from the store
+  std::map<base::RouterId, RouterAdmission> admission;
+};
+
+struct EngineSettings {
+  std::string instance;  // names this aggregator in leases and logs
+  absl::Duration router_lease_ttl = absl::Seconds(60);
+  absl::Duration store_lease_ttl = absl::Seconds(15);
+  absl::Duration flush_interval = absl::Seconds(60);
+  std::uint64_t stream_credit_bytes = 8U << 20;
+  int boundary_days = 45;
+  std::size_t batch_snapshots_max = 2'000;
+  base::BackoffPolicy store_backoff{.initial = absl::Milliseconds(100),
+                                    .maximum = absl::Seconds(5)};
+};
+
+// What the engine tells the rest of the program. Called from its thread; must not block.
+struct EngineSignals {
+  std::function<void()> breaches_stored;
+  // OK: snapshots are taken and committed. Else why not, in words.
+  std::function<void(const absl::Status&)> readiness;
+  std::function<void(std::size_t snapshots, std::size_t readings, absl::Duration)> committed;
+  std::function<void(std::size_t rows, absl::Duration)> flushed;
+  std::function<void(RefusalReason)> refused;
+};
+
+struct EngineParts {
+  SharedBook& book;
+  store::Store& store;  // the engine's alone
+  FlushWorker& flush_worker;
+  EventQueue& events;
+  RouterBoard& board;
+  const base::Clock& clock;
+  base::RandomSource& random;
+  log::Logger& logger;
+  EngineSignals signals;
+};
+
+// The active aggregator's heart: takes the streams' events one by one, stages what they bring,
+// commits, installs, acknowledges; flushes now and then; keeps the lease. One thread calls Run;
+// Stop, SetPolicy and RefreshOverrides may be called from any.
+class Engine {
+ public:
+  Engine(EngineParts parts, EngineSettings settings, EnginePolicy policy);
+
+  // Works under the fence until Stop (OK, after a last flush) or until it must not go on:
+  // kAborted the lease is another's; any other error the store's state cannot be used. The caller
+  // has acquired the lease.
+  absl::Status Run(store::Fence fence);
+  void Stop();
+  // The configuration changed. Taken over by the running engine; an unusable one is logged and the
+  // old one stays.
+  void SetPolicy(EnginePolicy policy);
+  // Overrides in the store changed.
+  void RefreshOverrides();
+
+ private:
+  // Snapshots of one (router, menu) on one stream, waiting as frames until their turn: the decoder
+  // holds one snapshot at a time.
+  struct Lane {
+    FrameDecoder decoder;
+    std::deque<SnapshotPart> parts;
+    std::size_t whole = 0;  // snapshots in `parts` whose last part has come
+    // The sequence whose remaining parts are dropped after a refusal.
+    std::optional<std::uint64_t> dropping;
+  };
+  using LaneKey = std::pair<base::RouterId, counters::Menu>;
+  struct Stream {
+    std::shared_ptr<StreamSink> sink;
+    base::CollectorId identity;
+    std::optional<LeaseParty> party;  // after its hello
+    std::map<LaneKey, Lane> lanes;
+    std::vector<base::RouterId> waiting_for_lease;
+  };
+  // A decoded snapshot on its way through one commit.
+  struct Candidate {
+    StreamId stream = 0;
+    LaneKey lane;
+    OfferedPosition offered;
+    counters::Snapshot snapshot;
+    std::shared_ptr<accounting::StreamDictionary> dictionary;
+    std::int64_t received_us = 0;
+  };
+  enum class CommitResult { kDone, kReload, kStop, kFatal };
+
+  // engine.cc
+  absl::Status Recover();
+  absl::Status ApplyPolicy();
+  absl::Status LoadOverrides();
+  void TakePolicyChange();
+  void Housekeep();
+  absl::Status KeepStoreLease();
+  void HandleFlush(absl::Duration wait);
+  void LastFlush();
+  void Reload(absl::string_view why);
+  void CloseAll(const absl::Status& status);
+  absl::Duration Pause();
+
+  // engine_streams.cc
+  void Handle(StreamEvent event);
+  void HandleMessage(StreamId id, Stream& stream, CollectorMessage message);
+  void HandleHello(StreamId id, Stream& stream, const HelloMessage& hello);
+  void HandlePart(Stream& stream, SnapshotPart part);
+  void HandleClosed(StreamId id);
+  void CloseOlderStreams(StreamId id, const base::CollectorId& collector);
+  std::optional<RouterWelcome> Welcome(Stream& stream, const RouterOffer& offer);
+  std::optional<LeaseGrantMessage> GrantLease(Stream& stream, const base::RouterId& router);
+  void GrantLapsedLeases();
+  const RouterAdmission* Admit(Stream& stream, const LaneKey& lane, std::uint64_t sequence);
+  void Refuse(Stream& stream, const RefusalMessage& refusal);
+  void Acknowledge(Stream& stream, const LaneKey& lane, const counters::SnapshotPosition& position,
+                   bool superseded);
+
+  // engine_commit.cc
+  bool CommitRound();
+  std::vector<Candidate> Collect();
+  std::optional<Candidate> NextOf(StreamId id, Stream& stream, const LaneKey& key, Lane& lane);
+  std::optional<DecodedSnapshot> DecodeNext(Stream& stream, const LaneKey& key, Lane& lane,
+                                            OfferedPosition& offered);
+  bool Judge(Stream& stream, const LaneKey& key, const OfferedPosition& offered);
+  CommitResult Commit(const store::CommitBatch& batch);
+  store::CommitBatch BuildBatch(accounting::StagedBatch& staged,
+                                const std::vector<Candidate>& candidates);
+  void Settle(const std::vector<Candidate>& candidates, const std::vector<absl::Status>& results);
+
+  std::int64_t NowUs() const { return absl::ToUnixMicros(parts_.clock.WallNow()); }
+
+  EngineParts parts_;
+  const EngineSettings settings_;
+  EnginePolicy policy_;
+  std::vector<accounting::QuotaOverride> overrides_;
+  store::Fence fence_;
+  base::Backoff store_backoff_;
+  LeaseTable leases_;
+  std::map<StreamId, Stream> streams_;
+  std::map<LaneKey, counters::SnapshotPosition> watermarks_;
+  std::uint64_t next_journal_id_ = 1;
+  absl::Duration next_flush_;
+  absl::Duration next_lease_renewal_;
+  bool judge_quotas_ = false;  // an empty batch is due after a policy change
+  absl::Status fatal_;
+
+  std::atomic<bool> stopping_{false};
+  base::Mutex change_mutex_;
+  std::optional<EnginePolicy> changed_policy_ ABSL_GUARDED_BY(change_mutex_);
+  bool overrides_changed_ ABSL_GUARDED_BY(change_mutex_) = false;
+};
+
+}  // namespace netsentinel::ingest

@@ -1,0 +1,256 @@
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+#include "aggregator/ingest/engine.h"
+#include "aggregator/ingest/store_records.h"
+
+// The engine's way from frames to acknowledgements.
+namespace netsentinel::ingest {
+
+bool Engine::CommitRound() {
+  const std::vector<Candidate> candidates = Collect();
+  const bool judge = std::exchange(judge_quotas_, false);
+  if (candidates.empty() && !judge) return false;
+
+  const absl::Duration begun = parts_.clock.MonotonicNow();
+  std::vector<accounting::Incoming> incoming;
+  std::size_t readings = 0;
+  for (const Candidate& candidate : candidates) {
+    incoming.push_back({.snapshot = &candidate.snapshot,
+                        .dictionary = candidate.dictionary.get(),
+                        .received_us = candidate.received_us});
+    readings += candidate.snapshot.readings.size();
+  }
+  accounting::StagedBatch staged =
+      parts_.book.Write([&](accounting::Book& book) { return book.Stage(incoming); });
+  const std::vector<absl::Status> results = staged.results;
+  const store::CommitBatch batch = BuildBatch(staged, candidates);
+  const bool breached = !batch.breaches.empty();
+
+  const bool empty = batch.journal.empty() && batch.breaches.empty() && batch.events.empty();
+  switch (empty ? CommitResult::kDone : Commit(batch)) {
+    case CommitResult::kDone:
+      break;
+    case CommitResult::kReload:
+      Reload("a commit ended in an unknown way");
+      return true;
+    case CommitResult::kStop:
+    case CommitResult::kFatal:
+      return false;
+  }
+  parts_.book.Write([&](accounting::Book& book) { book.Install(std::move(staged)); });
+  for (const store::JournalRow& row : batch.journal) {
+    watermarks_[{row.router, row.menu}] = row.position;
+  }
+  Settle(candidates, results);
+  if (breached) parts_.signals.breaches_stored();
+  parts_.signals.committed(candidates.size(), readings, parts_.clock.MonotonicNow() - begun);
+  return true;
+}
+
+std::vector<Engine::Candidate> Engine::Collect() {
+  std::vector<Candidate> candidates;
+  std::set<LaneKey> taken;  // one snapshot of a (router, menu) in a batch
+  for (auto& [id, stream] : streams_) {
+    for (auto& [key, lane] : stream.lanes) {
+      if (candidates.size() >= settings_.batch_snapshots_max) return candidates;
+      if (lane.whole == 0 || taken.contains(key)) continue;
+      if (std::optional<Candidate> next = NextOf(id, stream, key, lane); next.has_value()) {
+        taken.insert(key);
+        candidates.push_back(*std::move(next));
+      }
+    }
+  }
+  return candidates;
+}
+
+// The lane's next snapshot that is to be applied; those that are not are answered on the way.
+std::optional<Engine::Candidate> Engine::NextOf(StreamId id, Stream& stream, const LaneKey& key,
+                                                Lane& lane) {
+  while (lane.whole > 0) {
+    Candidate candidate;
+    std::optional<DecodedSnapshot> decoded = DecodeNext(stream, key, lane, candidate.offered);
+    if (!decoded.has_value() || !Judge(stream, key, candidate.offered)) continue;
+    candidate.stream = id;
+    candidate.lane = key;
+    candidate.dictionary = lane.decoder.dictionary();
+    candidate.received_us = NowUs();
+    candidate.snapshot.router = key.first;
+    candidate.snapshot.menu = key.second;
+    candidate.snapshot.header = std::move(decoded->header);
+    candidate.snapshot.readings = std::move(decoded->readings);
+    for (FrameColumns::Step& step : decoded->steps) {
+      counters::MergedStep merged{.header = std::move(step.header), .readings = {}, .gone = {}};
+      for (counters::QueueReading reading : step.readings) {
+        reading.descriptor = candidate.dictionary->table.Intern(step.queues[reading.descriptor]);
+        merged.readings.push_back(reading);
+      }
+      for (const counters::QueueDescriptor& queue : step.gone) {
+        merged.gone.push_back(candidate.dictionary->table.Intern(queue));
+      }
+      candidate.snapshot.steps.push_back(std::move(merged));
+    }
+    return candidate;
+  }
+  return std::nullopt;
+}
+
+std::optional<DecodedSnapshot> Engine::DecodeNext(Stream& stream, const LaneKey& key, Lane& lane,
+                                                  OfferedPosition& offered) {
+  absl::Status failed;
+  for (bool last = false; !last;) {
+    SnapshotPart part = std::move(lane.parts.front());
+    lane.parts.pop_front();
+    last = part.columns.last_part;
+    offered = part.offered;
+    if (!failed.ok()) continue;  // the rest of a refused snapshot
+    if (!part.defect.ok()) {
+      failed = part.defect;
+      continue;
+    }
+    absl::StatusOr<std::optional<DecodedSnapshot>> decoded =
+        lane.decoder.Take(std::move(part.columns));
+    if (!decoded.ok()) {
+      failed = decoded.status();
+    } else if (decoded->has_value()) {
+      --lane.whole;
+      return **std::move(decoded);
+    }
+  }
+  --lane.whole;
+  Refuse(stream, {.router = key.first,
+                  .menu = key.second,
+                  .sequence = offered.position.sequence,
+                  .reason = absl::IsResourceExhausted(failed) ? RefusalReason::kTooLarge
+                                                              : RefusalReason::kMalformed,
+                  .detail = std::string(failed.message())});
+  return std::nullopt;
+}
+
+bool Engine::Judge(Stream& stream, const LaneKey& key, const OfferedPosition& offered) {
+  const Lease* lease = leases_.Find(key.first);
+  const auto mark = watermarks_.find(key);
+  std::optional<counters::SnapshotPosition> watermark;
+  if (mark != watermarks_.end()) watermark = mark->second;
+  RefusalMessage refusal{
+      .router = key.first, .menu = key.second, .sequence = offered.position.sequence};
+  switch (JudgePosition(offered, watermark, lease == nullptr ? 0 : lease->epoch)) {
+    case PositionVerdict::kApply:
+      if (lease->holder == *stream.party &&
+          offered.position.spool_uuid == stream.party->spool_uuid) {
+        leases_.Extend(key.first, *stream.party, parts_.clock.MonotonicNow());
+        return true;
+      }
+      refusal.reason = RefusalReason::kLease;
+      refusal.detail = absl::StrCat("router \"", key.first.value(), "\" is read by collector \"",
+                                    lease->holder.collector.value(), "\" now");
+      break;
+    case PositionVerdict::kDuplicate:
+      Acknowledge(stream, key, offered.position, /*superseded=*/false);
+      return false;
+    case PositionVerdict::kSuperseded:
+      parts_.logger.Warn("ingest.superseded", "a snapshot of an older lease epoch counts nothing",
+                         {{"router", key.first}, {"collector", stream.identity}});
+      Acknowledge(stream, key, offered.position, /*superseded=*/true);
+      return false;
+    case PositionVerdict::kGap:
+      refusal.reason = RefusalReason::kGap;
+      refusal.expected_sequence = watermark->sequence;
+      refusal.detail = absl::StrCat("the snapshot follows sequence ", offered.previous_sequence,
+                                    ", the last one committed is ", watermark->sequence,
+                                    ": send what comes after that");
+      break;
+    case PositionVerdict::kForeign:
+      refusal.reason = RefusalReason::kLease;
+      refusal.detail = absl::StrCat("lease epoch ", offered.position.lease_epoch,
+                                    " of this spool was not granted: wait for a grant");
+      break;
+  }
+  Refuse(stream, refusal);
+  return false;
+}
+
+store::CommitBatch Engine::BuildBatch(accounting::StagedBatch& staged,
+                                      const std::vector<Candidate>& candidates) {
+  store::CommitBatch batch;
+  std::uint64_t journal_id = next_journal_id_;
+  for (accounting::StagedJournal& row : staged.journal) {
+    row.journal_id = journal_id++;
+    const Candidate& candidate = candidates[row.input];
+    batch.journal.push_back({.journal_id = row.journal_id,
+                             .router = row.router,
+                             .menu = row.menu,
+                             .position = candidate.offered.position,
+                             .previous_sequence = candidate.offered.previous_sequence,
+                             .attribution_us = row.attribution_us,
+                             .received_us = row.received_us,
+                             .payload = row.payload});
+  }
+  batch.epochs = staged.epochs;
+  batch.holds = staged.holds;
+  batch.events = staged.events;
+  for (const accounting::Breach& breach : staged.breaches) {
+    batch.breaches.push_back(ToRow(breach));
+  }
+  return batch;
+}
+
+Engine::CommitResult Engine::Commit(const store::CommitBatch& batch) {
+  for (;;) {
+    const absl::Status status = parts_.store.Commit(fence_, batch);
+    if (status.ok()) {
+      next_journal_id_ += batch.journal.size();
+      if (store_backoff_.attempts() > 0) parts_.signals.readiness(absl::OkStatus());
+      store_backoff_.Reset();
+      return CommitResult::kDone;
+    }
+    parts_.signals.readiness(status);
+    parts_.logger.Warn("store.commit_failed", "a commit failed; nothing of it is acknowledged",
+                       {{"snapshots", batch.journal.size()}, {"status", status}});
+    if (stopping_.load()) return CommitResult::kStop;
+    switch (status.code()) {
+      case absl::StatusCode::kUnavailable:
+      case absl::StatusCode::kResourceExhausted:
+        break;
+      case absl::StatusCode::kUnknown:
+      case absl::StatusCode::kAlreadyExists:
+        return CommitResult::kReload;
+      default:
+        fatal_ = status;
+        return CommitResult::kFatal;
+    }
+    for (StreamEvent& event : parts_.events.TakeAll(Pause())) Handle(std::move(event));
+    if (absl::Status lease = KeepStoreLease(); absl::IsAborted(lease)) {
+      fatal_ = lease;
+      return CommitResult::kFatal;
+    }
+  }
+}
+
+// Answers every snapshot of a committed batch.
+void Engine::Settle(const std::vector<Candidate>& candidates,
+                    const std::vector<absl::Status>& results) {
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    const Candidate& candidate = candidates[i];
+    const auto stream = streams_.find(candidate.stream);
+    if (results[i].ok()) {
+      parts_.board.SetApplied(candidate.lane.first, candidate.lane.second,
+                              candidate.offered.position.sequence);
+    }
+    if (stream == streams_.end()) continue;
+    if (results[i].ok()) {
+      Acknowledge(stream->second, candidate.lane, candidate.offered.position,
+                  /*superseded=*/false);
+      continue;
+    }
+    Refuse(stream->second, {.router = candidate.lane.first,
+                            .menu = candidate.lane.second,
+                            .sequence = candidate.offered.position.sequence,
+                            .reason = RefusalReason::kMalformed,
+                            .detail = std::string(results[i].message())});
+  }
+}
+
+}  // namespace netsentinel::ingest

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <string>
+
+#include "aggregator/accounting/book.h"
+#include "aggregator/store/store.h"
+
+// Between the Book's records and the store's.
+namespace netsentinel::ingest {
+
+// A breach's id: 64 hexadecimal digits of SHA-256 over its key.
+store::BreachRow ToRow(const accounting::Breach& breach);
+
+store::FlushBatch ToBatch(const accounting::StagedFlush& flush);
+
+accounting::RecoveryInput ToInput(store::RecoveredState state,
+                                  const std::vector<store::BreachRow>& breaches);
+
+}  // namespace netsentinel::ingest

@@ -1,0 +1,93 @@
+#include "aggregator/query/grpc_admin_service.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+#include "aggregator/query/wire.h"
+#include "common/base/bytes.h"
+#include "common/base/status_macros.h"
+#include "common/rpc/grpc_status.h"
+
+namespace netsentinel::query {
+
+grpc::Status GrpcAdminService::SetQuota(grpc::ServerContext* context,
+                                        const v1::SetQuotaRequest* request,
+                                        v1::SetQuotaResponse* response) {
+  const absl::StatusOr<rpc::PeerIdentity> caller =
+      parts_.authority.RequireRole(*context, {rpc::Role::kOperator, rpc::Role::kAdmin});
+  if (!caller.ok()) return rpc::ToGrpc(caller.status());
+  return rpc::ToGrpc(Set(*request, caller->id, *response));
+}
+
+absl::Status GrpcAdminService::Set(const v1::SetQuotaRequest& request, const std::string& caller,
+                                   v1::SetQuotaResponse& response) {
+  store::QuotaOverrideRow row;
+  NS_ASSIGN_OR_RETURN(row.subscriber, FromWire(request.subscriber()));
+  const std::shared_ptr<const Catalog> catalog = parts_.catalog.Get();
+  if (row.subscriber.site.empty()) {
+    const Catalog::Site* site = catalog->SiteOf(row.subscriber.router);
+    if (site == nullptr) {
+      return absl::InvalidArgumentError("subscriber: needs a site_id or a known router_id");
+    }
+    row.subscriber.site = site->id;
+  }
+  if (catalog->FindSite(row.subscriber.site) == nullptr) {
+    return absl::NotFoundError(
+        absl::StrCat("there is no site \"", row.subscriber.site.value(), "\""));
+  }
+  row.quota_id = request.quota_id().empty() ? "default" : request.quota_id();
+  const bool known = std::any_of(catalog->quotas.begin(), catalog->quotas.end(),
+                                 [&](const quota::Rule& rule) { return rule.id == row.quota_id; });
+  if (!known) {
+    return absl::NotFoundError(
+        absl::StrCat("there is no quota \"", row.quota_id,
+                     "\" in the configuration; it must be named there before "
+                     "a subscriber can have a limit of its own"));
+  }
+  if (request.limit_bytes() > base::kMaxStoredBytes) {
+    return absl::InvalidArgumentError("limit_bytes: more than 2^63-1");
+  }
+  const int meanings = (request.remove() ? 1 : 0) + (request.unlimited() ? 1 : 0) +
+                       (request.limit_bytes() > 0 ? 1 : 0);
+  if (meanings > 1) {
+    return absl::InvalidArgumentError(
+        "limit_bytes, remove and unlimited exclude each other: give one of them");
+  }
+  const std::optional<store::Fence> fence = parts_.fence();
+  if (!fence.has_value()) {
+    return absl::UnavailableError("this aggregator is not the active one; ask the active one");
+  }
+  row.limit_bytes = request.limit_bytes();
+  row.unlimited = request.unlimited();
+  row.changed_at_us = absl::ToUnixMicros(parts_.clock.WallNow());
+  row.changed_by = caller;
+  {
+    base::MutexLock lock(mutex_);
+    NS_RETURN_IF_ERROR(request.remove()
+                           ? parts_.store.RemoveQuotaOverride(*fence, row.subscriber, row.quota_id)
+                           : parts_.store.PutQuotaOverride(*fence, row));
+  }
+  parts_.overrides_changed();
+  if (!request.remove()) *response.mutable_quota_override() = ToWire(row);
+  return absl::OkStatus();
+}
+
+grpc::Status GrpcAdminService::ListQuotas(grpc::ServerContext* context,
+                                          const v1::ListQuotasRequest* /*request*/,
+                                          v1::ListQuotasResponse* response) {
+  const absl::StatusOr<rpc::PeerIdentity> caller = parts_.authority.RequireRole(
+      *context, {rpc::Role::kViewer, rpc::Role::kOperator, rpc::Role::kAdmin});
+  if (!caller.ok()) return rpc::ToGrpc(caller.status());
+  for (const quota::Rule& rule : parts_.catalog.Get()->quotas) {
+    *response->add_quotas() = ToWire(rule);
+  }
+  base::MutexLock lock(mutex_);
+  const absl::StatusOr<std::vector<store::QuotaOverrideRow>> rows = parts_.store.QuotaOverrides();
+  if (!rows.ok()) return rpc::ToGrpc(rows.status());
+  for (const store::QuotaOverrideRow& row : *rows) *response->add_overrides() = ToWire(row);
+  return grpc::Status::OK;
+}
+
+}  // namespace netsentinel::query

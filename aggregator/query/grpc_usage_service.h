@@ -1,0 +1,43 @@
+#pragma once
+
+#include "aggregator/ingest/router_board.h"
+#include "aggregator/query/usage_reader.h"
+#include "common/rpc/grpc_peer.h"
+#include "netsentinel/v1/usage.grpc.pb.h"
+
+namespace netsentinel::query {
+
+// UsageService. Viewers, operators, admins and the notifier may ask. Thread-safe.
+class GrpcUsageService final : public v1::UsageService::Service {
+ public:
+  GrpcUsageService(UsageReader& reader, const ingest::RouterBoard& board,
+                   const rpc::PeerAuthority& authority)
+      : reader_(reader), board_(board), authority_(authority) {}
+
+  grpc::Status GetRanking(grpc::ServerContext* context, const v1::GetRankingRequest* request,
+                          v1::GetRankingResponse* response) override;
+  grpc::Status GetSubscriberUsage(grpc::ServerContext* context,
+                                  const v1::GetSubscriberUsageRequest* request,
+                                  v1::GetSubscriberUsageResponse* response) override;
+  grpc::Status ListRouters(grpc::ServerContext* context, const v1::ListRoutersRequest* request,
+                           v1::ListRoutersResponse* response) override;
+  grpc::Status ListSites(grpc::ServerContext* context, const v1::ListSitesRequest* request,
+                         v1::ListSitesResponse* response) override;
+  grpc::Status ListEvents(grpc::ServerContext* context, const v1::ListEventsRequest* request,
+                          v1::ListEventsResponse* response) override;
+  grpc::Status ListBreaches(grpc::ServerContext* context, const v1::ListBreachesRequest* request,
+                            v1::ListBreachesResponse* response) override;
+
+ private:
+  absl::Status Allow(grpc::ServerContext& context) const;
+  absl::Status Ranking(const v1::GetRankingRequest& request, v1::GetRankingResponse& response);
+  absl::Status SubscriberUsage(const v1::GetSubscriberUsageRequest& request,
+                               v1::GetSubscriberUsageResponse& response);
+  void FillQuota(const Ranking::Row& row, bool one_day, v1::RankingRow& out) const;
+
+  UsageReader& reader_;
+  const ingest::RouterBoard& board_;
+  const rpc::PeerAuthority& authority_;
+};
+
+}  // namespace netsentinel::query

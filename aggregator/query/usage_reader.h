@@ -1,0 +1,60 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+
+#include "aggregator/ingest/shared_book.h"
+#include "aggregator/query/catalog.h"
+#include "aggregator/query/ranking.h"
+#include "aggregator/store/store.h"
+#include "common/base/clock.h"
+
+namespace netsentinel::query {
+
+// A span of local days of a site, resolved.
+struct DaySpan {
+  absl::CivilDay first;
+  absl::CivilDay last;
+  absl::CivilDay today;  // the site's current local day
+};
+
+// Usage from wherever it is: days in memory from the Book, earlier ones from the store.
+// Thread-safe: store calls are made one at a time.
+class UsageReader {
+ public:
+  // `store` is this reader's alone.
+  UsageReader(const ingest::SharedBook& book, store::Store& store, const CatalogHolder& catalog,
+              const base::Clock& clock)
+      : book_(book), store_(store), catalog_(catalog), clock_(clock) {}
+
+  // Empty texts mean today. kInvalidArgument: no such date, last before first, more than 400 days.
+  absl::StatusOr<DaySpan> Resolve(const base::SiteId& site, const std::string& first,
+                                  const std::string& last) const;
+  absl::StatusOr<std::vector<SubscriberSum>> Sums(const base::SiteId& site, const DaySpan& span);
+  // Rows of one subscriber, every queue, day and segment of the span.
+  absl::StatusOr<std::vector<accounting::UsageRow>> Rows(const accounting::SubscriberKey& key,
+                                                         const DaySpan& span);
+  absl::StatusOr<std::vector<accounting::EpochRecord>> Epochs(const accounting::QueueKey& queue,
+                                                              std::int64_t from_us,
+                                                              std::int64_t to_us);
+  absl::StatusOr<std::vector<store::StoredEvent>> Events(const base::RouterId& router,
+                                                         std::uint64_t before_id,
+                                                         std::size_t limit);
+  absl::StatusOr<std::vector<store::BreachRow>> Breaches(std::size_t limit);
+  const ingest::SharedBook& book() const { return book_; }
+  std::shared_ptr<const Catalog> catalog() const { return catalog_.Get(); }
+  std::int64_t NowUs() const { return absl::ToUnixMicros(clock_.WallNow()); }
+
+ private:
+  const ingest::SharedBook& book_;
+  base::Mutex mutex_;
+  store::Store& store_ ABSL_GUARDED_BY(mutex_);
+  const CatalogHolder& catalog_;
+  const base::Clock& clock_;
+};
+
+}  // namespace netsentinel::query

@@ -1,0 +1,170 @@
+#include "aggregator/query/wire.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+#include "common/base/display_name.h"
+#include "common/base/status_macros.h"
+
+namespace netsentinel::query {
+namespace {
+
+void Fill(const base::TrafficBytes& bytes, v1::Traffic* out) {
+  out->set_upload_bytes(bytes.upload);
+  out->set_download_bytes(bytes.download);
+}
+
+constexpr std::uint64_t kMicrosPerSecond = 1'000'000;
+
+// Blind time rounds up, observed time down: both err to the cautious side.
+std::uint64_t SecondsUp(std::uint64_t us) {
+  return us / kMicrosPerSecond + (us % kMicrosPerSecond != 0);
+}
+
+}  // namespace
+
+v1::Name NameToWire(const std::string& raw) {
+  v1::Name name;
+  name.set_name(raw);
+  name.set_display_name(base::DisplayName(raw));
+  return name;
+}
+
+v1::SubscriberRef ToWire(const accounting::SubscriberKey& key) {
+  v1::SubscriberRef wire;
+  wire.set_site_id(key.site.value());
+  wire.set_router_id(key.router.value());
+  *wire.mutable_name() = NameToWire(key.name);
+  return wire;
+}
+
+absl::StatusOr<accounting::SubscriberKey> FromWire(const v1::SubscriberRef& wire) {
+  accounting::SubscriberKey key;
+  key.site = base::SiteId(wire.site_id());
+  key.router = base::RouterId(wire.router_id());
+  key.name = wire.name().name();
+  if (key.name.empty() && !wire.name().display_name().empty()) {
+    NS_ASSIGN_OR_RETURN(key.name, base::RawName(wire.name().display_name()));
+  }
+  if (key.name.empty()) {
+    return absl::InvalidArgumentError("subscriber: needs a name (name.name or name.display_name)");
+  }
+  return key;
+}
+
+v1::Usage ToWire(const accounting::UsageSum& sum) {
+  v1::Usage usage;
+  Fill(sum.best, usage.mutable_best());
+  Fill(sum.lower_bound, usage.mutable_lower_bound());
+  Fill(sum.loss_bound, usage.mutable_loss_bound());
+  Fill(sum.estimated, usage.mutable_estimated());
+  usage.set_blind_seconds(SecondsUp(sum.blind_us));
+  usage.set_observed_seconds(sum.observed_us / kMicrosPerSecond);
+  usage.set_first_reading_us(sum.first_reading_us);
+  usage.set_last_reading_us(sum.last_reading_us);
+  usage.set_grade(static_cast<v1::Grade>(sum.grade));
+  return usage;
+}
+
+v1::Epoch ToWire(const accounting::EpochRecord& epoch) {
+  v1::Epoch wire;
+  wire.mutable_queue()->set_router_id(epoch.queue.router.value());
+  wire.mutable_queue()->set_menu(MenuToWire(epoch.queue.menu));
+  *wire.mutable_queue()->mutable_queue() = NameToWire(epoch.queue.name);
+  wire.set_start_us(epoch.start_us);
+  wire.set_reason(static_cast<v1::EpochReason>(epoch.reason));
+  return wire;
+}
+
+v1::Event ToWire(const store::StoredEvent& event) {
+  v1::Event wire;
+  wire.set_event_id(event.event_id);
+  wire.set_at_us(event.event.at_us);
+  wire.set_router_id(event.event.router.value());
+  wire.set_menu(MenuToWire(event.event.menu));
+  *wire.mutable_queue() = NameToWire(event.event.queue);
+  wire.set_kind(event.event.kind);
+  wire.set_detail(base::DisplayName(event.event.detail));
+  return wire;
+}
+
+v1::BreachRecord ToWire(const store::BreachRow& row) {
+  v1::BreachRecord wire;
+  wire.set_breach_id(row.breach_id);
+  *wire.mutable_subscriber() = ToWire(row.subscriber);
+  wire.set_quota_id(row.quota_id);
+  wire.set_period_start(absl::FormatCivilTime(row.period_start));
+  wire.set_threshold_percent(row.threshold_percent);
+  wire.set_limit_bytes(row.limit_bytes);
+  Fill(row.used, wire.mutable_used());
+  wire.set_crossed_at_us(row.crossed_at_us);
+  wire.set_delivery(static_cast<v1::DeliveryState>(row.delivery));
+  return wire;
+}
+
+v1::Quota ToWire(const quota::Rule& rule) {
+  v1::Quota wire;
+  wire.set_quota_id(rule.id);
+  wire.set_period(static_cast<v1::QuotaPeriod>(rule.period));
+  wire.set_basis(BasisToWire(rule.basis));
+  wire.set_limit_bytes(rule.limit_bytes);
+  for (const std::uint32_t percent : rule.thresholds_percent) wire.add_threshold_percent(percent);
+  return wire;
+}
+
+v1::QuotaOverride ToWire(const store::QuotaOverrideRow& row) {
+  v1::QuotaOverride wire;
+  *wire.mutable_subscriber() = ToWire(row.subscriber);
+  wire.set_quota_id(row.quota_id);
+  wire.set_limit_bytes(row.limit_bytes);
+  wire.set_unlimited(row.unlimited);
+  wire.set_changed_at_us(row.changed_at_us);
+  wire.set_changed_by(row.changed_by);
+  return wire;
+}
+
+v1::Menu MenuToWire(counters::Menu menu) {
+  return menu == counters::Menu::kSimple ? v1::MENU_SIMPLE : v1::MENU_TREE;
+}
+
+v1::DeviceIdentity DeviceToWire(const counters::DeviceIdentity& device) {
+  v1::DeviceIdentity wire;
+  wire.set_serial_number(base::DisplayName(device.serial_number));
+  wire.set_system_id(base::DisplayName(device.system_id));
+  wire.set_identity(device.identity);
+  wire.set_board_name(base::DisplayName(device.board_name));
+  wire.set_version(base::DisplayName(device.version));
+  return wire;
+}
+
+absl::StatusOr<quota::Basis> BasisFromWire(v1::QuotaBasis basis) {
+  switch (basis) {
+    case v1::QUOTA_BASIS_UNSPECIFIED:
+    case v1::QUOTA_BASIS_TOTAL:
+      return quota::Basis::kTotal;
+    case v1::QUOTA_BASIS_DOWNLOAD:
+      return quota::Basis::kDownload;
+    case v1::QUOTA_BASIS_UPLOAD:
+      return quota::Basis::kUpload;
+    default:
+      return absl::InvalidArgumentError(
+          absl::StrCat("order_by: ", static_cast<int>(basis), " is no quota basis"));
+  }
+}
+
+v1::QuotaBasis BasisToWire(quota::Basis basis) {
+  switch (basis) {
+    case quota::Basis::kDownload:
+      return v1::QUOTA_BASIS_DOWNLOAD;
+    case quota::Basis::kUpload:
+      return v1::QUOTA_BASIS_UPLOAD;
+    case quota::Basis::kTotal:
+      return v1::QUOTA_BASIS_TOTAL;
+  }
+  return v1::QUOTA_BASIS_UNSPECIFIED;
+}
+
+v1::QuotaState StateToWire(quota::State state) { return static_cast<v1::QuotaState>(state); }
+
+}  // namespace netsentinel::query

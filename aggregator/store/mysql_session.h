@@ -1,0 +1,74 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "aggregator/store/mysql_store.h"
+#include "aggregator/store/sql_session.h"
+#include "common/base/mutex.h"
+#include "common/base/secret.h"
+
+namespace sql {
+class Connection;
+class Statement;
+}  // namespace sql
+
+namespace netsentinel::store {
+
+// What the sessions of one factory share. Connecting is serialised: the connector's registry of
+// drivers is not thread-safe.
+struct MysqlTarget {
+  StoreLocation location;
+  base::Secret password;
+  MysqlStoreOptions options;
+  base::Mutex connecting;
+};
+
+// A connection to MySQL or MariaDB that is made when needed and again when lost. One thread.
+class MysqlSession final : public SqlSession {
+ public:
+  explicit MysqlSession(std::shared_ptr<MysqlTarget> target);
+  ~MysqlSession() override;
+
+  Dialect dialect() const override { return Dialect::kMysql; }
+  absl::Status Begin() override;
+  absl::Status BeginRead() override;
+  absl::Status Commit() override;
+  void Rollback() override;
+  bool RetryAtOnce() const override { return retry_at_once_; }
+  absl::Status Execute(absl::string_view sql, absl::Span<const SqlValue> values) override;
+  absl::StatusOr<std::unique_ptr<SqlRows>> Query(absl::string_view sql,
+                                                 absl::Span<const SqlValue> values) override;
+  absl::StatusOr<std::unique_ptr<RowWriter>> Insert(const InsertShape& shape) override;
+
+  // Connects unless connected.
+  absl::Status Connect();
+  // A statement as it is.
+  absl::Status Send(const std::string& sql, bool in_commit = false);
+  // The longest statement that the server takes.
+  std::size_t max_packet() const { return max_packet_; }
+  const MysqlStoreOptions& options() const { return target_->options; }
+
+ private:
+  absl::Status ConnectTo(const StoreHost& host);
+  absl::Status SetUp();
+  absl::Status CheckServer(const std::string& version, bool read_only);
+  absl::Status Failed(int error_number, const char* message, absl::string_view doing,
+                      bool in_commit);
+  void Drop();
+
+  std::shared_ptr<MysqlTarget> target_;
+  std::vector<StoreHost> hosts_;
+  std::size_t next_host_ = 0;
+  std::unique_ptr<sql::Connection> connection_;
+  std::unique_ptr<sql::Statement> statement_;
+  std::size_t max_packet_ = 1 << 20;
+  bool open_ = false;
+  bool retry_at_once_ = false;
+  // The session was set up before the failure: then a fresh one is worth a try at once.
+  bool was_connected_ = false;
+};
+
+}  // namespace netsentinel::store

@@ -1,0 +1,117 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+
+#include "aggregator/store/sql_session.h"
+#include "aggregator/store/store.h"
+
+namespace netsentinel::store {
+
+// The store over either engine: everything but connections, literals and error numbers. One thread.
+class SqlStore final : public Store {
+ public:
+  explicit SqlStore(std::unique_ptr<SqlSession> session) : session_(std::move(session)) {}
+
+  absl::StatusOr<LeaseInfo> AcquireLease(const std::string& holder, absl::Duration ttl) override;
+  absl::StatusOr<LeaseInfo> RenewLease(const std::string& holder, Fence fence,
+                                       absl::Duration ttl) override;
+  absl::Status ReleaseLease(const std::string& holder, Fence fence) override;
+
+  absl::Status Commit(Fence fence, const CommitBatch& batch) override;
+  absl::Status Flush(Fence fence, const FlushBatch& batch) override;
+  absl::StatusOr<RecoveredState> Recover() override;
+  absl::StatusOr<std::vector<Watermark>> Watermarks() override;
+  absl::StatusOr<std::uint64_t> NextLeaseEpoch(Fence fence) override;
+
+  absl::StatusOr<PolicyRevision> LatestPolicy() override;
+  absl::StatusOr<PolicyRevision> ImportPolicy(Fence fence, const std::string& content,
+                                              std::int64_t at_us) override;
+  absl::Status PutQuotaOverride(Fence fence, const QuotaOverrideRow& row) override;
+  absl::Status RemoveQuotaOverride(Fence fence, const accounting::SubscriberKey& subscriber,
+                                   const std::string& quota_id) override;
+  absl::StatusOr<std::vector<QuotaOverrideRow>> QuotaOverrides() override;
+
+  absl::StatusOr<std::vector<OutboxClaim>> ClaimOutbox(Fence fence, const std::string& owner,
+                                                       absl::Duration claim_for,
+                                                       std::size_t limit) override;
+  absl::Status FinishOutbox(Fence fence, const std::string& owner,
+                            const std::vector<OutboxResult>& results) override;
+
+  absl::StatusOr<std::vector<StoredUsage>> UsageBetween(const base::SiteId& site,
+                                                        absl::CivilDay first,
+                                                        absl::CivilDay last) override;
+  absl::StatusOr<std::vector<StoredUsage>> SubscriberUsage(
+      const accounting::SubscriberKey& subscriber, absl::CivilDay first,
+      absl::CivilDay last) override;
+  absl::StatusOr<std::vector<StoredUsage>> MonthUsage(const base::SiteId& site,
+                                                      absl::CivilMonth month) override;
+  absl::StatusOr<std::vector<StoredUsage>> SubscriberMonth(
+      const accounting::SubscriberKey& subscriber, absl::CivilMonth month) override;
+  absl::StatusOr<std::vector<accounting::HoldRecord>> OpenHolds() override;
+  absl::StatusOr<std::vector<accounting::EpochRecord>> Epochs(const accounting::QueueKey& queue,
+                                                              std::int64_t from_us,
+                                                              std::int64_t to_us) override;
+  absl::StatusOr<std::vector<StoredEvent>> Events(const base::RouterId& router,
+                                                  std::uint64_t before_id,
+                                                  std::size_t limit) override;
+  absl::StatusOr<std::vector<BreachRow>> Breaches(std::size_t limit) override;
+  absl::StatusOr<std::vector<BreachRow>> BreachesSince(absl::CivilDay period_start) override;
+  absl::Status AppendEvents(Fence fence,
+                            const std::vector<accounting::EventRecord>& events) override;
+
+  absl::StatusOr<std::size_t> PurgeDaily(Fence fence, absl::CivilDay before,
+                                         std::size_t limit) override;
+  absl::StatusOr<std::size_t> PurgeHistory(Fence fence, std::int64_t before_us,
+                                           std::size_t limit) override;
+
+ private:
+  using Body = absl::FunctionRef<absl::Status()>;
+  // Runs `body` in a transaction, and all of it again where that is likely to help.
+  absl::Status Transact(Body body);
+  // The same behind the fence.
+  absl::Status Write(Fence fence, Body body);
+  // Reads one state of everything.
+  absl::Status Read(Body body);
+  absl::Status CheckFence(Fence fence);
+  absl::Status SawFence(std::uint64_t epoch);
+  absl::StatusOr<std::int64_t> Now();
+
+  absl::Status CommitJournal(const std::vector<JournalRow>& journal);
+  absl::Status InsertEpochs(const std::vector<accounting::EpochRecord>& epochs);
+  absl::Status StoreHolds(const std::vector<accounting::HoldRecord>& holds);
+  absl::Status InsertEvents(const std::vector<accounting::EventRecord>& events);
+  absl::Status InsertBreaches(const std::vector<BreachRow>& breaches);
+
+  absl::Status StoreNames(const FlushBatch& batch);
+  absl::Status StoreCheckpoints(const FlushBatch& batch);
+  absl::Status TrimJournal(const std::vector<FlushBatch::Trim>& trims);
+  absl::Status WriteUsage(const char* table, const char* day_column,
+                          const std::vector<const StoredUsage*>& rows);
+  absl::Status SetCounter(const char* name, std::uint64_t value);
+  absl::StatusOr<std::uint64_t> Counter(const char* name);
+
+  absl::Status RecoverCheckpoints(RecoveredState& state);
+  absl::Status RecoverJournal(RecoveredState& state);
+  absl::Status RecoverNames(RecoveredState& state);
+  absl::Status RecoverDays(RecoveredState& state);
+
+  // What a usage query asks for; see sql_store_usage.cc.
+  struct UsageQuestion;
+  absl::Status ReadUsage(const UsageQuestion& question, std::vector<StoredUsage>& out);
+  absl::StatusOr<std::vector<StoredUsage>> MonthOf(const UsageQuestion& question,
+                                                   absl::CivilMonth month);
+  absl::StatusOr<std::size_t> FoldSlice(absl::CivilDay before, std::size_t limit);
+  absl::Status AddToMonths(const std::vector<StoredUsage>& rows);
+
+  std::unique_ptr<SqlSession> session_;
+  // The highest fence this store has seen: one below it means that the database went back in time.
+  std::uint64_t seen_fence_ = 0;
+};
+
+}  // namespace netsentinel::store

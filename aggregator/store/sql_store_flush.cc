@@ -1,0 +1,353 @@
+// Flush, and recovery from what flushes and commits have written.
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+#include "aggregator/store/limits.h"
+#include "aggregator/store/sql_store.h"
+#include "aggregator/store/sql_text.h"
+#include "common/base/status_macros.h"
+
+namespace netsentinel::store {
+namespace {
+
+constexpr std::size_t kIdsInOneStatement = 1000;
+constexpr std::size_t kConditions = 200;
+// Rows of one answer while recovering: what bounds the memory of an answer.
+constexpr int kBigRows = 100;
+constexpr int kSmallRows = 20000;
+
+std::int64_t MenuNumber(counters::Menu menu) { return static_cast<std::int64_t>(menu); }
+
+}  // namespace
+
+absl::Status SqlStore::Flush(Fence fence, const FlushBatch& batch) {
+  NS_RETURN_IF_ERROR(Validate(batch));
+  std::vector<const StoredUsage*> rows;
+  rows.reserve(batch.usage.size());
+  for (const StoredUsage& usage : batch.usage) rows.push_back(&usage);
+  // The order of the key: pages are touched once and transactions meet in one order.
+  std::sort(rows.begin(), rows.end(), [](const StoredUsage* a, const StoredUsage* b) {
+    if (a->row.day != b->row.day) return a->row.day < b->row.day;
+    if (a->subscriber_id != b->subscriber_id) return a->subscriber_id < b->subscriber_id;
+    if (a->queue_id != b->queue_id) return a->queue_id < b->queue_id;
+    return a->row.segment < b->row.segment;
+  });
+  return Write(fence, [&]() -> absl::Status {
+    NS_RETURN_IF_ERROR(StoreNames(batch));
+    NS_RETURN_IF_ERROR(WriteUsage("usage_daily", "local_day", rows));
+    NS_RETURN_IF_ERROR(StoreCheckpoints(batch));
+    if (!batch.closed_days.empty()) {
+      NS_ASSIGN_OR_RETURN(
+          auto writer,
+          session_->Insert(
+              {"day_closes", {"router", "local_day", "is_partial", "closed_at_us"}, 2, true}));
+      for (const DayClose& close : batch.closed_days) {
+        writer->Text(close.router.value());
+        writer->Text(DayText(close.day));
+        writer->Int(close.partial ? 1 : 0);
+        writer->Int(close.closed_at_us);
+        NS_RETURN_IF_ERROR(writer->EndRow());
+      }
+      NS_RETURN_IF_ERROR(writer->Finish());
+    }
+    NS_RETURN_IF_ERROR(TrimJournal(batch.trims));
+    NS_RETURN_IF_ERROR(SetCounter("next_queue_id", batch.next_queue_id));
+    return SetCounter("next_subscriber_id", batch.next_subscriber_id);
+  });
+}
+
+absl::Status SqlStore::StoreNames(const FlushBatch& batch) {
+  if (!batch.queues.empty()) {
+    NS_ASSIGN_OR_RETURN(
+        auto writer, session_->Insert({"queues", {"queue_id", "router", "menu", "name"}, 1, true}));
+    for (const QueueRow& row : batch.queues) {
+      writer->Uint(row.queue_id);
+      writer->Text(row.key.router.value());
+      writer->Int(MenuNumber(row.key.menu));
+      writer->Bytes(row.key.name);
+      NS_RETURN_IF_ERROR(writer->EndRow());
+    }
+    NS_RETURN_IF_ERROR(writer->Finish());
+  }
+  if (batch.subscribers.empty()) return absl::OkStatus();
+  NS_ASSIGN_OR_RETURN(
+      auto writer,
+      session_->Insert({"subscribers", {"subscriber_id", "site", "router", "name"}, 1, true}));
+  for (const SubscriberRow& row : batch.subscribers) {
+    writer->Uint(row.subscriber_id);
+    writer->Text(row.key.site.value());
+    writer->Text(row.key.router.value());
+    writer->Bytes(row.key.name);
+    NS_RETURN_IF_ERROR(writer->EndRow());
+  }
+  return writer->Finish();
+}
+
+absl::Status SqlStore::WriteUsage(const char* table, const char* day_column,
+                                  const std::vector<const StoredUsage*>& rows) {
+  if (rows.empty()) return absl::OkStatus();
+  NS_ASSIGN_OR_RETURN(auto writer, session_->Insert({table,
+                                                     {day_column,
+                                                      "subscriber_id",
+                                                      "queue_id",
+                                                      "segment",
+                                                      "upload",
+                                                      "download",
+                                                      "estimated_start_upload",
+                                                      "estimated_start_download",
+                                                      "estimated_end_upload",
+                                                      "estimated_end_download",
+                                                      "implausible_upload",
+                                                      "implausible_download",
+                                                      "loss_upload",
+                                                      "loss_download",
+                                                      "blind_us",
+                                                      "observed_us",
+                                                      "first_reading_us",
+                                                      "last_reading_us",
+                                                      "epochs",
+                                                      "grade"},
+                                                     4,
+                                                     true}));
+  absl::CivilDay day;
+  std::string day_text;
+  for (const StoredUsage* usage : rows) {
+    const accounting::UsageRow& row = usage->row;
+    if (day_text.empty() || row.day != day) {
+      day = row.day;
+      day_text = DayText(day);
+    }
+    writer->Text(day_text);
+    writer->Uint(usage->subscriber_id);
+    writer->Uint(usage->queue_id);
+    writer->Int(row.segment);
+    writer->Traffic(row.best);
+    writer->Traffic(row.estimated_at_start);
+    writer->Traffic(row.estimated_at_end);
+    writer->Traffic(row.implausible);
+    writer->Traffic(row.loss_bound);
+    writer->Uint(row.blind_us);
+    writer->Uint(row.observed_us);
+    writer->Int(row.first_reading_us);
+    writer->Int(row.last_reading_us);
+    writer->Int(row.epochs);
+    writer->Int(static_cast<std::int64_t>(row.grade));
+    NS_RETURN_IF_ERROR(writer->EndRow());
+  }
+  return writer->Finish();
+}
+
+absl::Status SqlStore::StoreCheckpoints(const FlushBatch& batch) {
+  for (std::size_t begin = 0; begin < batch.dropped_checkpoints.size(); begin += kConditions) {
+    const std::size_t end = std::min(batch.dropped_checkpoints.size(), begin + kConditions);
+    std::vector<SqlValue> values;
+    for (std::size_t i = begin; i < end; ++i) {
+      values.push_back(Bytes(batch.dropped_checkpoints[i].first));
+      values.push_back(Int(batch.dropped_checkpoints[i].second));
+    }
+    NS_RETURN_IF_ERROR(
+        session_->Execute(absl::StrCat("DELETE FROM checkpoints WHERE ",
+                                       Repeat("(state_key = ? AND part = ?)", " OR ", end - begin)),
+                          values));
+  }
+  if (batch.checkpoints.empty()) return absl::OkStatus();
+  NS_ASSIGN_OR_RETURN(auto writer,
+                      session_->Insert({"checkpoints", {"state_key", "part", "payload"}, 2, true}));
+  for (const CheckpointPart& part : batch.checkpoints) {
+    writer->Bytes(part.state_key);
+    writer->Int(part.part);
+    writer->Bytes(part.payload);
+    NS_RETURN_IF_ERROR(writer->EndRow());
+  }
+  return writer->Finish();
+}
+
+absl::Status SqlStore::TrimJournal(const std::vector<FlushBatch::Trim>& trims) {
+  std::map<std::pair<std::string, std::int64_t>, std::uint64_t> covered;
+  std::uint64_t highest = 0;
+  for (const FlushBatch::Trim& trim : trims) {
+    std::uint64_t& id = covered[{trim.router.value(), MenuNumber(trim.menu)}];
+    id = std::max(id, trim.journal_id);
+    highest = std::max(highest, trim.journal_id);
+  }
+  if (covered.empty()) return absl::OkStatus();
+  // The journal holds about a minute and has no second index: it is read without payloads. Rows
+  // that another transaction is writing have higher ids and are not touched.
+  std::vector<std::uint64_t> ids;
+  {
+    NS_ASSIGN_OR_RETURN(auto rows, session_->Query("SELECT journal_id, router, menu FROM journal"
+                                                   " WHERE journal_id <= ?",
+                                                   {Uint(highest)}));
+    for (;;) {
+      NS_ASSIGN_OR_RETURN(const bool found, rows->Next());
+      if (!found) break;
+      const auto entry = covered.find({rows->String(1), rows->Int(2)});
+      if (entry != covered.end() && rows->Uint(0) <= entry->second) ids.push_back(rows->Uint(0));
+    }
+  }
+  std::sort(ids.begin(), ids.end());
+  for (std::size_t begin = 0; begin < ids.size(); begin += kIdsInOneStatement) {
+    const std::size_t end = std::min(ids.size(), begin + kIdsInOneStatement);
+    std::vector<SqlValue> values;
+    for (std::size_t i = begin; i < end; ++i) values.push_back(Uint(ids[i]));
+    NS_RETURN_IF_ERROR(session_->Execute(absl::StrCat("DELETE FROM journal WHERE journal_id IN (",
+                                                      Repeat("?", ",", values.size()), ")"),
+                                         values));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<RecoveredState> SqlStore::Recover() {
+  RecoveredState state;
+  const absl::Status done = Read([&]() -> absl::Status {
+    state = RecoveredState{};
+    NS_RETURN_IF_ERROR(RecoverCheckpoints(state));
+    NS_RETURN_IF_ERROR(RecoverJournal(state));
+    NS_RETURN_IF_ERROR(RecoverNames(state));
+    return RecoverDays(state);
+  });
+  NS_RETURN_IF_ERROR(done);
+  return state;
+}
+
+absl::Status SqlStore::RecoverCheckpoints(RecoveredState& state) {
+  std::string key;
+  std::int64_t part = -1;
+  for (;;) {
+    NS_ASSIGN_OR_RETURN(
+        auto rows,
+        session_->Query(absl::StrCat("SELECT state_key, part, payload FROM checkpoints WHERE",
+                                     " state_key >= ? AND (state_key > ? OR part > ?)",
+                                     " ORDER BY state_key, part LIMIT ", kBigRows),
+                        {Bytes(key), Bytes(key), Int(part)}));
+    int count = 0;
+    for (;; ++count) {
+      NS_ASSIGN_OR_RETURN(const bool found, rows->Next());
+      if (!found) break;
+      key = rows->String(0);
+      part = rows->Int(1);
+      state.checkpoints.push_back({key, static_cast<std::uint32_t>(part), rows->String(2)});
+    }
+    if (count < kBigRows) return absl::OkStatus();
+  }
+}
+
+absl::Status SqlStore::RecoverJournal(RecoveredState& state) {
+  std::int64_t last = -1;
+  for (int count = kBigRows; count == kBigRows;) {
+    NS_ASSIGN_OR_RETURN(
+        auto rows, session_->Query(
+                       absl::StrCat("SELECT journal_id, router, menu, lease_epoch, spool_uuid, seq,"
+                                    " previous_seq, attribution_us, received_us, payload"
+                                    " FROM journal WHERE journal_id > ?"
+                                    " ORDER BY journal_id LIMIT ",
+                                    kBigRows),
+                       {Int(last)}));
+    for (count = 0;; ++count) {
+      NS_ASSIGN_OR_RETURN(const bool found, rows->Next());
+      if (!found) break;
+      JournalRow row;
+      row.journal_id = rows->Uint(0);
+      row.router = base::RouterId(rows->String(1));
+      row.menu = static_cast<counters::Menu>(rows->Int(2));
+      row.position = {rows->Uint(3), rows->String(4), rows->Uint(5)};
+      row.previous_sequence = rows->Uint(6);
+      row.attribution_us = rows->Int(7);
+      row.received_us = rows->Int(8);
+      row.payload = rows->String(9);
+      last = rows->Int(0);
+      state.journal.push_back(std::move(row));
+    }
+  }
+  NS_ASSIGN_OR_RETURN(auto rows,
+                      session_->Query("SELECT COALESCE(MAX(journal_id), 0) FROM watermarks"));
+  NS_RETURN_IF_ERROR(rows->Next().status());
+  state.next_journal_id =
+      std::max(rows->Uint(0), last < 0 ? 0 : static_cast<std::uint64_t>(last)) + 1;
+  return absl::OkStatus();
+}
+
+absl::Status SqlStore::RecoverNames(RecoveredState& state) {
+  std::int64_t last = -1;
+  for (int count = kSmallRows; count == kSmallRows;) {
+    NS_ASSIGN_OR_RETURN(
+        auto rows, session_->Query(absl::StrCat("SELECT queue_id, router, menu, name FROM queues"
+                                                " WHERE queue_id > ? ORDER BY queue_id LIMIT ",
+                                                kSmallRows),
+                                   {Int(last)}));
+    for (count = 0;; ++count) {
+      NS_ASSIGN_OR_RETURN(const bool found, rows->Next());
+      if (!found) break;
+      last = rows->Int(0);
+      state.queues.push_back({rows->Uint(0),
+                              {base::RouterId(rows->String(1)),
+                               static_cast<counters::Menu>(rows->Int(2)), rows->String(3)}});
+    }
+  }
+  last = -1;
+  for (int count = kSmallRows; count == kSmallRows;) {
+    NS_ASSIGN_OR_RETURN(
+        auto rows,
+        session_->Query(absl::StrCat("SELECT subscriber_id, site, router, name FROM subscribers"
+                                     " WHERE subscriber_id > ? ORDER BY subscriber_id LIMIT ",
+                                     kSmallRows),
+                        {Int(last)}));
+    for (count = 0;; ++count) {
+      NS_ASSIGN_OR_RETURN(const bool found, rows->Next());
+      if (!found) break;
+      last = rows->Int(0);
+      state.subscribers.push_back(
+          {rows->Uint(0),
+           {base::SiteId(rows->String(1)), base::RouterId(rows->String(2)), rows->String(3)}});
+    }
+  }
+  NS_ASSIGN_OR_RETURN(const std::uint64_t queue_id, Counter("next_queue_id"));
+  NS_ASSIGN_OR_RETURN(const std::uint64_t subscriber_id, Counter("next_subscriber_id"));
+  state.next_queue_id = std::max<std::uint64_t>(queue_id, 1);
+  state.next_subscriber_id = std::max<std::uint64_t>(subscriber_id, 1);
+  return absl::OkStatus();
+}
+
+absl::Status SqlStore::RecoverDays(RecoveredState& state) {
+  NS_ASSIGN_OR_RETURN(const std::int64_t now, Now());
+  const absl::CivilDay today = absl::ToCivilDay(absl::FromUnixMicros(now), absl::UTCTimeZone());
+  NS_ASSIGN_OR_RETURN(auto rows,
+                      session_->Query("SELECT router, local_day, is_partial, closed_at_us"
+                                      " FROM day_closes WHERE local_day >= ?"
+                                      " ORDER BY router, local_day",
+                                      {Text(DayText(today - 40))}));
+  for (;;) {
+    NS_ASSIGN_OR_RETURN(const bool found, rows->Next());
+    if (!found) return absl::OkStatus();
+    DayClose close;
+    close.router = base::RouterId(rows->String(0));
+    NS_ASSIGN_OR_RETURN(close.day, ParseDay(rows->String(1)));
+    close.partial = rows->Int(2) != 0;
+    close.closed_at_us = rows->Int(3);
+    state.closed_days.push_back(std::move(close));
+  }
+}
+
+absl::StatusOr<std::vector<Store::Watermark>> SqlStore::Watermarks() {
+  std::vector<Watermark> result;
+  const absl::Status done = Read([&]() -> absl::Status {
+    result.clear();
+    NS_ASSIGN_OR_RETURN(auto rows,
+                        session_->Query("SELECT router, menu, lease_epoch, spool_uuid, seq"
+                                        " FROM watermarks ORDER BY router, menu"));
+    for (;;) {
+      NS_ASSIGN_OR_RETURN(const bool found, rows->Next());
+      if (!found) return absl::OkStatus();
+      result.push_back({base::RouterId(rows->String(0)),
+                        static_cast<counters::Menu>(rows->Int(1)),
+                        {rows->Uint(2), rows->String(3), rows->Uint(4)}});
+    }
+  });
+  NS_RETURN_IF_ERROR(done);
+  return result;
+}
+
+}  // namespace netsentinel::store

@@ -1,0 +1,271 @@
+// Usage: days, months, and the way from one into the other.
+#include <algorithm>
+#include <map>
+#include <tuple>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+#include "aggregator/store/limits.h"
+#include "aggregator/store/sql_store.h"
+#include "aggregator/store/sql_text.h"
+#include "aggregator/store/usage_sums.h"
+#include "common/base/status_macros.h"
+
+namespace netsentinel::store {
+namespace {
+
+constexpr int kPage = 20000;
+constexpr std::size_t kConditions = 200;
+
+constexpr char kFigures[] =
+    "u.subscriber_id, u.queue_id, u.segment, u.upload, u.download, u.estimated_start_upload,"
+    " u.estimated_start_download, u.estimated_end_upload, u.estimated_end_download,"
+    " u.implausible_upload, u.implausible_download, u.loss_upload, u.loss_download, u.blind_us,"
+    " u.observed_us, u.first_reading_us, u.last_reading_us, u.epochs, u.grade";
+constexpr char kNames[] = " q.router, q.menu, q.name, s.site, s.router, s.name";
+
+StoredUsage ReadFigures(const SqlRows& rows, absl::CivilDay day) {
+  StoredUsage usage;
+  usage.subscriber_id = rows.Uint(0);
+  usage.queue_id = rows.Uint(1);
+  accounting::UsageRow& row = usage.row;
+  row.day = day;
+  row.segment = static_cast<std::uint8_t>(rows.Int(2));
+  row.best = {rows.Uint(3), rows.Uint(4)};
+  row.estimated_at_start = {rows.Uint(5), rows.Uint(6)};
+  row.estimated_at_end = {rows.Uint(7), rows.Uint(8)};
+  row.implausible = {rows.Uint(9), rows.Uint(10)};
+  row.loss_bound = {rows.Uint(11), rows.Uint(12)};
+  row.blind_us = rows.Uint(13);
+  row.observed_us = rows.Uint(14);
+  row.first_reading_us = rows.Int(15);
+  row.last_reading_us = rows.Int(16);
+  row.epochs = static_cast<std::uint32_t>(rows.Int(17));
+  row.grade = static_cast<accounting::Grade>(rows.Int(18));
+  return usage;
+}
+
+void ReadNames(const SqlRows& rows, int column, StoredUsage& usage) {
+  usage.row.queue = {base::RouterId(rows.String(column)),
+                     static_cast<counters::Menu>(rows.Int(column + 1)), rows.String(column + 2)};
+  usage.row.subscriber = {base::SiteId(rows.String(column + 3)),
+                          base::RouterId(rows.String(column + 4)), rows.String(column + 5)};
+}
+
+}  // namespace
+
+// Rows of one day or month; of one subscriber, one site or all.
+struct SqlStore::UsageQuestion {
+  const char* table = "usage_daily";
+  const char* day_column = "local_day";
+  absl::CivilDay day;
+  std::string site;
+  const accounting::SubscriberKey* subscriber = nullptr;
+};
+
+absl::Status SqlStore::ReadUsage(const UsageQuestion& question, std::vector<StoredUsage>& out) {
+  std::string sql = absl::StrCat(
+      "SELECT ", kFigures, ",", kNames, " FROM ", question.table,
+      " u LEFT JOIN queues q ON q.queue_id = u.queue_id",
+      " LEFT JOIN subscribers s ON s.subscriber_id = u.subscriber_id WHERE u.", question.day_column,
+      " = ? AND u.subscriber_id >= ? AND (u.subscriber_id > ? OR u.queue_id > ?",
+      " OR (u.queue_id = ? AND u.segment > ?))");
+  const std::string day = DayText(question.day);
+  std::vector<SqlValue> values = {Text(day), Int(0), Int(0), Int(-1), Int(-1), Int(-1)};
+  if (question.subscriber != nullptr) {
+    // By number, so that the key of the usage table finds the rows.
+    absl::StrAppend(&sql,
+                    " AND u.subscriber_id IN (SELECT subscriber_id FROM subscribers"
+                    " WHERE site = ? AND router = ? AND name = ?)");
+    values.push_back(Text(question.subscriber->site.value()));
+    values.push_back(Text(question.subscriber->router.value()));
+    values.push_back(Bytes(question.subscriber->name));
+  } else if (!question.site.empty()) {
+    absl::StrAppend(&sql, " AND s.site = ?");
+    values.push_back(Text(question.site));
+  }
+  absl::StrAppend(&sql, " ORDER BY u.subscriber_id, u.queue_id, u.segment LIMIT ", kPage);
+  for (int count = kPage; count == kPage;) {
+    NS_ASSIGN_OR_RETURN(auto rows, session_->Query(sql, values));
+    for (count = 0;; ++count) {
+      NS_ASSIGN_OR_RETURN(const bool found, rows->Next());
+      if (!found) break;
+      out.push_back(ReadFigures(*rows, question.day));
+      ReadNames(*rows, 19, out.back());
+    }
+    if (out.empty()) break;
+    const StoredUsage& last = out.back();
+    values[1] = values[2] = Uint(last.subscriber_id);
+    values[3] = values[4] = Uint(last.queue_id);
+    values[5] = Int(last.row.segment);
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<StoredUsage>> SqlStore::UsageBetween(const base::SiteId& site,
+                                                                absl::CivilDay first,
+                                                                absl::CivilDay last) {
+  std::vector<StoredUsage> result;
+  const absl::Status done = Read([&]() -> absl::Status {
+    result.clear();
+    UsageQuestion question;
+    question.site = site.value();
+    for (question.day = first; question.day <= last; ++question.day) {
+      NS_RETURN_IF_ERROR(ReadUsage(question, result));
+    }
+    return absl::OkStatus();
+  });
+  NS_RETURN_IF_ERROR(done);
+  return result;
+}
+
+absl::StatusOr<std::vector<StoredUsage>> SqlStore::SubscriberUsage(
+    const accounting::SubscriberKey& subscriber, absl::CivilDay first, absl::CivilDay last) {
+  std::vector<StoredUsage> result;
+  const absl::Status done = Read([&]() -> absl::Status {
+    result.clear();
+    UsageQuestion question;
+    question.subscriber = &subscriber;
+    for (question.day = first; question.day <= last; ++question.day) {
+      NS_RETURN_IF_ERROR(ReadUsage(question, result));
+    }
+    return absl::OkStatus();
+  });
+  NS_RETURN_IF_ERROR(done);
+  return result;
+}
+
+absl::StatusOr<std::vector<StoredUsage>> SqlStore::MonthOf(const UsageQuestion& question,
+                                                           absl::CivilMonth month) {
+  std::vector<StoredUsage> result;
+  const absl::Status done = Read([&]() -> absl::Status {
+    std::vector<StoredUsage> rows;
+    UsageQuestion part = question;
+    part.table = "usage_monthly";
+    part.day_column = "local_month";
+    part.day = absl::CivilDay(month);
+    NS_RETURN_IF_ERROR(ReadUsage(part, rows));
+    MonthSums sums;
+    for (StoredUsage& row : rows) sums.AddMonth(std::move(row));
+    part.table = "usage_daily";
+    part.day_column = "local_day";
+    for (; absl::CivilMonth(part.day) == month; ++part.day) {
+      rows.clear();
+      NS_RETURN_IF_ERROR(ReadUsage(part, rows));
+      for (StoredUsage& row : rows) sums.AddDay(std::move(row));
+    }
+    result = sums.Take();
+    return absl::OkStatus();
+  });
+  NS_RETURN_IF_ERROR(done);
+  return result;
+}
+
+absl::StatusOr<std::vector<StoredUsage>> SqlStore::MonthUsage(const base::SiteId& site,
+                                                              absl::CivilMonth month) {
+  UsageQuestion question;
+  question.site = site.value();
+  return MonthOf(question, month);
+}
+
+absl::StatusOr<std::vector<StoredUsage>> SqlStore::SubscriberMonth(
+    const accounting::SubscriberKey& subscriber, absl::CivilMonth month) {
+  UsageQuestion question;
+  question.subscriber = &subscriber;
+  return MonthOf(question, month);
+}
+
+absl::StatusOr<std::size_t> SqlStore::PurgeDaily(Fence fence, absl::CivilDay before,
+                                                 std::size_t limit) {
+  std::size_t gone = 0;
+  const absl::Status done = Write(fence, [&]() -> absl::Status {
+    NS_ASSIGN_OR_RETURN(gone, FoldSlice(before, limit));
+    return absl::OkStatus();
+  });
+  NS_RETURN_IF_ERROR(done);
+  return gone;
+}
+
+absl::StatusOr<std::size_t> SqlStore::FoldSlice(absl::CivilDay before, std::size_t limit) {
+  std::vector<StoredUsage> rows;
+  {
+    // Only closed router days: rows of an open one are still replaced, and a row that is replaced
+    // after its move would count twice.
+    NS_ASSIGN_OR_RETURN(
+        auto answer,
+        session_->Query(absl::StrCat("SELECT ", kFigures, ", u.local_day FROM usage_daily u",
+                                     " JOIN queues q ON q.queue_id = u.queue_id",
+                                     " JOIN day_closes c ON c.router = q.router",
+                                     " AND c.local_day = u.local_day WHERE u.local_day < ?",
+                                     " ORDER BY u.local_day, u.subscriber_id, u.queue_id,",
+                                     " u.segment LIMIT ?"),
+                        {Text(DayText(before)), Uint(limit)}));
+    for (;;) {
+      NS_ASSIGN_OR_RETURN(const bool found, answer->Next());
+      if (!found) break;
+      NS_ASSIGN_OR_RETURN(const absl::CivilDay day, ParseDay(answer->String(19)));
+      rows.push_back(ReadFigures(*answer, day));
+    }
+  }
+  NS_RETURN_IF_ERROR(AddToMonths(rows));
+  for (std::size_t begin = 0; begin < rows.size(); begin += kConditions) {
+    const std::size_t end = std::min(rows.size(), begin + kConditions);
+    std::vector<std::string> days;
+    for (std::size_t i = begin; i < end; ++i) days.push_back(DayText(rows[i].row.day));
+    std::vector<SqlValue> values;
+    for (std::size_t i = begin; i < end; ++i) {
+      values.push_back(Text(days[i - begin]));
+      values.push_back(Uint(rows[i].subscriber_id));
+      values.push_back(Uint(rows[i].queue_id));
+      values.push_back(Int(rows[i].row.segment));
+    }
+    NS_RETURN_IF_ERROR(session_->Execute(
+        absl::StrCat(
+            "DELETE FROM usage_daily WHERE ",
+            Repeat("(local_day = ? AND subscriber_id = ? AND queue_id = ? AND segment = ?)", " OR ",
+                   end - begin)),
+        values));
+  }
+  return rows.size();
+}
+
+absl::Status SqlStore::AddToMonths(const std::vector<StoredUsage>& rows) {
+  MonthSums sums;
+  for (const StoredUsage& row : rows) sums.AddDay(row);
+  const std::vector<StoredUsage> added = sums.Take();
+  MonthSums totals;
+  for (std::size_t begin = 0; begin < added.size(); begin += kConditions) {
+    const std::size_t end = std::min(added.size(), begin + kConditions);
+    std::vector<std::string> months;
+    for (std::size_t i = begin; i < end; ++i) months.push_back(DayText(added[i].row.day));
+    std::vector<SqlValue> values;
+    for (std::size_t i = begin; i < end; ++i) {
+      values.push_back(Text(months[i - begin]));
+      values.push_back(Uint(added[i].subscriber_id));
+      values.push_back(Uint(added[i].queue_id));
+    }
+    NS_ASSIGN_OR_RETURN(
+        auto answer,
+        session_->Query(
+            absl::StrCat("SELECT ", kFigures, ", u.local_month FROM usage_monthly u WHERE ",
+                         Repeat("(u.local_month = ? AND u.subscriber_id = ? AND u.queue_id = ?)",
+                                " OR ", end - begin),
+                         ForUpdate(session_->dialect())),
+            values));
+    for (;;) {
+      NS_ASSIGN_OR_RETURN(const bool found, answer->Next());
+      if (!found) break;
+      NS_ASSIGN_OR_RETURN(const absl::CivilDay month, ParseDay(answer->String(19)));
+      totals.AddMonth(ReadFigures(*answer, month));
+    }
+  }
+  for (const StoredUsage& row : added) totals.AddMonth(row);
+  const std::vector<StoredUsage> written = totals.Take();
+  std::vector<const StoredUsage*> pointers;
+  pointers.reserve(written.size());
+  for (const StoredUsage& row : written) pointers.push_back(&row);
+  return WriteUsage("usage_monthly", "local_month", pointers);
+}
+
+}  // namespace netsentinel::store

@@ -1,0 +1,286 @@
+#include "collector/poll/router_poller.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "collector/poll/attribution.h"
+#include "collector/routeros/router_error.h"
+#include "common/counters/snapshot_codec.h"
+
+namespace netsentinel::poll {
+namespace {
+
+namespace asio = boost::asio;
+
+// The plan may change while waiting, and the aggregator's clock is learned better.
+constexpr absl::Duration kLongestSleep = absl::Seconds(30);
+constexpr absl::Duration kGuardMin = absl::Seconds(2);
+constexpr absl::Duration kGuardMax = absl::Seconds(10);
+// Descriptors of queues that have gone pile up; a new table costs one slower reply.
+constexpr std::size_t kStaleDescriptors = 4096;
+
+bool IsRefusal(RouterState state) {
+  return state == RouterState::kLoginRefused || state == RouterState::kTlsRefused ||
+         state == RouterState::kPolicyMissing;
+}
+
+}  // namespace
+
+RouterPoller::RouterPoller(RouterPollerOptions options, Parts parts)
+    : options_(std::move(options)),
+      sessions_(std::move(parts.sessions)),
+      clock_(parts.clock),
+      aggregator_clock_(parts.aggregator_clock),
+      sink_(parts.sink),
+      executor_(parts.executor),
+      timer_(executor_),
+      states_(options_.router),
+      unreachable_(options_.unreachable, parts.random),
+      refused_(options_.refused, parts.random),
+      interval_(options_.interval) {
+  for (const counters::Menu menu : options_.menus) {
+    menus_.push_back({.menu = menu, .table = nullptr, .reader = nullptr});
+    MakeReader(menus_.back());
+  }
+  phase_us_ = static_cast<std::int64_t>(
+      parts.random.Next() %
+      static_cast<std::uint64_t>(std::max<std::int64_t>(1, absl::ToInt64Microseconds(interval_))));
+}
+
+RouterPoller::~RouterPoller() = default;
+
+void RouterPoller::MakeReader(MenuReader& menu) {
+  menu.reader.reset();
+  menu.table = std::make_unique<counters::DescriptorTable>();
+  menu.reader = std::make_unique<routeros::QueueMenuReader>(menu.menu, *menu.table);
+}
+
+void RouterPoller::Start() {
+  done_ = false;
+  Report(std::nullopt, RouterState::kStarting, "configured, not tried yet");
+  asio::co_spawn(executor_, Run(), asio::detached);
+}
+
+void RouterPoller::Wake() { timer_.cancel(); }
+
+void RouterPoller::Stop() {
+  stopping_ = true;
+  Wake();
+}
+
+void RouterPoller::Abort() {
+  Stop();
+  if (session_ != nullptr) session_->Close();
+}
+
+void RouterPoller::SetPlan(std::vector<std::int64_t> boundaries_us, absl::Duration interval) {
+  boundaries_us_ = std::move(boundaries_us);
+  interval_ = interval > absl::ZeroDuration() ? interval : options_.interval;
+  Wake();
+}
+
+void RouterPoller::SetMayPoll(bool may_poll) {
+  may_poll_ = may_poll;
+  Wake();
+}
+
+void RouterPoller::RaiseFloor(std::int64_t attribution_us) {
+  floor_us_ = std::max(floor_us_, attribution_us);
+}
+
+asio::awaitable<void> RouterPoller::Sleep(absl::Duration duration) {
+  timer_.expires_after(absl::ToChronoMicroseconds(std::min(duration, kLongestSleep)));
+  boost::system::error_code woken;
+  co_await timer_.async_wait(asio::redirect_error(asio::use_awaitable, woken));
+}
+
+asio::awaitable<void> RouterPoller::Run() {
+  while (!stopping_) {
+    if (!may_poll_) {
+      DropSession();
+      co_await Sleep(kLongestSleep);
+      continue;
+    }
+    if (session_ == nullptr && !co_await Connect()) continue;
+    const NextPoll next = Next();
+    const std::int64_t wait_us = next.at_us - NowUs();
+    if (wait_us > 0) {
+      co_await Sleep(absl::Microseconds(wait_us));
+      continue;
+    }
+    co_await PollOnce(next);
+  }
+  DropSession();
+  done_ = true;
+}
+
+NextPoll RouterPoller::Next() const {
+  const absl::Duration guard = std::clamp(last_took_ * 2, kGuardMin, kGuardMax);
+  return DecideNextPoll({.now_us = NowUs(),
+                         .last_poll_us = last_poll_us_,
+                         .interval_us = absl::ToInt64Microseconds(interval_),
+                         .phase_us = phase_us_,
+                         .guard_us = absl::ToInt64Microseconds(std::min(guard, interval_ / 2)),
+                         .served_boundary_us = served_boundary_us_,
+                         .boundaries_us = boundaries_us_});
+}
+
+asio::awaitable<bool> RouterPoller::Connect() {
+  absl::StatusOr<std::unique_ptr<RouterSession>> made = sessions_();
+  absl::Status status = made.status();
+  if (status.ok()) {
+    session_ = *std::move(made);
+    // One number for each connection of this host boot, also after a restart of the process.
+    session_id_ = std::max(session_id_ + 1,
+                           static_cast<std::uint64_t>(absl::ToInt64Microseconds(clock_.BootNow())));
+    status = co_await session_->Connect(options_.request_deadline);
+    if (status.ok()) {
+      auto device = co_await session_->ReadDevice(options_.request_deadline);
+      status = device.status();
+      if (status.ok()) {
+        device_ = device->device;
+        device_read_at_ = clock_.MonotonicNow();
+      }
+    }
+  } else {
+    // What hinders is on this side: a password file, a certificate.
+    status = routeros::RouterStatus(routeros::RouterError::kLoginRefused,
+                                    absl::StrCat("cannot log in: ", status.message()));
+  }
+  if (status.ok()) {
+    states_.SetDevice(device_);
+    last_poll_us_ = 0;
+    Report(std::nullopt, RouterState::kReachable, "");
+    co_return true;
+  }
+  DropSession();
+  if (stopping_) co_return false;
+  Failed(std::nullopt, status);
+  const absl::Duration until = clock_.MonotonicNow() + PauseAfter(status);
+  while (!stopping_ && may_poll_ && clock_.MonotonicNow() < until) {
+    co_await Sleep(until - clock_.MonotonicNow());
+  }
+  co_return false;
+}
+
+absl::Duration RouterPoller::PauseAfter(const absl::Status& failure) {
+  if (IsRefusal(StateOf(failure))) return options_.refused_pause + refused_.NextDelay();
+  return unreachable_.NextDelay();
+}
+
+void RouterPoller::DropSession() {
+  if (session_ == nullptr) return;
+  session_->Close();
+  session_.reset();
+}
+
+asio::awaitable<void> RouterPoller::RefreshDevice() {
+  if (clock_.MonotonicNow() - device_read_at_ < options_.device_refresh) co_return;
+  device_read_at_ = clock_.MonotonicNow();
+  auto device = co_await session_->ReadDevice(options_.request_deadline);
+  if (!device.ok()) co_return;
+  device_ = device->device;
+  states_.SetDevice(device_);
+}
+
+asio::awaitable<void> RouterPoller::PollOnce(const NextPoll& poll) {
+  const absl::Duration began = clock_.MonotonicNow();
+  last_poll_us_ = NowUs();
+  if (poll.boundary) served_boundary_us_ = poll.at_us;
+  bool all = true;
+  for (MenuReader& menu : menus_) {
+    const bool alive = co_await PollMenu(menu, poll);
+    if (!alive) {
+      all = false;
+      break;
+    }
+  }
+  last_took_ = clock_.MonotonicNow() - began;
+  if (!all || stopping_) co_return;
+  unreachable_.Reset();
+  refused_.Reset();
+  // After the boundary, never before it.
+  if (!poll.boundary) co_await RefreshDevice();
+  if (session_ != nullptr && !session_->connected()) DropSession();
+}
+
+asio::awaitable<bool> RouterPoller::PollMenu(MenuReader& menu, const NextPoll& poll) {
+  const absl::Duration begin = clock_.BootNow();
+  auto reply = co_await session_->ReadQueues(*menu.reader, options_.request_deadline);
+  const absl::Duration end = clock_.BootNow();
+  if (!reply.ok()) {
+    const bool lost = !session_->connected();
+    if (stopping_ && lost) co_return false;
+    Failed(lost ? std::nullopt : std::optional(menu.menu), reply.status());
+    if (!lost) co_return true;
+    DropSession();
+    const absl::Duration until = clock_.MonotonicNow() + PauseAfter(reply.status());
+    while (!stopping_ && clock_.MonotonicNow() < until) {
+      co_await Sleep(until - clock_.MonotonicNow());
+    }
+    co_return false;
+  }
+  const AttributedTime begun = aggregator_clock_.At(begin);
+  const Attribution attribution =
+      Attribute({.begin_us = absl::ToUnixMicros(begun.time),
+                 .end_us = absl::ToUnixMicros(aggregator_clock_.At(end).time),
+                 .boundary_us = poll.boundary ? std::optional(poll.at_us) : std::nullopt},
+                floor_us_);
+  floor_us_ = attribution.attribution_us;
+  counters::SnapshotHeader header;
+  header.host_boot_id = options_.host_boot_id;
+  header.begin_us = absl::ToInt64Microseconds(begin);
+  header.end_us = absl::ToInt64Microseconds(end);
+  header.session_id = session_id_;
+  header.attribution_us = attribution.attribution_us;
+  header.clock = begun.clock;
+  header.router_uptime_s = reply->uptime_s;
+  header.device = device_;
+  header.settings_fingerprint = menu.reader->settings_fingerprint();
+  header.at_boundary = attribution.at_boundary;
+  header.boundary_skew_ms = attribution.boundary_skew_ms;
+  Deliver(menu, *std::move(reply), std::move(header));
+  co_return true;
+}
+
+void RouterPoller::Deliver(MenuReader& menu, routeros::QueueReply reply,
+                           counters::SnapshotHeader header) {
+  const counters::Snapshot snapshot{.router = options_.router,
+                                    .menu = menu.menu,
+                                    .header = std::move(header),
+                                    .readings = std::move(reply.readings),
+                                    .steps = {}};
+  sink_.OnReading({.router = options_.router,
+                   .menu = menu.menu,
+                   .attribution_us = snapshot.header.attribution_us,
+                   .at_boundary = snapshot.header.at_boundary,
+                   .payload = counters::EncodeSelfContained(snapshot, *menu.table),
+                   .queues = snapshot.readings.size(),
+                   .took = absl::Microseconds(snapshot.header.end_us - snapshot.header.begin_us)});
+  Report(menu.menu, RouterState::kReachable, "");
+  if (menu.table->next_index() > 2 * snapshot.readings.size() + kStaleDescriptors) {
+    MakeReader(menu);
+  }
+}
+
+void RouterPoller::Failed(std::optional<counters::Menu> menu, const absl::Status& status) {
+  const RouterState state = StateOf(status);
+  sink_.OnFailure(options_.router, state);
+  Report(menu, state, std::string(status.message()));
+}
+
+void RouterPoller::Report(std::optional<counters::Menu> menu, RouterState state,
+                          const std::string& detail) {
+  if (const auto report = states_.Update(menu, state, detail, NowUs()); report.has_value()) {
+    sink_.OnState(*report);
+  }
+}
+
+}  // namespace netsentinel::poll

@@ -1,0 +1,430 @@
+#include "collector/routeros/asio_client.h"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/error.hpp>
+#include <boost/asio/ip/address.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/ssl/error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include "collector/routeros/device.h"
+#include "collector/routeros/openssl_md5.h"
+#include "collector/routeros/parsers.h"
+#include "collector/routeros/router_error.h"
+#include "common/base/check.h"
+
+namespace netsentinel::routeros {
+namespace {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+using boost::system::error_code;
+
+// One TLS record; a larger buffer buys no speed and costs memory for every router.
+constexpr std::size_t kReadBytes = 16 * 1024;
+// A router that vanished without a word is noticed after 30 + 3 · 10 s, well below the time after
+// which firewalls forget an idle connection.
+constexpr int kKeepAliveIdleSeconds = 30;
+constexpr int kKeepAliveIntervalSeconds = 10;
+constexpr int kKeepAliveProbes = 3;
+
+std::uint16_t PortOf(const RouterEndpoint& endpoint) {
+  if (endpoint.port != 0) return endpoint.port;
+  return endpoint.use_tls ? kApiSslPort : kApiPort;
+}
+
+std::string AddressOf(const RouterEndpoint& endpoint) {
+  const bool v6 = absl::StrContains(endpoint.host, ':');
+  return absl::StrCat(v6 ? "[" : "", endpoint.host, v6 ? "]:" : ":", PortOf(endpoint));
+}
+
+absl::Status Unreachable(absl::string_view message) {
+  return RouterStatus(RouterError::kUnreachable, message);
+}
+
+// One operation at a time.
+class BusyScope {
+ public:
+  explicit BusyScope(std::shared_ptr<bool> busy) : busy_(std::move(busy)) {
+    NS_CHECK(!*busy_, "a RouterOS session runs one operation at a time");
+    *busy_ = true;
+  }
+  ~BusyScope() { *busy_ = false; }
+  BusyScope(const BusyScope&) = delete;
+  BusyScope& operator=(const BusyScope&) = delete;
+
+ private:
+  const std::shared_ptr<bool> busy_;
+};
+
+}  // namespace
+
+struct AsioClient::Guard {
+  bool done = false;
+  bool expired = false;
+  bool closed = false;  // by Close
+  absl::Duration deadline;
+};
+
+AsioClient::AsioClient(asio::any_io_executor executor, RouterEndpoint endpoint,
+                       SessionLimits limits)
+    : executor_(std::move(executor)),
+      endpoint_(std::move(endpoint)),
+      limits_(limits),
+      address_(AddressOf(endpoint_)),
+      deadline_timer_(executor_),
+      dial_timer_(executor_),
+      socket_(executor_),
+      busy_(std::make_shared<bool>(false)) {}
+
+AsioClient::~AsioClient() { DropConnection(); }
+
+void AsioClient::DropConnection() {
+  connected_ = false;
+  error_code ignored;
+  socket_.close(ignored);
+  if (resolve_wake_ != nullptr) resolve_wake_->cancel();
+}
+
+void AsioClient::Close() {
+  if (guard_ != nullptr) guard_->closed = true;
+  DropConnection();
+}
+
+absl::Status AsioClient::Named(const absl::Status& status) const {
+  return RouterStatus(RouterErrorOf(status).value_or(RouterError::kUnreachable),
+                      absl::StrCat(address_, ": ", status.message()));
+}
+
+std::shared_ptr<AsioClient::Guard> AsioClient::Arm(asio::steady_timer& timer,
+                                                   absl::Duration deadline) {
+  auto guard = std::make_shared<Guard>();
+  guard->deadline = deadline;
+  timer.expires_after(absl::ToChronoNanoseconds(deadline));
+  timer.async_wait([this, guard](const error_code& error) {
+    // `done` is set before the client can go, so it is looked at first.
+    if (guard->done || error) return;
+    guard->expired = true;
+    DropConnection();
+  });
+  return guard;
+}
+
+asio::awaitable<absl::StatusOr<AsioClient::Endpoints>> AsioClient::Resolve(
+    absl::Duration deadline) {
+  error_code error;
+  const asio::ip::address address = asio::ip::make_address(endpoint_.host, error);
+  if (!error) co_return Endpoints{tcp::endpoint(address, PortOf(endpoint_))};
+
+  struct Answer {
+    bool done = false;
+    error_code error;
+    Endpoints endpoints;
+  };
+  auto answer = std::make_shared<Answer>();
+  auto resolver = std::make_shared<tcp::resolver>(executor_);
+  auto wake = std::make_shared<asio::steady_timer>(executor_);
+  resolve_wake_ = wake;
+  wake->expires_after(absl::ToChronoNanoseconds(deadline));
+  resolver->async_resolve(endpoint_.host, std::to_string(PortOf(endpoint_)),
+                          [answer, resolver, wake](const error_code& failure,
+                                                   const tcp::resolver::results_type& results) {
+                            answer->done = true;
+                            answer->error = failure;
+                            for (const auto& entry : results) {
+                              answer->endpoints.push_back(entry.endpoint());
+                            }
+                            wake->cancel();
+                          });
+  co_await wake->async_wait(asio::redirect_error(asio::use_awaitable, error));
+  resolve_wake_.reset();
+  if (!answer->done) {
+    resolver->cancel();
+    co_return Unreachable(absl::StrCat("no answer of the name service for '", endpoint_.host,
+                                       "': give the router's address, or check DNS"));
+  }
+  if (answer->error || answer->endpoints.empty()) {
+    co_return Unreachable(absl::StrCat("the name '", endpoint_.host, "' has no address (",
+                                       answer->error.message(), "): check its spelling and DNS"));
+  }
+  co_return std::move(answer->endpoints);
+}
+
+asio::awaitable<error_code> AsioClient::DialOne(tcp::endpoint endpoint, absl::Duration deadline) {
+  error_code error;
+  socket_.close(error);
+  const std::shared_ptr<Guard> guard = Arm(dial_timer_, deadline);
+  error.clear();
+  co_await socket_.async_connect(endpoint, asio::redirect_error(asio::use_awaitable, error));
+  guard->done = true;
+  dial_timer_.cancel();
+  co_return guard->expired ? error_code(asio::error::timed_out) : error;
+}
+
+asio::awaitable<absl::Status> AsioClient::Dial(absl::Duration deadline) {
+  const absl::StatusOr<Endpoints> endpoints = co_await Resolve(deadline);
+  if (!endpoints.ok()) co_return endpoints.status();
+  // A first address that swallows packets must leave time for the others.
+  const absl::Duration share = deadline / static_cast<std::int64_t>(endpoints->size());
+  std::string tried;
+  for (const tcp::endpoint& endpoint : *endpoints) {
+    if (guard_->closed || guard_->expired) break;
+    const error_code error = co_await DialOne(endpoint, share);
+    if (!error) {
+      KeepAlive();
+      co_return absl::OkStatus();
+    }
+    absl::StrAppend(&tried, tried.empty() ? "" : "; ", endpoint.address().to_string(), ": ",
+                    error.message());
+  }
+  if (guard_->closed) co_return Unreachable("closed while connecting");
+  const char* service = endpoint_.use_tls ? "api-ssl" : "api";
+  co_return Unreachable(
+      absl::StrCat("cannot connect (", tried,
+                   "): check the address, the firewall between, and that /ip/service ", service,
+                   " is enabled on this port"));
+}
+
+void AsioClient::KeepAlive() {
+  error_code ignored;
+  socket_.set_option(asio::socket_base::keep_alive(true), ignored);
+  socket_.set_option(tcp::no_delay(true), ignored);
+  const int native = socket_.native_handle();
+  const std::array<std::pair<int, int>, 3> options = {{{TCP_KEEPIDLE, kKeepAliveIdleSeconds},
+                                                       {TCP_KEEPINTVL, kKeepAliveIntervalSeconds},
+                                                       {TCP_KEEPCNT, kKeepAliveProbes}}};
+  for (const auto& [option, value] : options) {
+    setsockopt(native, IPPROTO_TCP, option, &value, sizeof(value));
+  }
+}
+
+asio::awaitable<absl::Status> AsioClient::Handshake() {
+  absl::StatusOr<std::unique_ptr<asio::ssl::context>> context = MakeTlsContext(endpoint_.tls);
+  if (!context.ok()) co_return RouterStatus(RouterError::kTlsRefused, context.status().message());
+  tls_context_ = *std::move(context);
+  tls_.emplace(socket_, *tls_context_);
+  const absl::Status prepared = PrepareTls(tls_->native_handle(), endpoint_.tls, endpoint_.host);
+  if (!prepared.ok()) co_return prepared;
+  error_code error;
+  co_await tls_->async_handshake(asio::ssl::stream_base::client,
+                                 asio::redirect_error(asio::use_awaitable, error));
+  if (guard_->expired) {
+    co_return Unreachable(absl::StrCat("no end of the TLS handshake within ",
+                                       absl::FormatDuration(guard_->deadline),
+                                       ": check that this is the port of api-ssl"));
+  }
+  if (error) co_return TlsFailure(tls_->native_handle(), endpoint_.tls, error);
+  co_return JudgeTls(tls_->native_handle(), endpoint_.tls);
+}
+
+asio::awaitable<void> AsioClient::Transfer() {
+  error_code error;
+  if (!session_->output().empty()) {
+    const absl::string_view output = session_->output();
+    const asio::const_buffer buffer(output.data(), output.size());
+    std::size_t written = 0;
+    if (tls_.has_value()) {
+      written = co_await asio::async_write(*tls_, buffer,
+                                           asio::redirect_error(asio::use_awaitable, error));
+    } else {
+      written = co_await asio::async_write(socket_, buffer,
+                                           asio::redirect_error(asio::use_awaitable, error));
+    }
+    session_->OnWritten(written);
+  }
+  if (!error) {
+    const absl::Span<char> space = session_->ReadSpace(kReadBytes);
+    const asio::mutable_buffer buffer(space.data(), space.size());
+    std::size_t read = 0;
+    if (tls_.has_value()) {
+      read =
+          co_await tls_->async_read_some(buffer, asio::redirect_error(asio::use_awaitable, error));
+    } else {
+      read = co_await socket_.async_read_some(buffer,
+                                              asio::redirect_error(asio::use_awaitable, error));
+    }
+    session_->OnRead(read);
+  }
+  if (guard_->expired) {
+    session_->OnDisconnect(absl::DeadlineExceededError(
+        absl::StrCat("no end within ", absl::FormatDuration(guard_->deadline))));
+  } else if (error == asio::error::eof || error == asio::ssl::error::stream_truncated) {
+    session_->OnDisconnect(absl::OkStatus());
+  } else if (error) {
+    session_->OnDisconnect(absl::UnavailableError(error.message()));
+  }
+}
+
+asio::awaitable<absl::Status> AsioClient::Login() {
+  session_.emplace(limits_, Md5WithOpenSsl);
+  session_->Login(endpoint_.credentials, endpoint_.login);
+  while (true) {
+    const SessionEvent event = session_->Next();
+    switch (event.kind) {
+      case SessionEvent::Kind::kNeedInput:
+        co_await Transfer();
+        break;
+      case SessionEvent::Kind::kLoggedIn:
+        co_return absl::OkStatus();
+      case SessionEvent::Kind::kClosed:
+        co_return session_->failure();
+      case SessionEvent::Kind::kRow:
+      case SessionEvent::Kind::kDone:
+        break;
+    }
+  }
+}
+
+asio::awaitable<absl::Status> AsioClient::ConnectUnderDeadline(absl::Duration deadline) {
+  absl::Status status = co_await Dial(deadline);
+  if (status.ok() && endpoint_.use_tls) status = co_await Handshake();
+  if (status.ok()) status = co_await Login();
+  co_return status;
+}
+
+asio::awaitable<absl::Status> AsioClient::Connect(absl::Duration deadline) {
+  const BusyScope busy(busy_);
+  DropConnection();
+  tls_.reset();
+  guard_ = Arm(deadline_timer_, deadline);
+  const absl::Status status = co_await ConnectUnderDeadline(deadline);
+  guard_->done = true;
+  deadline_timer_.cancel();
+  if (!status.ok()) {
+    DropConnection();
+    co_return Named(status);
+  }
+  connected_ = true;
+  co_return absl::OkStatus();
+}
+
+asio::awaitable<absl::Status> AsioClient::RunAll(absl::Span<Call> calls, absl::Duration deadline) {
+  if (!connected_) co_return Named(Unreachable("not connected"));
+  for (Call& call : calls) {
+    const absl::StatusOr<RequestTag> tag = session_->Send(call.words);
+    if (!tag.ok()) co_return Named(tag.status());
+    call.tag = *tag;
+  }
+  guard_ = Arm(deadline_timer_, deadline);
+  std::size_t running = calls.size();
+  while (running > 0) {
+    const SessionEvent event = session_->Next();
+    if (event.kind == SessionEvent::Kind::kNeedInput) {
+      co_await Transfer();
+      continue;
+    }
+    if (event.kind == SessionEvent::Kind::kClosed) break;
+    for (Call& call : calls) {
+      if (call.tag != event.tag) continue;
+      if (event.kind == SessionEvent::Kind::kRow) {
+        call.on_row(event.row);
+      } else {
+        call.result = *event.result;
+        --running;
+      }
+    }
+  }
+  guard_->done = true;
+  deadline_timer_.cancel();
+  if (session_->closed()) {
+    DropConnection();
+    co_return Named(session_->failure());
+  }
+  co_return absl::OkStatus();
+}
+
+asio::awaitable<absl::StatusOr<CommandResult>> AsioClient::Run(
+    absl::Span<const absl::string_view> words, absl::FunctionRef<void(Sentence)> on_row,
+    absl::Duration deadline) {
+  const BusyScope busy(busy_);
+  std::array<Call, 1> calls = {Call{words, on_row}};
+  const absl::Status status = co_await RunAll(absl::MakeSpan(calls), deadline);
+  if (!status.ok()) co_return status;
+  if (!calls[0].result.status.ok()) co_return Named(calls[0].result.status);
+  co_return std::move(calls[0].result);
+}
+
+asio::awaitable<absl::StatusOr<std::uint64_t>> AsioClient::ReadUptime(absl::Duration deadline) {
+  absl::StatusOr<std::uint64_t> uptime =
+      RouterStatus(RouterError::kIncompleteReply, "/system/resource has no row");
+  const auto on_row = [&uptime](Sentence row) { uptime = routeros::ReadUptime(row); };
+  const absl::StatusOr<CommandResult> result = co_await Run(UptimeCommand(), on_row, deadline);
+  if (!result.ok()) co_return result.status();
+  if (!uptime.ok()) co_return Named(uptime.status());
+  co_return uptime;
+}
+
+asio::awaitable<absl::StatusOr<DeviceReport>> AsioClient::ReadDevice(absl::Duration deadline) {
+  const BusyScope busy(busy_);
+  absl::StatusOr<Resource> resource =
+      RouterStatus(RouterError::kIncompleteReply, "/system/resource has no row");
+  counters::DeviceIdentity device;
+  const auto on_resource = [&resource](Sentence row) { resource = ReadResource(row); };
+  const auto on_identity = [&device](Sentence row) { device.identity = ReadIdentity(row); };
+  const auto on_board = [&device](Sentence row) { device.serial_number = ReadSerialNumber(row); };
+  const auto on_license = [&device](Sentence row) { device.system_id = ReadSystemId(row); };
+  std::array<Call, 4> calls = {
+      Call{ResourceCommand(), on_resource}, Call{IdentityCommand(), on_identity},
+      Call{RouterboardCommand(), on_board}, Call{LicenseCommand(), on_license}};
+  const absl::Status status = co_await RunAll(absl::MakeSpan(calls), deadline);
+  if (!status.ok()) co_return status;
+  for (const Call& call : calls) {
+    const bool may_be_absent = call.words == RouterboardCommand() || call.words == LicenseCommand();
+    // Any other refusal must not make this device look like another one.
+    if (may_be_absent && RouterErrorOf(call.result.status) == RouterError::kMenuAbsent) continue;
+    if (!call.result.status.ok()) co_return Named(call.result.status);
+  }
+  if (!resource.ok()) co_return Named(resource.status());
+  device.board_name = resource->board_name;
+  device.version = resource->version;
+  // The serial number alone tells the device; the license may be moved to another one.
+  if (!device.serial_number.empty()) device.system_id.clear();
+  co_return DeviceReport{.uptime_s = resource->uptime_s, .device = std::move(device)};
+}
+
+asio::awaitable<absl::StatusOr<QueueReply>> AsioClient::ReadQueues(QueueMenuReader& reader,
+                                                                   ReadQueuesOptions options) {
+  const BusyScope busy(busy_);
+  QueueReply reply;
+  absl::StatusOr<std::uint64_t> uptime =
+      RouterStatus(RouterError::kIncompleteReply, "/system/resource has no row");
+  reader.Begin();
+  const auto on_uptime = [&uptime](Sentence row) { uptime = routeros::ReadUptime(row); };
+  const auto on_queue = [&reader](Sentence row) { reader.AddRow(row); };
+  const auto on_count = [](Sentence) {};
+  std::array<Call, 3> calls = {Call{UptimeCommand(), on_uptime},
+                               Call{reader.PrintCommand(), on_queue},
+                               Call{reader.CountCommand(), on_count}};
+  const std::size_t used = options.check_count ? 3 : 2;
+  const absl::Status status = co_await RunAll(absl::MakeSpan(calls.data(), used), options.deadline);
+  if (!status.ok()) co_return status;
+  for (const Call& call : absl::MakeSpan(calls.data(), used)) {
+    if (!call.result.status.ok()) co_return Named(call.result.status);
+  }
+  if (!uptime.ok()) co_return Named(uptime.status());
+  if (options.check_count) {
+    const std::optional<std::uint64_t> count = ParseUint64(calls[2].result.ret.value_or(""));
+    if (count != reader.rows()) {
+      co_return Named(RouterStatus(RouterError::kIncompleteReply,
+                                   absl::StrCat("/queue/", counters::MenuName(reader.menu()),
+                                                " has ", calls[2].result.ret.value_or("no count"),
+                                                " rows and sent ", reader.rows())));
+    }
+  }
+  const absl::Status finished = reader.Finish(reply.readings);
+  if (!finished.ok()) co_return Named(finished);
+  reply.uptime_s = *uptime;
+  co_return reply;
+}
+
+}  // namespace netsentinel::routeros

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+
+#include "collector/routeros/word_codec.h"
+#include "common/counters/snapshot.h"
+
+// What a router says about itself: rows of /system menus, as SessionEvent::row has them.
+namespace netsentinel::routeros {
+
+// `/system/resource/print`: everything, and the uptime alone.
+absl::Span<const absl::string_view> ResourceCommand();
+absl::Span<const absl::string_view> UptimeCommand();
+absl::Span<const absl::string_view> IdentityCommand();
+// Absent on CHR and x86: RouterError::kMenuAbsent, no fault.
+absl::Span<const absl::string_view> RouterboardCommand();
+absl::Span<const absl::string_view> LicenseCommand();
+
+struct Resource {
+  std::uint64_t uptime_s = 0;
+  std::string version;
+  std::string board_name;
+  std::string architecture;
+
+  bool operator==(const Resource&) const = default;
+};
+
+// Fails with kIncompleteReply when the row has no readable `uptime`.
+absl::StatusOr<std::uint64_t> ReadUptime(Sentence row);
+// As ReadUptime; the other fields may be missing.
+absl::StatusOr<Resource> ReadResource(Sentence row);
+
+// The name of the router, raw bytes; empty when the row has none.
+std::string ReadIdentity(Sentence row);
+// Empty when the row has none, or says `routerboard=no`.
+std::string ReadSerialNumber(Sentence row);
+// `system-id` (CHR), else `software-id`; empty when the row has neither.
+std::string ReadSystemId(Sentence row);
+
+}  // namespace netsentinel::routeros

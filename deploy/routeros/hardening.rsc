@@ -1,0 +1,139 @@
+# NetSentinel: hardens a MikroTik router and makes the read-only account that the collector uses.
+#
+# Fill in the parameters, copy the file to the router, then: /import file-name=hardening.rsc
+# It stops with a message before it changes anything when a parameter is unset. A second run adds
+# nothing: rules and lists are found by their comment (netsentinel:NN), everything else by name.
+# For RouterOS 6.49 and 7. docs/hardening.md says what it does and what to check afterwards.
+# Each command is one physical line: continued lines get lost when they are pasted over SSH.
+# Commands for menus and policies that not every version has stand in strings for :parse, because
+# a word that the router does not know would stop the whole file.
+
+# --- Parameters ---------------------------------------------------------------------------------
+# Where the collector connects from: one IPv4 prefix, and one IPv6 prefix or "none".
+:local nsCollector ""
+:local nsCollector6 ""
+# From where people manage the router: one IPv4 prefix, and one IPv6 prefix or "none".
+:local nsAdmins ""
+:local nsAdmins6 ""
+# Password of the collector's account: at least 16 characters. An existing account keeps its own.
+:local nsPassword ""
+# Name of the router in its certificate, and as what the collector dials it: "IP:192.0.2.1" or "DNS:hq.example".
+:local nsRouterName ""
+:local nsRouterSan ""
+# "yes" when the router answers DNS for its clients, else "no".
+:local nsServeDns ""
+# From where SNMP is asked: one IPv4 prefix, or "none" to switch SNMP off.
+:local nsSnmp ""
+# Interface list that may see the router as a neighbour and reach it by MAC address, or "none".
+:local nsMacList ""
+# Names of the account and its group.
+:local nsUser "netsentinel"
+:local nsGroup "netsentinel-ro"
+
+# --- Stop when something is unset ---------------------------------------------------------------
+:if ([:len $nsCollector] = 0) do={ :error "netsentinel: nsCollector is unset: fill it in at the top of the file, then import it again" }
+:if ([:len $nsCollector6] = 0) do={ :error "netsentinel: nsCollector6 is unset: fill it in at the top of the file, then import it again" }
+:if ([:len $nsAdmins] = 0) do={ :error "netsentinel: nsAdmins is unset: fill it in at the top of the file, then import it again" }
+:if ([:len $nsAdmins6] = 0) do={ :error "netsentinel: nsAdmins6 is unset: fill it in at the top of the file, then import it again" }
+:if ([:len $nsPassword] = 0) do={ :error "netsentinel: nsPassword is unset: fill it in at the top of the file, then import it again" }
+:if ([:len $nsRouterName] = 0) do={ :error "netsentinel: nsRouterName is unset: fill it in at the top of the file, then import it again" }
+:if ([:len $nsRouterSan] = 0) do={ :error "netsentinel: nsRouterSan is unset: fill it in at the top of the file, then import it again" }
+:if ([:len $nsServeDns] = 0) do={ :error "netsentinel: nsServeDns is unset: fill it in at the top of the file, then import it again" }
+:if ([:len $nsSnmp] = 0) do={ :error "netsentinel: nsSnmp is unset: fill it in at the top of the file, then import it again" }
+:if ([:len $nsMacList] = 0) do={ :error "netsentinel: nsMacList is unset: fill it in at the top of the file, then import it again" }
+:if ([:len $nsUser] = 0) do={ :error "netsentinel: nsUser is unset: fill it in at the top of the file, then import it again" }
+:if ([:len $nsGroup] = 0) do={ :error "netsentinel: nsGroup is unset: fill it in at the top of the file, then import it again" }
+:if ([:len $nsPassword] < 16) do={ :error "netsentinel: nsPassword is shorter than 16 characters: choose a longer one" }
+:if ($nsServeDns != "yes" and $nsServeDns != "no") do={ :error "netsentinel: nsServeDns must be yes or no" }
+:local nsMajor [:pick [/system resource get version] 0 1]
+:if ($nsMajor != "6" and $nsMajor != "7") do={ :error "netsentinel: this file knows RouterOS 6 and 7 only" }
+:local nsFrom $nsCollector
+:if ($nsCollector6 != "none") do={ :set nsFrom ($nsCollector . "," . $nsCollector6) }
+:local nsManage $nsAdmins
+:if ($nsAdmins6 != "none") do={ :set nsManage ($nsAdmins . "," . $nsAdmins6) }
+# RouterOS 6 has no IPv6 menus while its ipv6 package is disabled.
+:local nsIpv6 true
+:do { :local run [:parse "/ipv6 firewall filter find"]; $run } on-error={ :set nsIpv6 false }
+:if (!$nsIpv6) do={ :put "netsentinel: no IPv6 menus here (package disabled): nothing to close for IPv6" }
+
+# --- Who may connect ----------------------------------------------------------------------------
+:if ([:len [/ip firewall address-list find where comment~"^netsentinel:20 "]] = 0) do={ /ip firewall address-list add list=netsentinel-collectors address=$nsCollector comment="netsentinel:20 collector" } else={ /ip firewall address-list set [/ip firewall address-list find where comment~"^netsentinel:20 "] list=netsentinel-collectors address=$nsCollector disabled=no }
+:if ([:len [/ip firewall address-list find where comment~"^netsentinel:21 "]] = 0) do={ /ip firewall address-list add list=netsentinel-admins address=$nsAdmins comment="netsentinel:21 administrators" } else={ /ip firewall address-list set [/ip firewall address-list find where comment~"^netsentinel:21 "] list=netsentinel-admins address=$nsAdmins disabled=no }
+:if ($nsIpv6 and $nsCollector6 != "none") do={ :local run [:parse ":if ([:len [/ipv6 firewall address-list find where comment~\"^netsentinel:20 \"]] = 0) do={ /ipv6 firewall address-list add list=netsentinel-collectors address=$nsCollector6 comment=\"netsentinel:20 collector\" } else={ /ipv6 firewall address-list set [/ipv6 firewall address-list find where comment~\"^netsentinel:20 \"] list=netsentinel-collectors address=$nsCollector6 disabled=no }"]; $run }
+:if ($nsIpv6 and $nsCollector6 = "none") do={ :local run [:parse "/ipv6 firewall address-list remove [/ipv6 firewall address-list find where comment~\"^netsentinel:20 \"]"]; $run }
+:if ($nsIpv6 and $nsAdmins6 != "none") do={ :local run [:parse ":if ([:len [/ipv6 firewall address-list find where comment~\"^netsentinel:21 \"]] = 0) do={ /ipv6 firewall address-list add list=netsentinel-admins address=$nsAdmins6 comment=\"netsentinel:21 administrators\" } else={ /ipv6 firewall address-list set [/ipv6 firewall address-list find where comment~\"^netsentinel:21 \"] list=netsentinel-admins address=$nsAdmins6 disabled=no }"]; $run }
+:if ($nsIpv6 and $nsAdmins6 = "none") do={ :local run [:parse "/ipv6 firewall address-list remove [/ipv6 firewall address-list find where comment~\"^netsentinel:21 \"]"]; $run }
+
+# --- Firewall, IPv4 -----------------------------------------------------------------------------
+# From the last rule to the first: the last goes above the first rule of chain input that is
+# neither dynamic nor ours (or to the end when there is none), each other one above its successor.
+# A rule that somebody deleted so comes back to its own place. Successful logins count as tries
+# too: that is why collectors and administrators are accepted above.
+:if ([:len [/ip firewall filter find where comment~"^netsentinel:11 "]] = 0) do={ :local nsAnchored false; :local nsAnchor ""; :foreach nsRule in=[/ip firewall filter find where chain=input and dynamic=no] do={ :if (!$nsAnchored and [:pick [:tostr [/ip firewall filter get $nsRule comment]] 0 12] != "netsentinel:") do={ :set nsAnchor $nsRule; :set nsAnchored true } }; :if ($nsAnchored) do={ /ip firewall filter add chain=input action=drop protocol=tcp dst-port=8728,8729 comment="netsentinel:11 drop the API from everyone else" place-before=$nsAnchor } else={ /ip firewall filter add chain=input action=drop protocol=tcp dst-port=8728,8729 comment="netsentinel:11 drop the API from everyone else" } }
+:if ([:len [/ip firewall filter find where comment~"^netsentinel:10 "]] = 0) do={ /ip firewall filter add chain=input action=add-src-to-address-list protocol=tcp dst-port=22,8291,8728,8729 connection-state=new address-list=netsentinel-try1 address-list-timeout=5m comment="netsentinel:10 first try" place-before=[:pick [/ip firewall filter find where comment~"^netsentinel:11 "] 0] }
+:if ([:len [/ip firewall filter find where comment~"^netsentinel:09 "]] = 0) do={ /ip firewall filter add chain=input action=add-src-to-address-list protocol=tcp dst-port=22,8291,8728,8729 connection-state=new src-address-list=netsentinel-try1 address-list=netsentinel-try2 address-list-timeout=15m comment="netsentinel:09 second try" place-before=[:pick [/ip firewall filter find where comment~"^netsentinel:10 "] 0] }
+:if ([:len [/ip firewall filter find where comment~"^netsentinel:08 "]] = 0) do={ /ip firewall filter add chain=input action=add-src-to-address-list protocol=tcp dst-port=22,8291,8728,8729 connection-state=new src-address-list=netsentinel-try2 address-list=netsentinel-try3 address-list-timeout=1h comment="netsentinel:08 third try" place-before=[:pick [/ip firewall filter find where comment~"^netsentinel:09 "] 0] }
+:if ([:len [/ip firewall filter find where comment~"^netsentinel:07 "]] = 0) do={ /ip firewall filter add chain=input action=add-src-to-address-list protocol=tcp dst-port=22,8291,8728,8729 connection-state=new src-address-list=netsentinel-try3 address-list=netsentinel-blocked address-list-timeout=1d comment="netsentinel:07 fourth try: block for a day" place-before=[:pick [/ip firewall filter find where comment~"^netsentinel:08 "] 0] }
+:if ([:len [/ip firewall filter find where comment~"^netsentinel:06 "]] = 0) do={ /ip firewall filter add chain=input action=drop src-address-list=netsentinel-blocked comment="netsentinel:06 drop who tried too often" place-before=[:pick [/ip firewall filter find where comment~"^netsentinel:07 "] 0] }
+:if ([:len [/ip firewall filter find where comment~"^netsentinel:05 "]] = 0) do={ /ip firewall filter add chain=input action=accept protocol=tcp dst-port=22,8291 src-address-list=netsentinel-admins comment="netsentinel:05 accept SSH and WinBox from administrators" place-before=[:pick [/ip firewall filter find where comment~"^netsentinel:06 "] 0] }
+:if ([:len [/ip firewall filter find where comment~"^netsentinel:04 "]] = 0) do={ /ip firewall filter add chain=input action=accept protocol=tcp dst-port=8728,8729 src-address-list=netsentinel-collectors comment="netsentinel:04 accept the API from collectors" place-before=[:pick [/ip firewall filter find where comment~"^netsentinel:05 "] 0] }
+:if ([:len [/ip firewall filter find where comment~"^netsentinel:01 "]] = 0) do={ /ip firewall filter add chain=input action=accept connection-state=established,related,untracked comment="netsentinel:01 accept replies" place-before=[:pick [/ip firewall filter find where comment~"^netsentinel:04 "] 0] }
+
+# --- Firewall, IPv6: the same rules, and 02 and 03 ----------------------------------------------
+:if ($nsIpv6) do={ :local run [:parse ":if ([:len [/ipv6 firewall filter find where comment~\"^netsentinel:11 \"]] = 0) do={ :local nsAnchored false; :local nsAnchor \"\"; :foreach nsRule in=[/ipv6 firewall filter find where chain=input and dynamic=no] do={ :if (!\$nsAnchored and [:pick [:tostr [/ipv6 firewall filter get \$nsRule comment]] 0 12] != \"netsentinel:\") do={ :set nsAnchor \$nsRule; :set nsAnchored true } }; :if (\$nsAnchored) do={ /ipv6 firewall filter add chain=input action=drop protocol=tcp dst-port=8728,8729 comment=\"netsentinel:11 drop the API from everyone else\" place-before=\$nsAnchor } else={ /ipv6 firewall filter add chain=input action=drop protocol=tcp dst-port=8728,8729 comment=\"netsentinel:11 drop the API from everyone else\" } }"]; $run }
+:if ($nsIpv6) do={ :local run [:parse ":if ([:len [/ipv6 firewall filter find where comment~\"^netsentinel:10 \"]] = 0) do={ /ipv6 firewall filter add chain=input action=add-src-to-address-list protocol=tcp dst-port=22,8291,8728,8729 connection-state=new address-list=netsentinel-try1 address-list-timeout=5m comment=\"netsentinel:10 first try\" place-before=[:pick [/ipv6 firewall filter find where comment~\"^netsentinel:11 \"] 0] }"]; $run }
+:if ($nsIpv6) do={ :local run [:parse ":if ([:len [/ipv6 firewall filter find where comment~\"^netsentinel:09 \"]] = 0) do={ /ipv6 firewall filter add chain=input action=add-src-to-address-list protocol=tcp dst-port=22,8291,8728,8729 connection-state=new src-address-list=netsentinel-try1 address-list=netsentinel-try2 address-list-timeout=15m comment=\"netsentinel:09 second try\" place-before=[:pick [/ipv6 firewall filter find where comment~\"^netsentinel:10 \"] 0] }"]; $run }
+:if ($nsIpv6) do={ :local run [:parse ":if ([:len [/ipv6 firewall filter find where comment~\"^netsentinel:08 \"]] = 0) do={ /ipv6 firewall filter add chain=input action=add-src-to-address-list protocol=tcp dst-port=22,8291,8728,8729 connection-state=new src-address-list=netsentinel-try2 address-list=netsentinel-try3 address-list-timeout=1h comment=\"netsentinel:08 third try\" place-before=[:pick [/ipv6 firewall filter find where comment~\"^netsentinel:09 \"] 0] }"]; $run }
+:if ($nsIpv6) do={ :local run [:parse ":if ([:len [/ipv6 firewall filter find where comment~\"^netsentinel:07 \"]] = 0) do={ /ipv6 firewall filter add chain=input action=add-src-to-address-list protocol=tcp dst-port=22,8291,8728,8729 connection-state=new src-address-list=netsentinel-try3 address-list=netsentinel-blocked address-list-timeout=1d comment=\"netsentinel:07 fourth try: block for a day\" place-before=[:pick [/ipv6 firewall filter find where comment~\"^netsentinel:08 \"] 0] }"]; $run }
+:if ($nsIpv6) do={ :local run [:parse ":if ([:len [/ipv6 firewall filter find where comment~\"^netsentinel:06 \"]] = 0) do={ /ipv6 firewall filter add chain=input action=drop src-address-list=netsentinel-blocked comment=\"netsentinel:06 drop who tried too often\" place-before=[:pick [/ipv6 firewall filter find where comment~\"^netsentinel:07 \"] 0] }"]; $run }
+:if ($nsIpv6) do={ :local run [:parse ":if ([:len [/ipv6 firewall filter find where comment~\"^netsentinel:05 \"]] = 0) do={ /ipv6 firewall filter add chain=input action=accept protocol=tcp dst-port=22,8291 src-address-list=netsentinel-admins comment=\"netsentinel:05 accept SSH and WinBox from administrators\" place-before=[:pick [/ipv6 firewall filter find where comment~\"^netsentinel:06 \"] 0] }"]; $run }
+:if ($nsIpv6) do={ :local run [:parse ":if ([:len [/ipv6 firewall filter find where comment~\"^netsentinel:04 \"]] = 0) do={ /ipv6 firewall filter add chain=input action=accept protocol=tcp dst-port=8728,8729 src-address-list=netsentinel-collectors comment=\"netsentinel:04 accept the API from collectors\" place-before=[:pick [/ipv6 firewall filter find where comment~\"^netsentinel:05 \"] 0] }"]; $run }
+:if ($nsIpv6) do={ :local run [:parse ":if ([:len [/ipv6 firewall filter find where comment~\"^netsentinel:03 \"]] = 0) do={ /ipv6 firewall filter add chain=input action=accept protocol=udp dst-port=546 src-address=fe80::/10 comment=\"netsentinel:03 accept DHCPv6 answers from the link\" place-before=[:pick [/ipv6 firewall filter find where comment~\"^netsentinel:04 \"] 0] }"]; $run }
+:if ($nsIpv6) do={ :local run [:parse ":if ([:len [/ipv6 firewall filter find where comment~\"^netsentinel:02 \"]] = 0) do={ /ipv6 firewall filter add chain=input action=accept protocol=icmpv6 comment=\"netsentinel:02 accept ICMPv6, without which IPv6 does not work\" place-before=[:pick [/ipv6 firewall filter find where comment~\"^netsentinel:03 \"] 0] }"]; $run }
+:if ($nsIpv6) do={ :local run [:parse ":if ([:len [/ipv6 firewall filter find where comment~\"^netsentinel:01 \"]] = 0) do={ /ipv6 firewall filter add chain=input action=accept connection-state=established,related,untracked comment=\"netsentinel:01 accept replies\" place-before=[:pick [/ipv6 firewall filter find where comment~\"^netsentinel:02 \"] 0] }"]; $run }
+
+# --- Certificate of the API ---------------------------------------------------------------------
+:if ([:len [/certificate find where name="netsentinel-api"]] = 0) do={ /certificate add name="netsentinel-api" common-name=$nsRouterName subject-alt-name=$nsRouterSan key-size=2048 days-valid=3650 key-usage=digital-signature,key-encipherment,tls-server }
+:if ([:len [/certificate get [/certificate find where name="netsentinel-api"] fingerprint]] = 0) do={ /certificate sign [/certificate find where name="netsentinel-api"] }
+:for nsSecond from=1 to=60 do={ :if ([:len [/certificate get [/certificate find where name="netsentinel-api"] fingerprint]] = 0) do={ :delay 1s } }
+:if ([:len [/certificate get [/certificate find where name="netsentinel-api"] fingerprint]] = 0) do={ :error "netsentinel: the certificate netsentinel-api is not signed after a minute: sign it by hand, then import the file again" }
+
+# --- The collector's account --------------------------------------------------------------------
+# A set changes only the policies it names, so every one is named.
+:if ([:len [/user group find where name=$nsGroup]] = 0) do={ /user group add name=$nsGroup policy=read,api comment="netsentinel: read-only" }
+:if ($nsMajor = "6") do={ :local run [:parse "/user group set [/user group find where name=\"$nsGroup\"] policy=!local,!telnet,!ssh,!ftp,!reboot,read,!write,!policy,!test,!winbox,!password,!web,!sniff,!sensitive,api,!romon,!dude,!tikapp"]; $run }
+:if ($nsMajor = "7") do={ :local run [:parse "/user group set [/user group find where name=\"$nsGroup\"] policy=!local,!telnet,!ssh,!ftp,!reboot,read,!write,!policy,!test,!winbox,!password,!web,!sniff,!sensitive,api,!rest-api,!romon"]; $run }
+:foreach nsPolicy in=[/user group get [/user group find where name=$nsGroup] policy] do={ :if ([:pick $nsPolicy 0 1] != "!" and $nsPolicy != "read" and $nsPolicy != "api") do={ :error "netsentinel: group $nsGroup still holds $nsPolicy: take it away by hand, then import the file again" } }
+:if ([:len [/user find where name=$nsUser]] = 0) do={ /user add name=$nsUser group=$nsGroup address=$nsCollector password=$nsPassword comment="netsentinel: collector" }
+:do { :local run [:parse "/user set [/user find where name=\"$nsUser\"] group=\"$nsGroup\" address=$nsFrom disabled=no"]; $run } on-error={ :error "netsentinel: user $nsUser was not set: check nsCollector and nsCollector6" }
+
+# --- Services -----------------------------------------------------------------------------------
+:do { :local run [:parse "/ip service set api-ssl disabled=no port=8729 certificate=netsentinel-api tls-version=only-1.2 address=$nsFrom"]; $run } on-error={ :error "netsentinel: service api-ssl was not set: check nsCollector and nsCollector6" }
+/ip service set api disabled=yes
+/ip service set telnet disabled=yes
+/ip service set ftp disabled=yes
+/ip service set www disabled=yes
+:do { :local run [:parse "/ip service set ssh address=$nsManage"]; $run } on-error={ :error "netsentinel: service ssh was not set: check nsAdmins and nsAdmins6" }
+:do { :local run [:parse "/ip service set winbox address=$nsManage"]; $run } on-error={ :error "netsentinel: service winbox was not set: check nsAdmins and nsAdmins6" }
+:do { :local run [:parse "/ip service set www-ssl address=$nsManage"]; $run } on-error={ :error "netsentinel: service www-ssl was not set: check nsAdmins and nsAdmins6" }
+
+# --- The rest of the posture: a menu that this router lacks is named and passed over ------------
+:do { :local run [:parse "/ip ssh set strong-crypto=yes"]; $run } on-error={ :put "netsentinel: /ip ssh could not be set here: check it by hand" }
+:do { :local run [:parse "/ip dns set allow-remote-requests=$nsServeDns"]; $run } on-error={ :put "netsentinel: /ip dns could not be set here: check it by hand" }
+:do { :local run [:parse "/ip proxy set enabled=no"]; $run } on-error={ :put "netsentinel: /ip proxy could not be set here: check it by hand" }
+:do { :local run [:parse "/ip socks set enabled=no"]; $run } on-error={ :put "netsentinel: /ip socks could not be set here: check it by hand" }
+:do { :local run [:parse "/ip upnp set enabled=no"]; $run } on-error={ :put "netsentinel: /ip upnp could not be set here: check it by hand" }
+:do { :local run [:parse "/ip cloud set ddns-enabled=no"]; $run } on-error={ :put "netsentinel: /ip cloud could not be set here: check it by hand" }
+:do { :local run [:parse "/ip neighbor discovery-settings set discover-interface-list=$nsMacList"]; $run } on-error={ :put "netsentinel: /ip neighbor discovery-settings could not be set here: check it by hand" }
+:do { :local run [:parse "/tool mac-server set allowed-interface-list=$nsMacList"]; $run } on-error={ :put "netsentinel: /tool mac-server could not be set here: check it by hand" }
+:do { :local run [:parse "/tool mac-server mac-winbox set allowed-interface-list=$nsMacList"]; $run } on-error={ :put "netsentinel: /tool mac-server mac-winbox could not be set here: check it by hand" }
+:do { :local run [:parse "/tool mac-server ping set enabled=no"]; $run } on-error={ :put "netsentinel: /tool mac-server ping could not be set here: check it by hand" }
+:do { :local run [:parse "/tool bandwidth-server set enabled=no"]; $run } on-error={ :put "netsentinel: /tool bandwidth-server could not be set here: check it by hand" }
+:do { :local run [:parse "/tool romon set enabled=no"]; $run } on-error={ :put "netsentinel: /tool romon could not be set here: check it by hand" }
+:do { :local run [:parse "/user settings set minimum-password-length=12"]; $run } on-error={ :put "netsentinel: /user settings could not be set here: check it by hand" }
+:if ($nsSnmp = "none") do={ /snmp set enabled=no } else={ /snmp community set [/snmp community find where name="public"] addresses=$nsSnmp read-access=yes write-access=no }
+
+# --- What only a person can do ------------------------------------------------------------------
+:if ([:len [/user find where name="admin" and disabled=no]] > 0) do={ :put "netsentinel: WARNING: user admin is enabled: make a personal account, then disable it" }
+:put "netsentinel: look for a newer RouterOS with /system package update check-for-updates"
+:put ("netsentinel: done. Pin this certificate in the collector: " . [/certificate get [/certificate find where name="netsentinel-api"] fingerprint])

@@ -1,0 +1,230 @@
+#!/usr/bin/env python3
+"""Runs collector, aggregator and notifier together; scripts/quickstart builds them and calls this."""
+import argparse
+import datetime
+import getpass
+import pathlib
+import shutil
+import signal
+import sys
+import time
+import zoneinfo
+
+from processes import Failure, Fleet, Simulator, ensure_root, say, wait_until
+from setup import SITE, Database, Setup
+from story import QUOTA, SCENARIO, ZONE, Story, prove
+
+POLL = "1s"
+# The first day's part of the story has to fit between the start of the programs and the day's end.
+FIRST_DAY_S = 22
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--bin", required=True)
+    parser.add_argument("--dir", default="build/quickstart")
+    parser.add_argument("--once", action="store_true")
+    parser.add_argument("--mysql", action="store_true")
+    parser.add_argument("--kill", choices=["collector", "aggregator", "notifier", "database"])
+    parser.add_argument("--router")
+    parser.add_argument("--user")
+    parser.add_argument("--password-file")
+    parser.add_argument("--transport", choices=["api-ssl", "api"], default="api-ssl")
+    parser.add_argument("--pin-sha256", help="fingerprint of the router's certificate")
+    parser.add_argument("--ca", help="authority that signed the router's certificate")
+    parser.add_argument("--time-zone", default=None)
+    options = parser.parse_args()
+    if options.kill == "database":
+        options.mysql = True
+    if options.kill and not options.once:
+        parser.error("--kill goes with --once")
+    if options.router and (options.once or not options.user):
+        parser.error("--router needs --user, and does not go with --once")
+    return options
+
+
+def router_password(options, setup):
+    if options.password_file:
+        return setup.secret("router", pathlib.Path(options.password_file).read_text().rstrip("\n"))
+    if options.router:
+        return setup.secret("router", getpass.getpass(f"Password of {options.user}@{options.router}: "))
+    return setup.secret("router")
+
+
+def real_router(options, setup):
+    router = {"id": "router", "address": options.router, "transport": options.transport,
+              "user": options.user, "password_file": router_password(options, setup),
+              "queues": ["simple"], "poll_interval": "5s"}
+    if options.transport == "api-ssl":
+        if options.pin_sha256:
+            router["tls"] = f"{{pin_sha256: \"{options.pin_sha256}\"}}"
+        elif options.ca:
+            router["tls"] = f"{{ca: {pathlib.Path(options.ca).resolve()}}}"
+        else:
+            raise Failure("api-ssl needs --pin-sha256 or --ca, so that the password reaches the "
+                          "right router; --transport api sends it in clear")
+    return [router]
+
+
+def simulated_routers(setup, fleet, options):
+    password = router_password(options, setup)
+    scenario = setup.write("scenario.yaml", SCENARIO.format(
+        folder=setup.folder, password=password.read_text().strip()))
+    process = fleet.start("simulator", [
+        setup.bin / "netsentinel-simulator", "--scenario", scenario,
+        "--ports-file", setup.folder / "simulator-ports.json",
+        "--truth-log", setup.folder / "truth.jsonl", "--seed", "7",
+        "--control", f"unix:{setup.folder}/control.sock"])
+    ports = fleet.ports(process, setup.folder / "simulator-ports.json")
+    by_id = {router["id"]: router for router in ports["routers"]}
+    common = {"user": "netsentinel", "password_file": password, "poll_interval": POLL}
+    return [
+        {"id": "hq-core", "address": f"127.0.0.1:{by_id['hq-core']['api_ssl']}",
+         "transport": "api-ssl", "tls": f"{{ca: {setup.folder}/router.crt}}",
+         "queues": ["simple", "tree"], **common},
+        {"id": "branch", "address": f"127.0.0.1:{by_id['branch']['api']}", "transport": "api",
+         "queues": ["simple"], **common},
+    ]
+
+
+def start_mail(setup, fleet):
+    password = setup.secret("smtp")
+    process = fleet.start("mail", [
+        "/usr/bin/python3", pathlib.Path(__file__).parent / "smtp_catcher.py",
+        "--out", setup.folder / "mail", "--port-file", setup.folder / "mail-port",
+        "--tls-cert", setup.folder / "mail.crt", "--tls-key", setup.secrets / "mail.key",
+        "--user", "alerts", "--password-file", password])
+    wait_until("the mail catcher", lambda: process.check() or (setup.folder / "mail-port").exists())
+    return int((setup.folder / "mail-port").read_text())
+
+
+def local_zone(options):
+    if options.time_zone:
+        return options.time_zone
+    zone = pathlib.Path("/etc/timezone")
+    return zone.read_text().strip() if zone.exists() else "UTC"
+
+
+def start_all(options, setup, fleet):
+    """Starts everything; (parts by name, instant of the day's end or 0)."""
+    setup.certificates()
+    parts = {}
+    store = f"url: \"sqlite://{setup.folder}/netsentinel.db\""
+    if options.mysql:
+        database = Database(setup, fleet)
+        store = database.start()
+        parts["database"] = database.process
+    mail_port = start_mail(setup, fleet)
+    routers = real_router(options, setup) if options.router else simulated_routers(
+        setup, fleet, options)
+    zone, day_start, boundary_us, limit = local_zone(options), "00:00", 0, "10GiB"
+    if options.once:
+        boundary = int(time.time()) + FIRST_DAY_S + (4 if options.mysql else 0)
+        local = datetime.datetime.fromtimestamp(boundary, zoneinfo.ZoneInfo(ZONE))
+        zone, day_start, limit = ZONE, local.strftime("%H:%M:%S"), QUOTA
+        boundary_us = boundary * 1_000_000
+    elif not options.router:
+        limit = QUOTA
+    # In this order, so that each finds the one it calls; any other order works as well.
+    for name, config in (
+            ("notifier", setup.notifier_yaml(mail_port)),
+            ("aggregator", setup.aggregator_yaml(routers, store, zone, day_start, limit, "2s")),
+            ("collector", setup.collector_yaml(routers, routers[0]["poll_interval"]))):
+        ports = setup.folder / f"{name}-ports.json"
+        parts[name] = fleet.start(name, [setup.bin / f"netsentinel-{name}", "--config", config,
+                                         "--ports-file", ports])
+        fleet.ports(parts[name], ports)
+    return parts, boundary_us
+
+
+def describe(setup, options):
+    files = setup.tls("operator")
+    source = f"the router {options.router}" if options.router else "SIMULATED routers"
+    print(f"""
+This reads {source}. Everything of this run is in {setup.folder}
+  mails            {setup.folder}/mail/
+  logs             {setup.folder}/logs/
+  configuration    {setup.folder}/*.yaml
+Try, in another terminal:
+  export NETSENTINEL_AGGREGATOR=dns:///localhost:{setup.ports['aggregator']} \\
+         NETSENTINEL_NOTIFIER=dns:///localhost:{setup.ports['notifier']} \\
+         NETSENTINEL_CA={files['ca']} NETSENTINEL_CERT={files['cert']} NETSENTINEL_KEY={files['key']}
+  {setup.bin}/netsentinelctl ranking
+  {setup.bin}/netsentinelctl routers
+  {setup.bin}/netsentinelctl report now --render
+  grpcurl -cacert {files['ca']} -cert {files['cert']} -key {files['key']} \\
+    localhost:{setup.ports['aggregator']} list
+  grpcurl -cacert {files['ca']} -cert {files['cert']} -key {files['key']} \\
+    -d '{{"limit": 5}}' localhost:{setup.ports['aggregator']} netsentinel.v1.UsageService/GetRanking
+""", flush=True)
+
+
+def run_once(options, setup, fleet):
+    begun = time.monotonic()
+    parts, boundary_us = start_all(options, setup, fleet)
+    story = Story(setup, fleet, Simulator(setup.folder / "control.sock"), parts)
+    story.play(options.kill, boundary_us)
+    story.ranking()
+    prove(story, setup.folder / "truth.jsonl")
+    codes = fleet.stop()
+    bad = {name: code for name, code in codes.items() if code not in (0, None)}
+    bad.pop("mariadb", None)
+    if bad:
+        raise Failure(f"these did not stop cleanly: {bad}; see {setup.folder}/logs")
+    say(f"the story held, in {time.monotonic() - begun:.1f} s"
+        + (f", with the {options.kill} killed midway" if options.kill else ""))
+
+
+def run_live(options, setup, fleet):
+    start_all(options, setup, fleet)
+    describe(setup, options)
+    simulator = None if options.router else Simulator(setup.folder / "control.sock")
+    rounds = 0
+    reported = False
+    while True:
+        time.sleep(5)
+        fleet.check()
+        rounds += 1
+        try:
+            print("\n" + setup.ctl("ranking"), flush=True)
+            if simulator is not None and rounds == 2:
+                say("alice moves 70 MiB: her quota is 64 MiB")
+                simulator.do("hq-core", "move", queue="alice", up=1, down=70 << 20)
+            if not reported and rounds >= 4:
+                page = setup.folder / "report.html"
+                setup.ctl("report", "now", "--render", "--site", SITE, "--html", str(page))
+                say(f"the ranked report, as it would be sent at 18:15: {page}")
+                reported = True
+        except Failure as failure:
+            say(str(failure))
+
+
+def main():
+    options = parse()
+    ensure_root()
+    folder = pathlib.Path(options.dir).resolve()
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    setup = Setup(folder, pathlib.Path(options.bin).resolve())
+    fleet = Fleet(folder)
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+    try:
+        (run_once if options.once else run_live)(options, setup, fleet)
+        return 0
+    except Failure as failure:
+        print(f"quickstart: FAILED: {failure}", file=sys.stderr)
+        print(f"quickstart: logs are in {folder}/logs", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        say("stopping")
+        return 0
+    finally:
+        fleet.stop()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,154 @@
+"""Certificates, configuration files and the database of a quickstart run."""
+import os
+import pathlib
+import secrets
+import shutil
+import subprocess
+
+from processes import Failure, free_port, run, wait_until
+
+SITE = "lab"
+
+
+class Setup:
+    """A run's folder with everything its programs read."""
+
+    def __init__(self, folder, binaries):
+        self.folder = pathlib.Path(folder)
+        self.bin = pathlib.Path(binaries)
+        self.ports = {name: free_port() for name in ("aggregator", "notifier", "web", "database")}
+        self.secrets = self.folder / "secrets"
+        self.secrets.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def secret(self, name, value=None):
+        path = self.secrets / name
+        path.touch(mode=0o600)
+        path.write_text((value or secrets.token_urlsafe(18)) + "\n")
+        return path
+
+    def certificates(self):
+        authority = self.folder / "authority"
+        run([self.bin / "netsentinelctl", "certs", "init", "--dir", authority], "certs init")
+        for role, name in (("collector", "lab-collector"), ("aggregator", "aggregator"),
+                           ("notifier", "notifier"), ("operator", "operator")):
+            run([self.bin / "netsentinelctl", "certs", "issue", "--dir", authority, "--role", role,
+                 "--name", name, "--dns", "localhost", "--ip", "127.0.0.1",
+                 "--out", self.folder / "tls" / role], f"certs issue {name}")
+        # The simulated router and the mail catcher have certificates of their own, as they would.
+        for name in ("router", "mail"):
+            run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30",
+                 "-subj", f"/CN={name}.example", "-addext",
+                 "subjectAltName=IP:127.0.0.1,DNS:localhost",
+                 "-keyout", self.secrets / f"{name}.key", "-out", self.folder / f"{name}.crt"],
+                f"certificate of the {name}")
+            (self.secrets / f"{name}.key").chmod(0o600)
+
+    def tls(self, role):
+        files = self.folder / "tls" / role
+        found = {path.suffix + path.name: path for path in files.iterdir()}
+        by_kind = {}
+        for path in found.values():
+            kind = "key" if path.suffix == ".key" else "ca" if path.name.startswith("ca") else "cert"
+            by_kind[kind] = path
+        return by_kind
+
+    def tls_yaml(self, role):
+        files = self.tls(role)
+        return f"{{ca: {files['ca']}, cert: {files['cert']}, key: {files['key']}}}"
+
+    def ctl(self, *arguments):
+        files = self.tls("operator")
+        return run([self.bin / "netsentinelctl", *arguments], f"netsentinelctl {arguments[0]}",
+                   env={**os.environ,
+                        "NETSENTINEL_AGGREGATOR": f"dns:///localhost:{self.ports['aggregator']}",
+                        "NETSENTINEL_NOTIFIER": f"dns:///localhost:{self.ports['notifier']}",
+                        "NETSENTINEL_CA": str(files["ca"]), "NETSENTINEL_CERT": str(files["cert"]),
+                        "NETSENTINEL_KEY": str(files["key"])})
+
+    def write(self, name, text):
+        path = self.folder / name
+        path.write_text(text)
+        return path
+
+    def collector_yaml(self, routers, poll_interval):
+        lines = [f"collector: {{id: lab-collector, state_dir: {self.folder}/collector}}",
+                 f"aggregator: {{target: \"dns:///localhost:{self.ports['aggregator']}\", "
+                 f"tls: {self.tls_yaml('collector')}}}",
+                 "listen: {grpc: \"127.0.0.1:0\", http: \"127.0.0.1:0\"}",
+                 "routers:"]
+        for router in routers:
+            lines += [f"  - id: {router['id']}",
+                      f"    address: \"{router['address']}\"",
+                      f"    transport: {router['transport']}",
+                      *([f"    tls: {router['tls']}"] if "tls" in router else []),
+                      f"    username: {router['user']}",
+                      f"    password_file: {router['password_file']}",
+                      f"    queues: [{', '.join(router['queues'])}]",
+                      f"    poll_interval: {poll_interval}"]
+        return self.write("collector.yaml", "\n".join(lines) + "\n")
+
+    def aggregator_yaml(self, routers, store, zone, day_start, limit, flush):
+        lines = [f"listen: {{grpc: \"127.0.0.1:{self.ports['aggregator']}\", "
+                 "http: \"127.0.0.1:0\"}",
+                 f"tls: {self.tls_yaml('aggregator')}",
+                 f"store: {{{store}, flush_interval: {flush}}}",
+                 f"sites: [{{id: {SITE}, time_zone: {zone}, day_start: \"{day_start}\"}}]",
+                 "routers:"]
+        for router in routers:
+            lines.append(f"  - {{id: {router['id']}, site: {SITE}, collectors: [lab-collector], "
+                         f"line_rate: 1Gbps, poll_interval: {router['poll_interval']}}}")
+        lines += [f"quota: {{default: {{period: day, basis: download, limit: {limit}}}}}",
+                  f"notifier: {{target: \"dns:///localhost:{self.ports['notifier']}\"}}"]
+        return self.write("aggregator.yaml", "\n".join(lines) + "\n")
+
+    def notifier_yaml(self, smtp_port):
+        return self.write("notifier.yaml", "\n".join([
+            f"listen: {{grpc: \"127.0.0.1:{self.ports['notifier']}\", http: \"127.0.0.1:0\"}}",
+            f"tls: {self.tls_yaml('notifier')}",
+            f"state_dir: {self.folder}/notifier",
+            f"aggregator: {{target: \"dns:///localhost:{self.ports['aggregator']}\"}}",
+            f"smtp: {{server: \"localhost:{smtp_port}\", starttls: required, "
+            f"ca: {self.folder}/mail.crt, username: alerts, "
+            f"password_file: {self.secrets}/smtp, from: \"NetSentinel <alerts@netsentinel.example>\"}}",
+            "alerts: {to: [noc@netsentinel.example], digest_window: 1s}",
+            "reports: [{name: daily, at: \"18:15\", sites: all, to: [manager@netsentinel.example]}]",
+        ]) + "\n")
+
+
+class Database:
+    """A private MariaDB that only this run knows."""
+
+    def __init__(self, setup, fleet):
+        self.setup, self.fleet = setup, fleet
+        self.folder = setup.folder / "mariadb"
+        self.socket = self.folder / "socket"
+        self.process = None
+
+    def start(self):
+        for program in ("mariadbd", "mariadb-install-db"):
+            if shutil.which(program) is None:
+                raise Failure(f"{program} is not installed: run scripts/install-deps quickstart")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        run(["mariadb-install-db", "--no-defaults", "--user=root",
+             f"--datadir={self.folder}/data", "--auth-root-authentication-method=normal",
+             "--skip-test-db"], "mariadb-install-db")
+        self.process = self.fleet.start("mariadb", [
+            "mariadbd", "--no-defaults", "--user=root", f"--datadir={self.folder}/data",
+            "--bind-address=127.0.0.1", f"--port={self.setup.ports['database']}",
+            f"--socket={self.socket}"])
+        wait_until("MariaDB to answer", lambda: self._sql("SELECT 1"))
+        password = self.setup.secret("database")
+        self._sql("CREATE DATABASE netsentinel CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci;"
+                  "CREATE USER netsentinel@'127.0.0.1' IDENTIFIED BY "
+                  f"'{password.read_text().strip()}';"
+                  "GRANT ALL PRIVILEGES ON netsentinel.* TO netsentinel@'127.0.0.1';", True)
+        return (f"url: \"mysql://netsentinel@127.0.0.1:{self.setup.ports['database']}/netsentinel\""
+                f", password_file: {password}")
+
+    def _sql(self, text, must=False):
+        self.process.check()
+        result = subprocess.run(["mariadb", "--no-defaults", "-uroot", f"--socket={self.socket}"],
+                                input=text, capture_output=True, text=True, check=False)
+        if must and result.returncode != 0:
+            raise Failure(f"MariaDB refused the set-up: {result.stderr}")
+        return result.returncode == 0

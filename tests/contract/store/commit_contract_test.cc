@@ -1,0 +1,266 @@
+// The transaction behind an acknowledgement.
+#include <limits>
+
+#include "gmock/gmock.h"
+
+#include "aggregator/store/limits.h"
+#include "common/base/bytes.h"
+#include "tests/contract/store/store_contract.h"
+
+namespace netsentinel::store {
+namespace {
+
+using test::IsOk;
+using test::StatusIs;
+using testing::HasSubstr;
+using testing::SizeIs;
+
+accounting::QueueKey HardQueue() {
+  return {base::RouterId("r1"), counters::Menu::kTree, HardName()};
+}
+
+TEST_P(StoreContract, ACommitComesBackWhole) {
+  CommitBatch batch = JournalOnly({Journal(7, 3), Journal(8, 1, "r2", 5)});
+  batch.journal[1].payload = std::string(300'000, '\xff');
+  batch.epochs = {{HardQueue(), 26, 100, accounting::EpochReason::kReboot}};
+  batch.holds = {{HardQueue(), 50, {std::numeric_limits<std::uint64_t>::max(), 1}, {2, 3}, false}};
+  batch.events = {
+      {60, base::RouterId("r1"), counters::Menu::kTree, HardName(), "implausible", "why"}};
+  batch.breaches = {Breach("b1", HardName())};
+  ASSERT_THAT(store_->Commit(fence_, batch), IsOk());
+
+  ASSERT_OK_AND_ASSIGN(const RecoveredState state, other_->Recover());
+  ASSERT_THAT(state.journal, SizeIs(2));
+  EXPECT_EQ(state.journal[0].journal_id, 7u);
+  EXPECT_EQ(state.journal[0].position, batch.journal[0].position);
+  EXPECT_EQ(state.journal[0].payload, batch.journal[0].payload);
+  EXPECT_EQ(state.journal[0].previous_sequence, 2u);
+  EXPECT_EQ(state.journal[0].attribution_us, batch.journal[0].attribution_us);
+  EXPECT_EQ(state.journal[0].received_us, batch.journal[0].received_us);
+  EXPECT_EQ(state.journal[1].router.value(), "r2");
+  EXPECT_EQ(state.journal[1].payload, batch.journal[1].payload);
+  EXPECT_EQ(state.next_journal_id, 9u);
+
+  ASSERT_OK_AND_ASSIGN(const auto epochs, other_->Epochs(HardQueue(), 100, 101));
+  ASSERT_THAT(epochs, SizeIs(1));
+  EXPECT_EQ(epochs[0].row_id, 26u);
+  EXPECT_EQ(epochs[0].reason, accounting::EpochReason::kReboot);
+  EXPECT_THAT(*other_->Epochs(HardQueue(), 0, 100), SizeIs(0));
+
+  ASSERT_OK_AND_ASSIGN(const auto holds, other_->OpenHolds());
+  ASSERT_THAT(holds, SizeIs(1));
+  EXPECT_EQ(holds[0].queue, HardQueue());
+  EXPECT_EQ(holds[0].before, batch.holds[0].before);
+  EXPECT_EQ(holds[0].held, batch.holds[0].held);
+
+  ASSERT_OK_AND_ASSIGN(const auto events, other_->Events(base::RouterId("r1"), 0, 10));
+  ASSERT_THAT(events, SizeIs(1));
+  EXPECT_EQ(events[0].event.queue, HardName());
+  EXPECT_EQ(events[0].event.kind, "implausible");
+  EXPECT_EQ(events[0].event.at_us, 60);
+
+  ASSERT_OK_AND_ASSIGN(const auto breaches, other_->Breaches(10));
+  ASSERT_THAT(breaches, SizeIs(1));
+  EXPECT_EQ(breaches[0].subscriber, Subscriber(HardName()));
+  EXPECT_EQ(breaches[0].period_start, absl::CivilDay(2026, 1, 2));
+  EXPECT_EQ(breaches[0].used, (base::TrafficBytes{400, 401}));
+  EXPECT_EQ(breaches[0].delivery, 1);
+}
+
+TEST_P(StoreContract, WatermarksTellTheNewestPositionOfEachMenu) {
+  JournalRow tree = Journal(3, 9);
+  tree.menu = counters::Menu::kTree;
+  ASSERT_THAT(store_->Commit(fence_, JournalOnly({Journal(1, 1), Journal(2, 4), tree})), IsOk());
+  ASSERT_OK_AND_ASSIGN(const auto marks, other_->Watermarks());
+  ASSERT_THAT(marks, SizeIs(2));
+  EXPECT_EQ(marks[0].position.sequence, 4u);
+  EXPECT_EQ(marks[0].position.spool_uuid, "spool-0123456789");
+  EXPECT_EQ(marks[1].menu, counters::Menu::kTree);
+  EXPECT_EQ(marks[1].position.sequence, 9u);
+}
+
+TEST_P(StoreContract, ASecondCommitOfTheSameSnapshotIsRefusedAndChangesNothing) {
+  CommitBatch batch = JournalOnly({Journal(1, 1)});
+  ASSERT_THAT(store_->Commit(fence_, batch), IsOk());
+  batch.journal = {Journal(2, 1, "r2"), Journal(3, 1)};
+  batch.events = {{1, base::RouterId("r2"), counters::Menu::kSimple, "", "kind", ""}};
+  batch.breaches = {Breach("b1")};
+  EXPECT_THAT(store_->Commit(fence_, batch),
+              StatusIs(absl::StatusCode::kAlreadyExists, HasSubstr("r1")));
+  ASSERT_OK_AND_ASSIGN(const RecoveredState state, other_->Recover());
+  EXPECT_THAT(state.journal, SizeIs(1));
+  EXPECT_THAT(*other_->Watermarks(), SizeIs(1));
+  EXPECT_THAT(*other_->Events(base::RouterId(), 0, 10), SizeIs(0));
+  EXPECT_THAT(*other_->Breaches(10), SizeIs(0));
+  EXPECT_THAT(*other_->ClaimOutbox(fence_, "o", absl::Minutes(1), 10), SizeIs(0));
+}
+
+TEST_P(StoreContract, AReplayIsRefusedEvenAfterTheJournalWasTrimmed) {
+  ASSERT_THAT(store_->Commit(fence_, JournalOnly({Journal(5, 5)})), IsOk());
+  FlushBatch flush = TwoQueues();
+  flush.trims = {{base::RouterId("r1"), counters::Menu::kSimple, 5}};
+  ASSERT_THAT(store_->Flush(fence_, flush), IsOk());
+  EXPECT_THAT(store_->Commit(fence_, JournalOnly({Journal(6, 5)})),
+              StatusIs(absl::StatusCode::kAlreadyExists, testing::_));
+  ASSERT_OK_AND_ASSIGN(const RecoveredState state, store_->Recover());
+  EXPECT_THAT(state.journal, SizeIs(0));
+  EXPECT_EQ(state.next_journal_id, 6u);
+}
+
+struct OrderCase {
+  const char* name;
+  std::uint64_t lease_epoch;
+  const char* spool;
+  std::uint64_t sequence;
+  std::uint64_t journal_id;
+  bool accepted;
+};
+
+TEST_P(StoreContract, OnlyAPositionAfterTheNewestOneIsAccepted) {
+  // The newest: lease epoch 5, spool A, sequence 10, journal id 100.
+  const OrderCase cases[] = {
+      {"the same", 5, "A", 10, 101, false},
+      {"before", 5, "A", 9, 101, false},
+      {"older lease", 4, "A", 11, 101, false},
+      {"older lease, other spool", 4, "B", 11, 101, false},
+      {"other spool", 5, "B", 11, 101, false},
+      {"older journal id", 5, "A", 11, 99, false},
+      {"next", 5, "A", 11, 101, true},
+      {"with a gap", 5, "A", 20, 101, true},
+      {"newer lease, restarted", 6, "B", 1, 101, true},
+  };
+  std::uint64_t router = 0;
+  for (const OrderCase& c : cases) {
+    const std::string name = "router-" + std::to_string(++router);
+    JournalRow newest = Journal(router * 1000 + 100, 10, name, 5);
+    newest.position.spool_uuid = "A";
+    ASSERT_THAT(store_->Commit(fence_, JournalOnly({newest})), IsOk()) << c.name;
+    JournalRow row = Journal(router * 1000 + c.journal_id, c.sequence, name, c.lease_epoch);
+    row.position.spool_uuid = c.spool;
+    const absl::Status status = store_->Commit(fence_, JournalOnly({row}));
+    if (c.accepted) {
+      EXPECT_THAT(status, IsOk()) << c.name;
+    } else {
+      EXPECT_THAT(status, StatusIs(absl::StatusCode::kAlreadyExists, testing::_)) << c.name;
+    }
+  }
+}
+
+TEST_P(StoreContract, ABatchIsOrderedWithinItself) {
+  EXPECT_THAT(store_->Commit(fence_, JournalOnly({Journal(1, 2), Journal(2, 1)})),
+              StatusIs(absl::StatusCode::kAlreadyExists, testing::_));
+  EXPECT_THAT(*store_->Watermarks(), SizeIs(0));
+}
+
+TEST_P(StoreContract, ManyRoutersGoInOneCommit) {
+  CommitBatch batch;
+  for (std::uint64_t i = 1; i <= 1500; ++i) {
+    batch.journal.push_back(Journal(i, 1, "router-" + std::to_string(i)));
+  }
+  ASSERT_THAT(store_->Commit(fence_, batch), IsOk());
+  EXPECT_THAT(*store_->Watermarks(), SizeIs(1500));
+  ASSERT_OK_AND_ASSIGN(const RecoveredState state, store_->Recover());
+  ASSERT_THAT(state.journal, SizeIs(1500));
+  EXPECT_EQ(state.journal[1499].payload, batch.journal[1499].payload);
+}
+
+TEST_P(StoreContract, ABreachIsStoredOnceAndSoIsItsOutboxRow) {
+  CommitBatch batch;
+  batch.breaches = {Breach("b1"), Breach("b1")};
+  ASSERT_THAT(store_->Commit(fence_, batch), IsOk());
+  ASSERT_OK_AND_ASSIGN(const auto first, store_->ClaimOutbox(fence_, "o", absl::Minutes(1), 10));
+  ASSERT_THAT(first, SizeIs(1));
+  ASSERT_THAT(store_->FinishOutbox(fence_, "o", {{first[0].outbox_id, 2, ""}}), IsOk());
+  batch.breaches[0].used = {9, 9};
+  ASSERT_THAT(store_->Commit(fence_, batch), IsOk());
+  EXPECT_THAT(*store_->ClaimOutbox(fence_, "o", absl::Minutes(1), 10), SizeIs(0));
+  ASSERT_OK_AND_ASSIGN(const auto breaches, store_->Breaches(10));
+  ASSERT_THAT(breaches, SizeIs(1));
+  EXPECT_EQ(breaches[0].used, (base::TrafficBytes{400, 401}));
+}
+
+TEST_P(StoreContract, AResolvedHoldIsGoneAndTheLastWordCounts) {
+  CommitBatch batch;
+  batch.holds = {{HardQueue(), 1, {10, 10}, {5, 5}, false}};
+  ASSERT_THAT(store_->Commit(fence_, batch), IsOk());
+  batch.holds = {{HardQueue(), 1, {10, 10}, {5, 5}, true}, {HardQueue(), 2, {5, 5}, {1, 1}, false}};
+  ASSERT_THAT(store_->Commit(fence_, batch), IsOk());
+  ASSERT_OK_AND_ASSIGN(const auto holds, store_->OpenHolds());
+  ASSERT_THAT(holds, SizeIs(1));
+  EXPECT_EQ(holds[0].since_us, 2);
+  batch.holds = {{HardQueue(), 2, {5, 5}, {1, 1}, true}};
+  ASSERT_THAT(store_->Commit(fence_, batch), IsOk());
+  EXPECT_THAT(*store_->OpenHolds(), SizeIs(0));
+}
+
+TEST_P(StoreContract, NumbersAtTheLimitAreKeptAndPastItAreRefused) {
+  CommitBatch batch = JournalOnly({Journal(base::kMaxStoredBytes, base::kMaxStoredBytes)});
+  batch.epochs = {{HardQueue(), std::numeric_limits<std::uint64_t>::max(), 1}};
+  ASSERT_THAT(store_->Commit(fence_, batch), IsOk());
+  EXPECT_EQ((*store_->Watermarks())[0].position.sequence, base::kMaxStoredBytes);
+  EXPECT_EQ((*store_->Epochs(HardQueue(), 0, 2))[0].row_id,
+            std::numeric_limits<std::uint64_t>::max());
+  EXPECT_THAT(store_->Commit(fence_, JournalOnly({Journal(base::kMaxStoredBytes + 1, 1, "r2")})),
+              StatusIs(absl::StatusCode::kOutOfRange, HasSubstr("2^63")));
+}
+
+TEST_P(StoreContract, NamesOfTheGreatestLengthAreKeptAndLongerOnesAreRefused) {
+  CommitBatch batch;
+  accounting::QueueKey key = HardQueue();
+  key.name = std::string(kMaxNameBytes, '\xfe');
+  accounting::QueueKey neighbour = key;
+  neighbour.name.back() = '\xff';
+  batch.epochs = {{key, 1, 1}, {neighbour, 2, 1}};
+  batch.holds = {{key, 1, {}, {}, false}, {neighbour, 1, {}, {}, false}};
+  batch.breaches = {Breach("b1", key.name)};
+  ASSERT_THAT(store_->Commit(fence_, batch), IsOk());
+  ASSERT_THAT(*store_->Epochs(key, 0, 2), SizeIs(1));
+  EXPECT_THAT(*store_->OpenHolds(), SizeIs(2));
+  EXPECT_EQ((*store_->Breaches(1))[0].subscriber.name, key.name);
+  batch.epochs[0].queue.name += "x";
+  EXPECT_THAT(store_->Commit(fence_, batch),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("2049 bytes")));
+}
+
+TEST_P(StoreContract, EventsAreListedNewestFirstInPages) {
+  std::vector<accounting::EventRecord> events;
+  for (int i = 0; i < 5; ++i) {
+    events.push_back({i, base::RouterId(i % 2 == 0 ? "r1" : "r2"), counters::Menu::kSimple, "",
+                      "kind", std::to_string(i)});
+  }
+  events[4].detail = "not UTF-8 \xff";
+  ASSERT_THAT(store_->AppendEvents(fence_, events), IsOk());
+  ASSERT_OK_AND_ASSIGN(const auto newest, store_->Events(base::RouterId(), 0, 2));
+  ASSERT_THAT(newest, SizeIs(2));
+  EXPECT_EQ(newest[0].event.detail, "not UTF-8 \\xFF");
+  EXPECT_EQ(newest[1].event.detail, "3");
+  ASSERT_OK_AND_ASSIGN(const auto older,
+                       store_->Events(base::RouterId("r1"), newest[1].event_id, 10));
+  ASSERT_THAT(older, SizeIs(2));
+  EXPECT_EQ(older[0].event.detail, "2");
+}
+
+TEST_P(StoreContract, OldHistoryGoesInSlicesAndWaitingBreachesStay) {
+  CommitBatch batch;
+  batch.breaches = {Breach("b1"), Breach("b2")};
+  for (int i = 0; i < 5; ++i) {
+    batch.events.push_back({i, base::RouterId("r1"), counters::Menu::kSimple, "", "kind", ""});
+    batch.epochs.push_back({HardQueue(), 1, i});
+  }
+  ASSERT_THAT(store_->Commit(fence_, batch), IsOk());
+  ASSERT_OK_AND_ASSIGN(const auto claims, store_->ClaimOutbox(fence_, "o", absl::Minutes(1), 1));
+  ASSERT_THAT(store_->FinishOutbox(fence_, "o", {{claims[0].outbox_id, 2, ""}}), IsOk());
+  ASSERT_OK_AND_ASSIGN(const std::size_t first, store_->PurgeHistory(fence_, 4, 3));
+  EXPECT_EQ(first, 6u);
+  ASSERT_OK_AND_ASSIGN(const std::size_t second, store_->PurgeHistory(fence_, 4, 3));
+  EXPECT_EQ(second, 2u);
+  ASSERT_OK_AND_ASSIGN(const std::size_t third, store_->PurgeHistory(fence_, 1000, 3));
+  EXPECT_EQ(third, 3u);
+  EXPECT_THAT(*store_->Events(base::RouterId(), 0, 10), SizeIs(0));
+  ASSERT_OK_AND_ASSIGN(const auto breaches, store_->Breaches(10));
+  ASSERT_THAT(breaches, SizeIs(1));
+  EXPECT_EQ(breaches[0].breach_id, "b2");
+}
+
+}  // namespace
+}  // namespace netsentinel::store

@@ -1,0 +1,146 @@
+// The lease, its fence, and what nobody may do without them.
+#include <functional>
+
+#include "gmock/gmock.h"
+
+#include "tests/contract/store/store_contract.h"
+
+namespace netsentinel::store {
+namespace {
+
+using test::IsOk;
+using test::StatusIs;
+using testing::HasSubstr;
+
+TEST_P(StoreContract, ALeaseIsRefusedWhileAnotherHoldsItAndNamesTheHolder) {
+  EXPECT_THAT(other_->AcquireLease("second", absl::Minutes(1)),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("first")));
+}
+
+TEST_P(StoreContract, TheSameHolderTakesItsLeaseAgainWithALaterFence) {
+  ASSERT_OK_AND_ASSIGN(const LeaseInfo again, other_->AcquireLease("first", absl::Minutes(1)));
+  EXPECT_GT(again.fence.epoch, fence_.epoch);
+  EXPECT_THAT(store_->Commit(fence_, {}), StatusIs(absl::StatusCode::kAborted, testing::_));
+}
+
+TEST_P(StoreContract, ALeaseThatRanOutGoesToTheNextWithALaterFence) {
+  ASSERT_THAT(store_->RenewLease("first", fence_, absl::Microseconds(-1)), IsOk());
+  ASSERT_OK_AND_ASSIGN(const LeaseInfo taken, other_->AcquireLease("second", absl::Minutes(1)));
+  EXPECT_GT(taken.fence.epoch, fence_.epoch);
+  EXPECT_EQ(taken.holder, "second");
+  EXPECT_EQ(taken.until_us - taken.now_us, 60'000'000);
+}
+
+TEST_P(StoreContract, RenewingExtendsTheLease) {
+  ASSERT_OK_AND_ASSIGN(const LeaseInfo renewed,
+                       store_->RenewLease("first", fence_, absl::Minutes(9)));
+  EXPECT_EQ(renewed.fence.epoch, fence_.epoch);
+  EXPECT_EQ(renewed.until_us - renewed.now_us, 9 * 60'000'000LL);
+}
+
+TEST_P(StoreContract, RenewingALostLeaseIsAborted) {
+  ASSERT_THAT(store_->RenewLease("first", fence_, absl::Microseconds(-1)), IsOk());
+  ASSERT_THAT(other_->AcquireLease("second", absl::Minutes(1)), IsOk());
+  EXPECT_THAT(store_->RenewLease("first", fence_, absl::Minutes(1)),
+              StatusIs(absl::StatusCode::kAborted, HasSubstr("second")));
+}
+
+TEST_P(StoreContract, AReleasedLeaseIsFreeAtOnceAndItsFenceHasEnded) {
+  ASSERT_THAT(store_->ReleaseLease("first", fence_), IsOk());
+  EXPECT_THAT(store_->Commit(fence_, {}), StatusIs(absl::StatusCode::kAborted, testing::_));
+  ASSERT_OK_AND_ASSIGN(const LeaseInfo taken, other_->AcquireLease("second", absl::Minutes(1)));
+  EXPECT_GT(taken.fence.epoch, fence_.epoch);
+}
+
+TEST_P(StoreContract, ReleasingALeaseThatIsNotOursChangesNothing) {
+  EXPECT_THAT(other_->ReleaseLease("second", Fence{fence_.epoch}), IsOk());
+  EXPECT_THAT(store_->Commit(fence_, {}), IsOk());
+}
+
+TEST_P(StoreContract, EveryWritingCallIsAbortedUnderAnEndedFence) {
+  ASSERT_THAT(store_->RenewLease("first", fence_, absl::Microseconds(-1)), IsOk());
+  ASSERT_THAT(other_->AcquireLease("second", absl::Minutes(1)), IsOk());
+  const auto aborted = StatusIs(absl::StatusCode::kAborted, HasSubstr("another aggregator"));
+  EXPECT_THAT(store_->Commit(fence_, JournalOnly({Journal(1, 1)})), aborted);
+  EXPECT_THAT(store_->Flush(fence_, TwoQueues()), aborted);
+  EXPECT_THAT(store_->NextLeaseEpoch(fence_), aborted);
+  EXPECT_THAT(store_->ImportPolicy(fence_, "a: 1", 5), aborted);
+  EXPECT_THAT(store_->PutQuotaOverride(fence_, {Subscriber("ali"), "daily", 1, false, 1, "x"}),
+              aborted);
+  EXPECT_THAT(store_->RemoveQuotaOverride(fence_, Subscriber("ali"), "daily"), aborted);
+  EXPECT_THAT(store_->ClaimOutbox(fence_, "first", absl::Minutes(1), 10), aborted);
+  EXPECT_THAT(store_->FinishOutbox(fence_, "first", {{1, 2, ""}}), aborted);
+  EXPECT_THAT(store_->AppendEvents(
+                  fence_, {{1, base::RouterId("r1"), counters::Menu::kSimple, "", "k", ""}}),
+              aborted);
+  EXPECT_THAT(store_->PurgeDaily(fence_, absl::CivilDay(2026, 1, 1), 10), aborted);
+  EXPECT_THAT(store_->PurgeHistory(fence_, 1, 10), aborted);
+  ASSERT_OK_AND_ASSIGN(const RecoveredState state, other_->Recover());
+  EXPECT_TRUE(state.journal.empty());
+  EXPECT_TRUE(state.queues.empty());
+}
+
+TEST_P(StoreContract, AFenceThatWentBackIsAborted) {
+  ASSERT_THAT(store_->Commit(fence_, {}), IsOk());
+  ASSERT_THAT(backend_->Sql("UPDATE fence SET epoch = 0"), IsOk());
+  EXPECT_THAT(store_->Commit(fence_, {}),
+              StatusIs(absl::StatusCode::kAborted, HasSubstr("went back in time")));
+}
+
+TEST_P(StoreContract, AMissingFenceRowIsDataLoss) {
+  ASSERT_THAT(backend_->Sql("DELETE FROM fence"), IsOk());
+  EXPECT_THAT(store_->Commit(fence_, {}),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("restore")));
+}
+
+TEST_P(StoreContract, LeaseEpochsAscendAcrossStores) {
+  ASSERT_OK_AND_ASSIGN(const std::uint64_t first, store_->NextLeaseEpoch(fence_));
+  ASSERT_OK_AND_ASSIGN(const std::uint64_t second, other_->NextLeaseEpoch(fence_));
+  EXPECT_EQ(first, 1u);
+  EXPECT_EQ(second, 2u);
+}
+
+TEST_P(StoreContract, ASecondStartFindsTheSchemaAndTheData) {
+  ASSERT_THAT(store_->Commit(fence_, JournalOnly({Journal(1, 1)})), IsOk());
+  store_.reset();
+  other_.reset();
+  factory_.reset();
+  ASSERT_OK_AND_ASSIGN(factory_, backend_->Open());
+  ASSERT_OK_AND_ASSIGN(store_, factory_->Connect());
+  ASSERT_OK_AND_ASSIGN(const RecoveredState state, store_->Recover());
+  EXPECT_EQ(state.journal.size(), 1u);
+}
+
+TEST_P(StoreContract, ANewerSchemaIsRefusedInWords) {
+  store_.reset();
+  other_.reset();
+  factory_.reset();
+  ASSERT_THAT(backend_->Sql("INSERT INTO schema_version VALUES (9999, 0)"), IsOk());
+  EXPECT_THAT(backend_->Open().status(),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       testing::AllOf(HasSubstr("version 9999"), HasSubstr("upgrade"))));
+}
+
+TEST_P(StoreContract, ADatabaseOfSomethingElseIsRefused) {
+  const std::unique_ptr<Backend> fresh = GetParam()(true);
+  ASSERT_THAT(fresh->Sql("CREATE TABLE devices (id INT)"), IsOk());
+  EXPECT_THAT(fresh->Open().status(),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("of its own")));
+}
+
+TEST_P(StoreContract, AMigrationThatStoppedHalfwayIsFinishedByTheNextStart) {
+  store_.reset();
+  other_.reset();
+  factory_.reset();
+  ASSERT_THAT(backend_->Sql("DELETE FROM schema_version WHERE version > 1"), IsOk());
+  ASSERT_THAT(backend_->Sql("DROP TABLE outbox"), IsOk());
+  ASSERT_OK_AND_ASSIGN(factory_, backend_->Open());
+  ASSERT_OK_AND_ASSIGN(store_, factory_->Connect());
+  ASSERT_OK_AND_ASSIGN(const LeaseInfo lease, store_->AcquireLease("first", absl::Minutes(5)));
+  CommitBatch batch;
+  batch.breaches = {Breach("b1")};
+  EXPECT_THAT(store_->Commit(lease.fence, batch), IsOk());
+}
+
+}  // namespace
+}  // namespace netsentinel::store

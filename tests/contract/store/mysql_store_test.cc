@@ -1,0 +1,296 @@
+// The suite on a private MariaDB, and what only a server can do to a store.
+#include "aggregator/store/mysql_store.h"
+
+#include <atomic>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+
+#include "common/base/check.h"
+#include "tests/contract/store/store_contract.h"
+#include "tests/support/mariadb_server.h"
+#include "tests/support/tcp_gate.h"
+
+namespace netsentinel::store {
+namespace {
+
+using test::IsOk;
+using test::MariaDbServer;
+using test::StatusIs;
+using test::TcpGate;
+using testing::HasSubstr;
+using testing::SizeIs;
+
+// One server for the whole process; it ends with it.
+MariaDbServer& Server() {
+  static const std::unique_ptr<MariaDbServer> server = [] {
+    absl::StatusOr<std::unique_ptr<MariaDbServer>> started = MariaDbServer::Start();
+    NS_CHECK(started.ok(), started.status().ToString());
+    return *std::move(started);
+  }();
+  return *server;
+}
+
+// Databases that earlier tests have left with the whole schema and no rows: creating one takes a
+// hundred times as long as emptying it.
+std::vector<std::string>& SpareDatabases() {
+  static std::vector<std::string> spare;
+  return spare;
+}
+
+constexpr char kEmptyAll[] =
+    "DELETE FROM schema_version WHERE version > 3; DELETE FROM counters; DELETE FROM watermarks;"
+    "DELETE FROM journal; DELETE FROM checkpoints; DELETE FROM epochs; DELETE FROM holds;"
+    "DELETE FROM events; DELETE FROM queues; DELETE FROM subscribers; DELETE FROM day_closes;"
+    "DELETE FROM usage_daily; DELETE FROM usage_monthly; DELETE FROM breaches; DELETE FROM outbox;"
+    "DELETE FROM policy_revisions; DELETE FROM quota_overrides; REPLACE INTO lease VALUES"
+    " (1, '', 0, 0); REPLACE INTO fence VALUES (1, 0)";
+
+class MysqlBackend final : public Backend {
+ public:
+  enum class Kind { kAny, kFresh };
+  explicit MysqlBackend(Kind kind = Kind::kAny) {
+    location_.engine = StoreLocation::Engine::kMysql;
+    location_.host = "127.0.0.1";
+    location_.port = Server().port();
+    location_.user = "root";
+    if (kind == Kind::kAny && !SpareDatabases().empty()) {
+      location_.database = SpareDatabases().back();
+      SpareDatabases().pop_back();
+      return;
+    }
+    static int next = 0;
+    location_.database = absl::StrCat("ns", ++next);
+    const absl::Status created = Server().Run(absl::StrCat("CREATE DATABASE ", location_.database));
+    NS_CHECK(created.ok(), created.ToString());
+  }
+  ~MysqlBackend() override {
+    if (Sql(kEmptyAll).ok()) SpareDatabases().push_back(location_.database);
+  }
+  absl::StatusOr<std::unique_ptr<StoreFactory>> Open() override {
+    return OpenMysqlStore(location_, base::Secret(), options_);
+  }
+  absl::Status Sql(const std::string& statement) override {
+    return Server().Run(absl::StrCat("USE ", location_.database, "; ", statement));
+  }
+  StoreLocation& location() { return location_; }
+  MysqlStoreOptions& options() { return options_; }
+
+ private:
+  StoreLocation location_;
+  MysqlStoreOptions options_;
+};
+
+std::unique_ptr<Backend> MakeMysql(bool fresh) {
+  return std::make_unique<MysqlBackend>(fresh ? MysqlBackend::Kind::kFresh
+                                              : MysqlBackend::Kind::kAny);
+}
+
+// A store that talks through a gate, and one beside it that does not.
+class MysqlFaults : public testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_OK_AND_ASSIGN(direct_factory_, backend_.Open());
+    ASSERT_OK_AND_ASSIGN(direct_, direct_factory_->Connect());
+    backend_.location().port = gate_.port();
+    backend_.options().io_timeout = absl::Seconds(2);
+    ASSERT_OK_AND_ASSIGN(factory_, backend_.Open());
+    ASSERT_OK_AND_ASSIGN(store_, factory_->Connect());
+    ASSERT_OK_AND_ASSIGN(const LeaseInfo lease, store_->AcquireLease("first", absl::Minutes(5)));
+    fence_ = lease.fence;
+  }
+  std::size_t Journals() {
+    const absl::StatusOr<RecoveredState> state = direct_->Recover();
+    return state.ok() ? state->journal.size() : 999;
+  }
+
+  TcpGate gate_{Server().port()};
+  MysqlBackend backend_;
+  std::unique_ptr<StoreFactory> direct_factory_;
+  std::unique_ptr<Store> direct_;
+  std::unique_ptr<StoreFactory> factory_;
+  std::unique_ptr<Store> store_;
+  Fence fence_;
+};
+
+TEST_F(MysqlFaults, AConnectionLostInATransactionIsReplacedAndTheCommitHappensOnce) {
+  gate_.CutOn("INSERT INTO journal", TcpGate::Cut::kAfter);
+  EXPECT_THAT(store_->Commit(fence_, JournalOnly({Journal(1, 1)})), IsOk());
+  EXPECT_EQ(gate_.cuts(), 1);
+  EXPECT_EQ(Journals(), 1u);
+}
+
+TEST_F(MysqlFaults, ACommitWhoseAnswerWasLostIsUnknownAndIsThere) {
+  gate_.CutOn("COMMIT", TcpGate::Cut::kAfter);
+  EXPECT_THAT(store_->Commit(fence_, JournalOnly({Journal(1, 1)})),
+              StatusIs(absl::StatusCode::kUnknown, HasSubstr("reload")));
+  EXPECT_EQ(Journals(), 1u);
+  EXPECT_THAT(store_->Commit(fence_, JournalOnly({Journal(1, 1)})),
+              StatusIs(absl::StatusCode::kAlreadyExists, testing::_));
+  EXPECT_THAT(store_->Commit(fence_, JournalOnly({Journal(2, 2)})), IsOk());
+}
+
+TEST_F(MysqlFaults, ACommitThatTheServerNeverSawIsUnknownAndCanBeSentAgain) {
+  gate_.CutOn("COMMIT", TcpGate::Cut::kBefore);
+  EXPECT_THAT(store_->Commit(fence_, JournalOnly({Journal(1, 1)})),
+              StatusIs(absl::StatusCode::kUnknown, testing::_));
+  EXPECT_EQ(Journals(), 0u);
+  EXPECT_THAT(store_->Commit(fence_, JournalOnly({Journal(1, 1)})), IsOk());
+  EXPECT_EQ(Journals(), 1u);
+}
+
+TEST_F(MysqlFaults, AnAnswerThatBreaksOffIsAskedForAgain) {
+  ASSERT_THAT(store_->Commit(fence_, JournalOnly({Journal(1, 1)})), IsOk());
+  gate_.CutOn("FROM journal", TcpGate::Cut::kAfter);
+  ASSERT_OK_AND_ASSIGN(const RecoveredState state, store_->Recover());
+  EXPECT_THAT(state.journal, SizeIs(1));
+  EXPECT_EQ(gate_.cuts(), 1);
+}
+
+TEST_F(MysqlFaults, ALockThatIsNotGivenUpIsUnavailableAndNothingHappened) {
+  backend_.options().lock_wait = absl::Seconds(1);
+  ASSERT_OK_AND_ASSIGN(const auto impatient_factory, backend_.Open());
+  ASSERT_OK_AND_ASSIGN(const auto impatient, impatient_factory->Connect());
+  std::thread holder([this] {
+    backend_
+        .Sql(
+            "BEGIN; SELECT GET_LOCK('held', 1) INTO @x; SELECT epoch INTO @y FROM fence FOR UPDATE;"
+            " DO SLEEP(4)")
+        .IgnoreError();
+  });
+  // The lock is there when the name is taken and the fence row cannot be locked any more.
+  while (backend_.Sql("SELECT epoch FROM fence FOR UPDATE NOWAIT").ok()) {
+  }
+  EXPECT_THAT(impatient->Commit(fence_, JournalOnly({Journal(1, 1)})),
+              StatusIs(absl::StatusCode::kUnavailable, HasSubstr("1205")));
+  holder.join();
+  EXPECT_EQ(Journals(), 0u);
+  EXPECT_THAT(impatient->Commit(fence_, JournalOnly({Journal(1, 1)})), IsOk());
+}
+
+TEST_F(MysqlFaults, AServerThatDoesNotAnswerIsUnavailableInTime) {
+  Server().Freeze();
+  const absl::Status status = store_->Commit(fence_, JournalOnly({Journal(1, 1)}));
+  Server().Thaw();
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kUnavailable, testing::_));
+  EXPECT_THAT(store_->Commit(fence_, JournalOnly({Journal(1, 1)})), IsOk());
+}
+
+TEST_F(MysqlFaults, AReadOnlyServerIsUnavailableAndNothingHappened) {
+  ASSERT_THAT(Server().Run("CREATE USER IF NOT EXISTS plain@'%'; GRANT ALL ON *.* TO plain@'%';"
+                           "REVOKE SUPER, READ_ONLY ADMIN ON *.* FROM plain@'%'"),
+              IsOk());
+  backend_.location().user = "plain";
+  ASSERT_OK_AND_ASSIGN(const auto factory, backend_.Open());
+  ASSERT_OK_AND_ASSIGN(const auto plain, factory->Connect());
+  ASSERT_THAT(Server().Run("SET GLOBAL read_only = 1"), IsOk());
+  const absl::Status refused = plain->Commit(fence_, JournalOnly({Journal(1, 1)}));
+  ASSERT_THAT(Server().Run("SET GLOBAL read_only = 0"), IsOk());
+  EXPECT_THAT(refused, StatusIs(absl::StatusCode::kUnavailable, HasSubstr("read-only")));
+  EXPECT_EQ(Journals(), 0u);
+  EXPECT_THAT(plain->Commit(fence_, JournalOnly({Journal(1, 1)})), IsOk());
+}
+
+TEST_F(MysqlFaults, WhatCommittedBeforeAKillIsThereAfterIt) {
+  std::uint64_t acknowledged = 0;
+  std::atomic<bool> some{false};
+  absl::Status status;
+  std::thread writer([&] {
+    for (std::uint64_t i = 1; i < 1'000'000; ++i) {
+      status = store_->Commit(fence_, JournalOnly({Journal(i, i)}));
+      if (!status.ok()) return;
+      acknowledged = i;
+      if (i == 50) some = true;
+    }
+  });
+  while (!some) std::this_thread::yield();
+  Server().Kill();
+  writer.join();
+  EXPECT_TRUE(absl::IsUnavailable(status) || absl::IsUnknown(status)) << status;
+  EXPECT_THAT(store_->Commit(fence_, {}), StatusIs(absl::StatusCode::kUnavailable, testing::_));
+  ASSERT_THAT(Server().Restart(), IsOk());
+  ASSERT_OK_AND_ASSIGN(const RecoveredState state, store_->Recover());
+  // At most the one whose outcome is unknown came on top.
+  EXPECT_GE(state.journal.size(), acknowledged);
+  EXPECT_LE(state.journal.size(), acknowledged + (absl::IsUnknown(status) ? 1 : 0));
+  const std::uint64_t next = state.next_journal_id;
+  EXPECT_THAT(store_->Commit(fence_, JournalOnly({Journal(next, next)})), IsOk());
+}
+
+TEST(MysqlStore, AWrongPasswordAMissingDatabaseAndADeadPortAreToldApart) {
+  MysqlBackend backend;
+  EXPECT_THAT(OpenMysqlStore(backend.location(), base::Secret("wrong")),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("password")));
+  StoreLocation elsewhere = backend.location();
+  elsewhere.database = "missing";
+  EXPECT_THAT(OpenMysqlStore(elsewhere, base::Secret()),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("missing")));
+  elsewhere = backend.location();
+  elsewhere.port = 1;
+  EXPECT_THAT(OpenMysqlStore(elsewhere, base::Secret()),
+              StatusIs(absl::StatusCode::kUnavailable, HasSubstr("127.0.0.1:1")));
+}
+
+TEST(MysqlStore, TheNextServerOfTheListIsTried) {
+  MysqlBackend backend;
+  StoreLocation location = backend.location();
+  location.more_hosts = {{location.host, location.port}};
+  location.port = 1;
+  EXPECT_THAT(OpenMysqlStore(location, base::Secret()), IsOk());
+}
+
+TEST(MysqlStore, ALocalSocketServesAsWell) {
+  MysqlBackend backend;
+  StoreLocation location = backend.location();
+  location.port = 1;
+  location.socket = Server().socket_path();
+  EXPECT_THAT(OpenMysqlStore(location, base::Secret()), IsOk());
+}
+
+TEST(MysqlStore, TlsIsNotSilentlyLeftOut) {
+  MysqlBackend backend;
+  MysqlStoreOptions options;
+  options.tls.required = true;
+  options.tls.ca = "/nonexistent/ca.crt";
+  EXPECT_FALSE(OpenMysqlStore(backend.location(), base::Secret(), options).ok());
+}
+
+TEST(MysqlStore, SeveralProgramsMayStartAtOnce) {
+  MysqlBackend backend(MysqlBackend::Kind::kFresh);
+  std::vector<absl::Status> results(4);
+  std::vector<std::thread> starters;
+  for (absl::Status& result : results) {
+    starters.emplace_back([&] { result = backend.Open().status(); });
+  }
+  for (std::thread& starter : starters) starter.join();
+  for (const absl::Status& result : results) EXPECT_THAT(result, IsOk());
+}
+
+TEST(MysqlStore, SmallPacketsOnlyMakeMoreStatements) {
+  MysqlBackend backend;
+  backend.options().bytes_per_statement = 2000;
+  backend.options().rows_per_statement = 7;
+  ASSERT_OK_AND_ASSIGN(const auto factory, backend.Open());
+  ASSERT_OK_AND_ASSIGN(const auto store, factory->Connect());
+  ASSERT_OK_AND_ASSIGN(const LeaseInfo lease, store->AcquireLease("a", absl::Minutes(1)));
+  FlushBatch batch = TwoQueues();
+  for (std::uint64_t i = 1; i <= 100; ++i) {
+    batch.usage.push_back(Usage(i, absl::CivilDay(2026, 1, 1), i));
+  }
+  batch.checkpoints = {{"key", 0, std::string(3'000'000, '\'')}};
+  ASSERT_THAT(store->Flush(lease.fence, batch), IsOk());
+  EXPECT_THAT(
+      *store->UsageBetween(base::SiteId(), absl::CivilDay(2026, 1, 1), absl::CivilDay(2026, 1, 1)),
+      SizeIs(100));
+  batch.checkpoints = {{"key", 0, std::string(20'000'000, 'x')}};
+  EXPECT_THAT(store->Flush(lease.fence, batch),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("max_allowed_packet")));
+}
+
+}  // namespace
+
+INSTANTIATE_TEST_SUITE_P(Mysql, StoreContract, testing::Values(&MakeMysql));
+INSTANTIATE_TEST_SUITE_P(Mysql, OutboxContract, testing::Values(&MakeMysql));
+
+}  // namespace netsentinel::store

@@ -1,0 +1,589 @@
+#include "collector/routeros/asio_client.h"
+
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <stdlib.h>
+
+#include "collector/routeros/openssl_md5.h"
+#include "collector/routeros/router_error.h"
+#include "common/counters/descriptor_table.h"
+#include "tests/support/queue_reply.h"
+#include "tests/support/scripted_router.h"
+#include "tests/support/status_matchers.h"
+
+namespace netsentinel::routeros {
+namespace {
+
+namespace asio = boost::asio;
+using counters::Menu;
+using counters::QueueReading;
+using test::RouterConnection;
+using test::ScriptedRouter;
+using test::ScriptedRouterOptions;
+using test::SentenceWords;
+using test::TagOf;
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::SizeIs;
+using Transport = ScriptedRouterOptions::Transport;
+
+constexpr absl::Duration kShort = absl::Milliseconds(300);
+
+std::string Text(const absl::Status& status) { return std::string(status.message()); }
+
+class AsioClientTest : public testing::Test {
+ protected:
+  RouterEndpoint PlainTo(const ScriptedRouter& router) {
+    return {.host = "127.0.0.1",
+            .port = router.port(),
+            .use_tls = false,
+            .tls = {},
+            .credentials = {.username = "netsentinel", .password = base::Secret("s3cret")}};
+  }
+  RouterEndpoint TlsTo(const ScriptedRouter& router, TlsOptions tls) {
+    RouterEndpoint endpoint = PlainTo(router);
+    endpoint.use_tls = true;
+    endpoint.tls = std::move(tls);
+    return endpoint;
+  }
+  AsioClient& Client(RouterEndpoint endpoint) {
+    client_.emplace(io_.get_executor(), std::move(endpoint));
+    return *client_;
+  }
+  // Runs the operation to its end, which must come within 20 s.
+  template <typename Result>
+  Result Await(asio::awaitable<Result> operation) {
+    std::optional<Result> result;
+    asio::co_spawn(io_, std::move(operation), [&result](std::exception_ptr error, Result value) {
+      EXPECT_FALSE(error);
+      result = std::move(value);
+    });
+    io_.restart();
+    io_.run_for(std::chrono::seconds(20));
+    EXPECT_TRUE(result.has_value()) << "no end within 20 s";
+    if (!result.has_value()) std::abort();
+    return *std::move(result);
+  }
+  absl::Status Connect(RouterEndpoint endpoint,
+                       absl::Duration deadline = AsioClient::kDefaultDeadline) {
+    return Await(Client(std::move(endpoint)).Connect(deadline));
+  }
+
+  // Before the client, so that coroutines go last.
+  asio::io_context io_;
+  std::optional<AsioClient> client_;
+  counters::DescriptorTable table_;
+  QueueMenuReader simple_{Menu::kSimple, table_};
+};
+
+// Answers every command by its path; anything else gets "no such command".
+using Answers = std::vector<std::pair<std::string, std::vector<SentenceWords>>>;
+ScriptedRouter::Script Answering(Answers answers) {
+  return [answers = std::move(answers)](RouterConnection& connection) {
+    connection.AcceptLogin();
+    while (const std::optional<SentenceWords> command = connection.Read()) {
+      const std::string tag = TagOf(*command);
+      std::string key = command->front();
+      if (command->size() > 2 && (*command)[1] == "=count-only=") key += " count";
+      std::vector<SentenceWords> reply = {{"!trap", "=message=no such command prefix"}, {"!done"}};
+      for (const auto& [path, sentences] : answers) {
+        if (path == key) reply = sentences;
+      }
+      for (SentenceWords& words : reply) words.push_back(tag);
+      connection.Send(reply);
+    }
+  };
+}
+
+const std::vector<SentenceWords> kResource = {
+    {"!re", "=uptime=1d2h", "=version=7.18.2 (stable)", "=board-name=CHR"}, {"!done"}};
+const std::vector<SentenceWords> kTwoQueues = {
+    {"!re", "=.id=*1", "=name=alice", "=bytes=1/2", "=packets=1/1"},
+    {"!re", "=.id=*2", "=name=bob", "=bytes=3/4", "=packets=1/1"},
+    {"!done"}};
+const std::vector<SentenceWords> kNotPermitted = {{"!trap", "=message=not enough permissions (9)"},
+                                                  {"!done"}};
+
+TEST_F(AsioClientTest, LogsInAndReadsQueuesWithTheUptime) {
+  ScriptedRouter router(
+      Answering({{"/system/resource/print", kResource}, {"/queue/simple/print", kTwoQueues}}));
+  ASSERT_THAT(Connect(PlainTo(router)), test::IsOk());
+  EXPECT_TRUE(client_->connected());
+  ASSERT_OK_AND_ASSIGN(const QueueReply reply, Await(client_->ReadQueues(simple_)));
+  EXPECT_THAT(reply.readings, ElementsAre(QueueReading{0, 1, 2, 2}, QueueReading{1, 3, 4, 2}));
+  EXPECT_EQ(reply.uptime_s, 93600u);
+  ASSERT_OK_AND_ASSIGN(const std::uint64_t uptime, Await(client_->ReadUptime()));
+  EXPECT_EQ(uptime, 93600u);
+}
+
+TEST_F(AsioClientTest, ReadsTenThousandQueuesOverTls) {
+  const test::TestCertificate certificate = test::MakeTestCertificate("IP:127.0.0.1");
+  ScriptedRouter router(
+      {.transport = Transport::kTls, .certificate = certificate}, [](RouterConnection& connection) {
+        connection.AcceptLogin();
+        while (const std::optional<SentenceWords> command = connection.Read()) {
+          const std::string tag = TagOf(*command).substr(5);
+          if (command->front() == "/queue/simple/print") {
+            connection.SendBytes(test::MakeQueueReply({.rows = 10'000, .tag = tag}));
+          } else {
+            connection.Send({{"!re", "=uptime=5s", TagOf(*command)}, {"!done", TagOf(*command)}});
+          }
+        }
+      });
+  ASSERT_THAT(Connect(TlsTo(router, {.pin_sha256 = certificate.sha256_hex})), test::IsOk());
+  for (int poll = 0; poll < 3; ++poll) {
+    ASSERT_OK_AND_ASSIGN(const QueueReply reply, Await(client_->ReadQueues(simple_)));
+    EXPECT_THAT(reply.readings, SizeIs(10'000));
+  }
+  EXPECT_EQ(table_.live(), 10'000u);
+}
+
+TEST_F(AsioClientTest, ReadsAReplyThatComesByteByByte) {
+  ScriptedRouter router([](RouterConnection& connection) {
+    connection.AcceptLogin();
+    const std::string uptime_tag = TagOf(*connection.Read());
+    const std::string queue_tag = TagOf(*connection.Read()).substr(5);
+    connection.Send({{"!re", uptime_tag, "=uptime=5s"}, {"!done", uptime_tag}});
+    connection.SendSlowly(test::MakeQueueReply({.rows = 3, .tag = queue_tag}));
+    connection.AwaitClose();
+  });
+  ASSERT_THAT(Connect(PlainTo(router)), test::IsOk());
+  ASSERT_OK_AND_ASSIGN(const QueueReply reply, Await(client_->ReadQueues(simple_)));
+  EXPECT_THAT(reply.readings, SizeIs(3));
+}
+
+TEST_F(AsioClientTest, KnowsARouterboardByItsSerialNumber) {
+  ScriptedRouter router(
+      Answering({{"/system/resource/print", kResource},
+                 {"/system/identity/print", {{"!re", "=name=core\xE9"}, {"!done"}}},
+                 {"/system/routerboard/print",
+                  {{"!re", "=routerboard=true", "=serial-number=HB10"}, {"!done"}}},
+                 {"/system/license/print", {{"!re", "=software-id=AB12-CD34"}, {"!done"}}}}));
+  ASSERT_THAT(Connect(PlainTo(router)), test::IsOk());
+  ASSERT_OK_AND_ASSIGN(const DeviceReport report, Await(client_->ReadDevice()));
+  EXPECT_EQ(report.device.Key(), "serial:HB10");
+  EXPECT_EQ(report.device.identity, "core\xE9");
+  EXPECT_EQ(report.device.version, "7.18.2 (stable)");
+  EXPECT_EQ(report.device.board_name, "CHR");
+  EXPECT_EQ(report.uptime_s, 93600u);
+}
+
+TEST_F(AsioClientTest, KnowsARouterWithoutRouterboardByItsLicense) {
+  ScriptedRouter router(
+      Answering({{"/system/resource/print", kResource},
+                 {"/system/identity/print", {{"!re", "=name=chr"}, {"!done"}}},
+                 {"/system/license/print", {{"!re", "=system-id=/+abc"}, {"!done"}}}}));
+  ASSERT_THAT(Connect(PlainTo(router)), test::IsOk());
+  ASSERT_OK_AND_ASSIGN(const DeviceReport report, Await(client_->ReadDevice()));
+  EXPECT_EQ(report.device.Key(), "system:/+abc");
+}
+
+TEST_F(AsioClientTest, TakesNoOtherIdentityBecauseAMenuIsForbidden) {
+  ScriptedRouter router(
+      Answering({{"/system/resource/print", kResource},
+                 {"/system/identity/print", {{"!re", "=name=x"}, {"!done"}}},
+                 {"/system/routerboard/print", kNotPermitted},
+                 {"/system/license/print", {{"!re", "=system-id=/+abc"}, {"!done"}}}}));
+  ASSERT_THAT(Connect(PlainTo(router)), test::IsOk());
+  const absl::Status status = Await(client_->ReadDevice()).status();
+  EXPECT_EQ(RouterErrorOf(status), RouterError::kPolicyMissing);
+  EXPECT_TRUE(client_->connected());
+}
+
+TEST_F(AsioClientTest, StaysConnectedWhenOneMenuFails) {
+  ScriptedRouter router(
+      Answering({{"/system/resource/print", kResource}, {"/queue/simple/print", kTwoQueues}}));
+  ASSERT_THAT(Connect(PlainTo(router)), test::IsOk());
+  counters::DescriptorTable tree_table;
+  QueueMenuReader tree(Menu::kTree, tree_table);
+  const absl::Status status = Await(client_->ReadQueues(tree)).status();
+  EXPECT_EQ(RouterErrorOf(status), RouterError::kMenuAbsent);
+  EXPECT_THAT(Text(status), AllOf(HasSubstr(client_->address()), HasSubstr("/queue/tree/print")));
+  EXPECT_THAT(Await(client_->ReadQueues(simple_)), test::IsOk());
+}
+
+TEST_F(AsioClientTest, ComparesTheCountOnRequest) {
+  ScriptedRouter router(Answering({{"/system/resource/print", kResource},
+                                   {"/queue/simple/print", kTwoQueues},
+                                   {"/queue/simple/print count", {{"!done", "=ret=3"}}}}));
+  ASSERT_THAT(Connect(PlainTo(router)), test::IsOk());
+  const absl::Status status =
+      Await(client_->ReadQueues(simple_, ReadQueuesOptions{.check_count = true})).status();
+  EXPECT_EQ(RouterErrorOf(status), RouterError::kIncompleteReply);
+  EXPECT_THAT(Text(status), HasSubstr("has 3 rows and sent 2"));
+  EXPECT_EQ(table_.live(), 0u);
+  EXPECT_TRUE(client_->connected());
+}
+
+TEST_F(AsioClientTest, RefusesAReplyWithoutStatistics) {
+  ScriptedRouter router(
+      Answering({{"/system/resource/print", kResource},
+                 {"/queue/simple/print", {{"!re", "=.id=*1", "=name=a"}, {"!done"}}}}));
+  ASSERT_THAT(Connect(PlainTo(router)), test::IsOk());
+  const absl::Status status = Await(client_->ReadQueues(simple_)).status();
+  EXPECT_EQ(RouterErrorOf(status), RouterError::kIncompleteReply);
+  EXPECT_TRUE(client_->connected());
+}
+
+TEST_F(AsioClientTest, RefusesQueuesWithoutAnUptime) {
+  ScriptedRouter router(
+      Answering({{"/system/resource/print", {{"!done"}}}, {"/queue/simple/print", kTwoQueues}}));
+  ASSERT_THAT(Connect(PlainTo(router)), test::IsOk());
+  EXPECT_EQ(RouterErrorOf(Await(client_->ReadQueues(simple_)).status()),
+            RouterError::kIncompleteReply);
+  EXPECT_EQ(table_.live(), 0u);
+}
+
+TEST_F(AsioClientTest, ShowsTheRowsOfAnyCommand) {
+  ScriptedRouter router(
+      Answering({{"/ip/service/print", {{"!re", "=name=api"}, {"!re", "=name=ssh"}, {"!done"}}}}));
+  ASSERT_THAT(Connect(PlainTo(router)), test::IsOk());
+  std::vector<std::string> names;
+  const std::vector<absl::string_view> words = {"/ip/service/print"};
+  const auto on_row = [&names](Sentence row) { names.emplace_back(row[0]); };
+  ASSERT_OK_AND_ASSIGN(const CommandResult result, Await(client_->Run(words, on_row)));
+  EXPECT_EQ(result.rows, 2u);
+  EXPECT_THAT(names, ElementsAre("=name=api", "=name=ssh"));
+}
+
+TEST_F(AsioClientTest, SaysThatALoginWasRefusedAndNotThePassword) {
+  ScriptedRouter router([](RouterConnection& connection) {
+    const std::string tag = TagOf(*connection.Read());
+    connection.Send({{"!trap", "=message=invalid user name or password (6)", tag}, {"!done", tag}});
+    connection.AwaitClose();
+  });
+  const absl::Status status = Connect(PlainTo(router));
+  EXPECT_EQ(RouterErrorOf(status), RouterError::kLoginRefused);
+  EXPECT_THAT(Text(status), AllOf(HasSubstr("'netsentinel'"), HasSubstr("invalid user name"),
+                                  HasSubstr(client_->address()), Not(HasSubstr("s3cret"))));
+  EXPECT_FALSE(client_->connected());
+}
+
+TEST_F(AsioClientTest, AnswersAChallengeWithMd5) {
+  std::string answered;
+  ScriptedRouter router([&answered](RouterConnection& connection) {
+    const SentenceWords asked = *connection.Read();
+    connection.Send({{"!done", "=ret=00112233445566778899aabbccddeeff", TagOf(asked)}});
+    const SentenceWords response = *connection.Read();
+    answered = asked[1] + " " + response[2];
+    connection.Send({{"!done", TagOf(response)}});
+    connection.AwaitClose();
+  });
+  RouterEndpoint endpoint = PlainTo(router);
+  endpoint.login = LoginMethod::kLegacy;
+  endpoint.credentials.password = base::Secret("n3tS3nt1nel");
+  ASSERT_THAT(Connect(std::move(endpoint)), test::IsOk());
+  EXPECT_EQ(answered, ".tag=1 =response=00a370c4b9908943ba5f2aba4950179b8c");
+}
+
+TEST_F(AsioClientTest, SaysThatNothingListens) {
+  std::uint16_t port = 0;
+  RouterEndpoint endpoint;
+  {
+    ScriptedRouter router([](RouterConnection&) {});
+    endpoint = TlsTo(router, {.anonymous = true});
+    port = router.port();
+  }
+  const absl::Status status = Connect(std::move(endpoint));
+  EXPECT_EQ(RouterErrorOf(status), RouterError::kUnreachable);
+  EXPECT_THAT(Text(status), AllOf(HasSubstr(absl::StrCat("127.0.0.1:", port)),
+                                  HasSubstr("Connection refused"), HasSubstr("api-ssl")));
+}
+
+TEST_F(AsioClientTest, SaysThatANameHasNoAddress) {
+  ScriptedRouter router([](RouterConnection&) {});
+  RouterEndpoint endpoint = PlainTo(router);
+  endpoint.host = std::string(300, 'a');
+  const absl::Status status = Connect(std::move(endpoint));
+  EXPECT_EQ(RouterErrorOf(status), RouterError::kUnreachable);
+  EXPECT_THAT(Text(status), HasSubstr("DNS"));
+}
+
+TEST_F(AsioClientTest, TriesEveryAddressOfAName) {
+  ScriptedRouter router(Answering({}));
+  RouterEndpoint endpoint = PlainTo(router);
+  endpoint.host = "localhost";
+  EXPECT_THAT(Connect(std::move(endpoint)), test::IsOk());
+}
+
+TEST_F(AsioClientTest, SaysThatTheServiceDeniesThisAddress) {
+  ScriptedRouter router([](RouterConnection& connection) { connection.Read(); });
+  const absl::Status status = Connect(PlainTo(router));
+  EXPECT_EQ(RouterErrorOf(status), RouterError::kUnreachable);
+  EXPECT_THAT(Text(status), HasSubstr("/ip/service allows this address"));
+}
+
+TEST_F(AsioClientTest, GivesUpALoginThatIsNotAnswered) {
+  ScriptedRouter router([](RouterConnection& connection) { connection.AwaitClose(); });
+  const absl::Status status = Connect(PlainTo(router), kShort);
+  EXPECT_EQ(RouterErrorOf(status), RouterError::kUnreachable);
+  EXPECT_THAT(Text(status), AllOf(HasSubstr("no end within 300ms"), HasSubstr("/ip/service")));
+}
+
+TEST_F(AsioClientTest, GivesUpATlsHandshakeThatIsNotAnswered) {
+  ScriptedRouter router([](RouterConnection& connection) { connection.AwaitClose(); });
+  const absl::Status status = Connect(TlsTo(router, {.anonymous = true}), kShort);
+  EXPECT_EQ(RouterErrorOf(status), RouterError::kUnreachable);
+  EXPECT_THAT(Text(status), HasSubstr("no end of the TLS handshake within 300ms"));
+}
+
+TEST_F(AsioClientTest, ClosesAndConnectsAnewAfterAReplyThatStopsHalfway) {
+  int connections = 0;
+  ScriptedRouter router([&connections](RouterConnection& connection) {
+    if (++connections > 1) {
+      Answering({{"/system/resource/print", kResource}, {"/queue/simple/print", kTwoQueues}})(
+          connection);
+      return;
+    }
+    connection.AcceptLogin();
+    connection.Read();
+    const std::string tag = TagOf(*connection.Read());
+    connection.Send({{"!re", tag, "=.id=*1", "=name=a", "=bytes=1/1"}});
+    connection.AwaitClose();
+  });
+  ASSERT_THAT(Connect(PlainTo(router)), test::IsOk());
+  const absl::Status status =
+      Await(client_->ReadQueues(simple_, ReadQueuesOptions{.deadline = kShort})).status();
+  EXPECT_EQ(RouterErrorOf(status), RouterError::kIncompleteReply);
+  EXPECT_THAT(Text(status), AllOf(HasSubstr("no end within 300ms"), HasSubstr("after 1 rows")));
+  EXPECT_FALSE(client_->connected());
+  EXPECT_EQ(RouterErrorOf(Await(client_->ReadUptime()).status()), RouterError::kUnreachable);
+  ASSERT_THAT(Await(client_->Connect()), test::IsOk());
+  EXPECT_THAT(Await(client_->ReadQueues(simple_)), test::IsOk());
+}
+
+TEST_F(AsioClientTest, NoticesThatTheRouterWentBetweenTwoPolls) {
+  ScriptedRouter router([](RouterConnection& connection) { connection.AcceptLogin(); });
+  ASSERT_THAT(Connect(PlainTo(router)), test::IsOk());
+  EXPECT_EQ(RouterErrorOf(Await(client_->ReadUptime()).status()), RouterError::kUnreachable);
+  EXPECT_FALSE(client_->connected());
+}
+
+TEST_F(AsioClientTest, SaysWhyTheRouterEndedTheSession) {
+  ScriptedRouter router([](RouterConnection& connection) {
+    connection.AcceptLogin();
+    connection.Read();
+    connection.Send({{"!fatal", "too many commands"}});
+  });
+  ASSERT_THAT(Connect(PlainTo(router)), test::IsOk());
+  const absl::Status status = Await(client_->ReadUptime()).status();
+  EXPECT_EQ(RouterErrorOf(status), RouterError::kClosedByRouter);
+  EXPECT_THAT(Text(status), HasSubstr("too many commands"));
+}
+
+TEST_F(AsioClientTest, SaysThatTheServiceIsNotTheApi) {
+  ScriptedRouter router([](RouterConnection& connection) {
+    connection.SendBytes("HTTP/1.0 400 Bad Request\r\nContent-Type: text/html\r\n\r\n");
+    connection.SendBytes(std::string(200, '\xFF'));
+    connection.AwaitClose();
+  });
+  const absl::Status status = Connect(PlainTo(router));
+  EXPECT_EQ(RouterErrorOf(status), RouterError::kProtocolError);
+  EXPECT_THAT(Text(status), HasSubstr("port"));
+}
+
+TEST_F(AsioClientTest, EndsAnOperationWhenItIsClosed) {
+  ScriptedRouter router([](RouterConnection& connection) {
+    connection.AcceptLogin();
+    connection.AwaitClose();
+  });
+  ASSERT_THAT(Connect(PlainTo(router)), test::IsOk());
+  asio::steady_timer soon(io_, std::chrono::milliseconds(50));
+  soon.async_wait([this](const boost::system::error_code&) { client_->Close(); });
+  const absl::Status status = Await(client_->ReadUptime()).status();
+  EXPECT_EQ(RouterErrorOf(status), RouterError::kUnreachable);
+  EXPECT_FALSE(client_->connected());
+}
+
+class AsioClientTlsTest : public AsioClientTest {
+ protected:
+  static void SetUpTestSuite() {
+    certificate_ =
+        new test::TestCertificate(test::MakeTestCertificate("IP:127.0.0.1,DNS:router.example"));
+    other_ = new test::TestCertificate(test::MakeTestCertificate("IP:10.9.9.9"));
+  }
+  static void TearDownTestSuite() {
+    delete certificate_;
+    delete other_;
+  }
+  ScriptedRouterOptions WithCertificate(const test::TestCertificate& certificate) {
+    return {.transport = Transport::kTls, .certificate = certificate};
+  }
+  std::string CaFile(const test::TestCertificate& certificate) {
+    std::string folder = (std::filesystem::temp_directory_path() / "ns-ca-XXXXXX").string();
+    EXPECT_NE(mkdtemp(folder.data()), nullptr);
+    folders_.push_back(folder);
+    std::ofstream(folder + "/ca.pem") << certificate.certificate_pem;
+    return folder + "/ca.pem";
+  }
+  void TearDown() override {
+    for (const std::string& folder : folders_) std::filesystem::remove_all(folder);
+  }
+  static test::TestCertificate* certificate_;
+  static test::TestCertificate* other_;
+  std::vector<std::string> folders_;
+};
+test::TestCertificate* AsioClientTlsTest::certificate_ = nullptr;
+test::TestCertificate* AsioClientTlsTest::other_ = nullptr;
+
+TEST_F(AsioClientTlsTest, BelievesThePinnedCertificateWithAndWithoutColons) {
+  ScriptedRouter router(WithCertificate(*other_), Answering({}));
+  std::string colons;
+  for (std::size_t i = 0; i < other_->sha256_hex.size(); i += 2) {
+    absl::StrAppend(&colons, i == 0 ? "" : ":",
+                    absl::AsciiStrToUpper(other_->sha256_hex.substr(i, 2)));
+  }
+  EXPECT_THAT(Connect(TlsTo(router, {.pin_sha256 = other_->sha256_hex})), test::IsOk());
+  client_->Close();
+  EXPECT_THAT(Connect(TlsTo(router, {.pin_sha256 = colons})), test::IsOk());
+}
+
+TEST_F(AsioClientTlsTest, SendsNothingToACertificateThatIsNotPinned) {
+  std::optional<SentenceWords> seen;
+  ScriptedRouter router(WithCertificate(*other_),
+                        [&seen](RouterConnection& connection) { seen = connection.Read(); });
+  const absl::Status status = Connect(TlsTo(router, {.pin_sha256 = certificate_->sha256_hex}));
+  EXPECT_EQ(RouterErrorOf(status), RouterError::kTlsRefused);
+  EXPECT_THAT(Text(status), AllOf(HasSubstr("not the pinned one"), HasSubstr(other_->sha256_hex)));
+  EXPECT_FALSE(seen.has_value());
+}
+
+TEST_F(AsioClientTlsTest, BelievesTheCaWhenTheAddressIsInTheCertificate) {
+  ScriptedRouter router(WithCertificate(*certificate_), Answering({}));
+  EXPECT_THAT(Connect(TlsTo(router, {.ca_file = CaFile(*certificate_)})), test::IsOk());
+}
+
+TEST_F(AsioClientTlsTest, BelievesTheCaWhenTheGivenNameIsInTheCertificate) {
+  ScriptedRouter router(WithCertificate(*certificate_), Answering({}));
+  EXPECT_THAT(
+      Connect(TlsTo(router, {.ca_file = CaFile(*certificate_), .server_name = "router.example"})),
+      test::IsOk());
+}
+
+TEST_F(AsioClientTlsTest, NamesAnAddressThatIsNotInTheCertificate) {
+  ScriptedRouter router(WithCertificate(*other_), Answering({}));
+  const absl::Status status = Connect(TlsTo(router, {.ca_file = CaFile(*other_)}));
+  EXPECT_EQ(RouterErrorOf(status), RouterError::kTlsRefused);
+  EXPECT_THAT(Text(status), AllOf(HasSubstr("IP address mismatch"), HasSubstr("subject-alt-name")));
+}
+
+TEST_F(AsioClientTlsTest, NamesAHostNameThatIsNotInTheCertificate) {
+  ScriptedRouter router(WithCertificate(*certificate_), Answering({}));
+  const absl::Status status =
+      Connect(TlsTo(router, {.ca_file = CaFile(*certificate_), .server_name = "other.example"}));
+  EXPECT_EQ(RouterErrorOf(status), RouterError::kTlsRefused);
+  EXPECT_THAT(Text(status), AllOf(HasSubstr("ostname mismatch"), HasSubstr("subject-alt-name")));
+}
+
+TEST_F(AsioClientTlsTest, NamesACertificateOfAnotherCa) {
+  ScriptedRouter router(WithCertificate(*certificate_), Answering({}));
+  const absl::Status status = Connect(TlsTo(router, {.ca_file = CaFile(*other_)}));
+  EXPECT_EQ(RouterErrorOf(status), RouterError::kTlsRefused);
+  EXPECT_THAT(Text(status), HasSubstr("not signed by the given ca"));
+}
+
+TEST_F(AsioClientTlsTest, NamesACaFileThatCannotBeRead) {
+  ScriptedRouter router(WithCertificate(*certificate_), Answering({}));
+  const absl::Status status = Connect(TlsTo(router, {.ca_file = "/nonexistent/ca.pem"}));
+  EXPECT_EQ(RouterErrorOf(status), RouterError::kTlsRefused);
+  EXPECT_THAT(Text(status), HasSubstr("/nonexistent/ca.pem"));
+}
+
+TEST_F(AsioClientTlsTest, SaysThatApiSslHasNoCertificate) {
+  ScriptedRouter router({.transport = Transport::kAnonymousTls}, Answering({}));
+  const absl::Status status = Connect(TlsTo(router, {.pin_sha256 = certificate_->sha256_hex}));
+  EXPECT_EQ(RouterErrorOf(status), RouterError::kTlsRefused);
+  EXPECT_THAT(Text(status), HasSubstr("api-ssl has no certificate"));
+  EXPECT_EQ(router.scripts_started(), 0);
+}
+
+TEST_F(AsioClientTlsTest, AcceptsAnonymousDiffieHellmanOnExplicitWish) {
+  ScriptedRouter router({.transport = Transport::kAnonymousTls}, Answering({}));
+  EXPECT_THAT(Connect(TlsTo(router, {.anonymous = true})), test::IsOk());
+}
+
+TEST_F(AsioClientTlsTest, SaysThatAnAnonymousConfigMeetsACertificate) {
+  ScriptedRouter router(WithCertificate(*certificate_), Answering({}));
+  const absl::Status status = Connect(TlsTo(router, {.anonymous = true}));
+  EXPECT_EQ(RouterErrorOf(status), RouterError::kTlsRefused);
+  EXPECT_THAT(Text(status), HasSubstr("replace anonymous: true"));
+}
+
+TEST_F(AsioClientTlsTest, NeverFallsBackToPlainText) {
+  std::string seen;
+  ScriptedRouter router([&seen](RouterConnection& connection) {
+    // What a plain api does with a TLS hello it takes for a word: an answer that is not TLS.
+    connection.SendBytes(std::string("\x06!fatal\x0Dnot logged in\x00", 22));
+    const std::optional<SentenceWords> words = connection.Read();
+    if (words.has_value()) seen = words->front();
+  });
+  const absl::Status status = Connect(TlsTo(router, {.pin_sha256 = certificate_->sha256_hex}));
+  EXPECT_EQ(RouterErrorOf(status), RouterError::kTlsRefused);
+  EXPECT_THAT(Text(status), HasSubstr("does not speak TLS"));
+  EXPECT_THAT(seen, Not(HasSubstr("/login")));
+  EXPECT_FALSE(client_->connected());
+}
+
+TEST(TlsOptionsTest, WantsExactlyOneTrust) {
+  const std::string pin(64, 'a');
+  EXPECT_THAT(CheckTlsOptions({.ca_file = "ca.pem"}), test::IsOk());
+  EXPECT_THAT(CheckTlsOptions({.pin_sha256 = pin}), test::IsOk());
+  EXPECT_THAT(CheckTlsOptions({.anonymous = true}), test::IsOk());
+  EXPECT_THAT(CheckTlsOptions({}),
+              test::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("exactly one")));
+  EXPECT_THAT(CheckTlsOptions({.pin_sha256 = pin, .anonymous = true}),
+              test::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("exactly one")));
+}
+
+TEST(TlsOptionsTest, RefusesAPinThatIsNoSha256) {
+  EXPECT_THAT(ParsePin("abcd"),
+              test::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("not 4")));
+  EXPECT_THAT(ParsePin(std::string(64, 'g')),
+              test::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("hex digits")));
+}
+
+struct Md5Case {
+  const char* challenge;
+  const char* password;
+  const char* response;
+};
+class ChallengeResponseTest : public testing::TestWithParam<Md5Case> {};
+TEST_P(ChallengeResponseTest, EqualsWhatRoutersAccepted) {
+  ASSERT_OK_AND_ASSIGN(
+      const std::string response,
+      ChallengeResponse(GetParam().challenge, GetParam().password, Md5WithOpenSsl));
+  EXPECT_EQ(response, GetParam().response);
+}
+INSTANTIATE_TEST_SUITE_P(
+    Known, ChallengeResponseTest,
+    testing::Values(
+        Md5Case{"856780b7411eefd3abadee2058c149a3", "", "005062f7a5ef124d34675bf3e81f56c556"},
+        Md5Case{"93b438ec9b80057c06dd9fe67d56aa9a", "", "00e134102a9d330dd7b1849fedfea3cb57"},
+        Md5Case{"abc123", "passTest", "0021277bff9ac7caf06aa608e46616d47f"},
+        Md5Case{"259e0bc05acd6f46926dc2f809ed1bba", "test", "00c7fd865183a43a772dde231f6d0bff13"},
+        Md5Case{"00112233445566778899aabbccddeeff", "n3tS3nt1nel",
+                "00a370c4b9908943ba5f2aba4950179b8c"}));
+
+TEST(ChallengeResponseFormTest, RefusesWhatIsNoHex) {
+  for (const char* challenge : {"", "abc", "zz"}) {
+    EXPECT_THAT(ChallengeResponse(challenge, "p", Md5WithOpenSsl),
+                test::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("hex")));
+  }
+}
+
+}  // namespace
+}  // namespace netsentinel::routeros

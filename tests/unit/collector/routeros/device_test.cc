@@ -1,0 +1,108 @@
+#include "collector/routeros/device.h"
+
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+#include "collector/routeros/router_error.h"
+#include "tests/support/status_matchers.h"
+
+namespace netsentinel::routeros {
+namespace {
+
+using ::testing::HasSubstr;
+using Row = std::vector<absl::string_view>;
+
+TEST(DeviceTest, ReadsTheResourceRow) {
+  const Row row = {".tag=3", "=uptime=1w2d3h4m5s", "=version=7.18.2 (stable)",
+                   "=board-name=CCR1016-12S-1S+", "=architecture-name=tile"};
+  ASSERT_OK_AND_ASSIGN(const Resource resource, ReadResource(row));
+  EXPECT_EQ(resource, (Resource{.uptime_s = 788645,
+                                .version = "7.18.2 (stable)",
+                                .board_name = "CCR1016-12S-1S+",
+                                .architecture = "tile"}));
+}
+
+TEST(DeviceTest, RefusesAResourceRowWithoutUptime) {
+  const Row row = {"=version=7.18.2 (stable)"};
+  EXPECT_THAT(ReadResource(row),
+              test::StatusIs(absl::StatusCode::kAborted, HasSubstr("no uptime")));
+}
+
+TEST(DeviceTest, RefusesAnUptimeThatIsNoDuration) {
+  const Row row = {"=uptime=soon\x01"};
+  const absl::Status status = ReadUptime(row).status();
+  EXPECT_THAT(status, test::StatusIs(absl::StatusCode::kAborted, HasSubstr("soon\\x01")));
+  EXPECT_EQ(RouterErrorOf(status), RouterError::kIncompleteReply);
+}
+
+TEST(DeviceTest, CutsAnUptimeToWholeSeconds) {
+  const Row row = {"=uptime=00:00:09.999"};
+  ASSERT_OK_AND_ASSIGN(const std::uint64_t uptime, ReadUptime(row));
+  EXPECT_EQ(uptime, 9u);
+}
+
+TEST(DeviceTest, ReadsTheIdentityAsRawBytes) {
+  const Row row = {"=name=core=\xE9"};
+  EXPECT_EQ(ReadIdentity(row), "core=\xE9");
+  EXPECT_EQ(ReadIdentity(Row{}), "");
+}
+
+TEST(DeviceTest, ReadsTheSerialNumberOfARouterboardOnly) {
+  EXPECT_EQ(ReadSerialNumber(Row{"=routerboard=yes", "=serial-number=HB10"}), "HB10");
+  EXPECT_EQ(ReadSerialNumber(Row{"=serial-number=HB10"}), "HB10");
+  EXPECT_EQ(ReadSerialNumber(Row{"=routerboard=false", "=serial-number=HB10"}), "");
+  EXPECT_EQ(ReadSerialNumber(Row{"=routerboard=true"}), "");
+}
+
+TEST(DeviceTest, PrefersTheSystemIdToTheSoftwareId) {
+  EXPECT_EQ(ReadSystemId(Row{"=software-id=AB12", "=system-id=/+xyz="}), "/+xyz=");
+  EXPECT_EQ(ReadSystemId(Row{"=software-id=AB12", "=system-id="}), "AB12");
+  EXPECT_EQ(ReadSystemId(Row{"=level=free"}), "");
+}
+
+struct TrapCase {
+  const char* message;
+  RouterError error;
+};
+class ClassifyTrapTest : public testing::TestWithParam<TrapCase> {};
+TEST_P(ClassifyTrapTest, DecidesByALowercaseSubstring) {
+  EXPECT_EQ(ClassifyTrap(GetParam().message), GetParam().error);
+}
+INSTANTIATE_TEST_SUITE_P(
+    Table, ClassifyTrapTest,
+    testing::Values(
+        TrapCase{"cannot log in", RouterError::kLoginRefused},
+        TrapCase{"invalid user name or password (6)", RouterError::kLoginRefused},
+        TrapCase{"Not enough permissions (9)", RouterError::kPolicyMissing},
+        TrapCase{"std failure: not enough permissions (9)", RouterError::kPolicyMissing},
+        TrapCase{"not enough privileges", RouterError::kPolicyMissing},
+        TrapCase{"no such command prefix", RouterError::kMenuAbsent},
+        TrapCase{"no such command or directory (routerboard)", RouterError::kMenuAbsent},
+        TrapCase{"no such command", RouterError::kMenuAbsent},
+        TrapCase{"no such item (4)", RouterError::kRefused},
+        TrapCase{"action failed (6)", RouterError::kRefused},
+        TrapCase{"interrupted", RouterError::kRefused}, TrapCase{"", RouterError::kRefused}));
+
+class RouterErrorTest : public testing::TestWithParam<RouterError> {};
+TEST_P(RouterErrorTest, IsFoundAgainInItsStatus) {
+  const absl::Status status = RouterStatus(GetParam(), "why");
+  EXPECT_FALSE(status.ok());
+  EXPECT_EQ(RouterErrorOf(status), GetParam());
+  EXPECT_NE(RouterErrorName(GetParam()), "unknown");
+}
+INSTANTIATE_TEST_SUITE_P(All, RouterErrorTest,
+                         testing::Values(RouterError::kUnreachable, RouterError::kLoginRefused,
+                                         RouterError::kPolicyMissing, RouterError::kTlsRefused,
+                                         RouterError::kMenuAbsent, RouterError::kIncompleteReply,
+                                         RouterError::kProtocolError, RouterError::kClosedByRouter,
+                                         RouterError::kRefused));
+
+TEST(RouterErrorTest, IsAbsentFromOtherStatuses) {
+  EXPECT_EQ(RouterErrorOf(absl::OkStatus()), std::nullopt);
+  EXPECT_EQ(RouterErrorOf(absl::UnavailableError("x")), std::nullopt);
+}
+
+}  // namespace
+}  // namespace netsentinel::routeros

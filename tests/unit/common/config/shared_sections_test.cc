@@ -1,0 +1,104 @@
+#include "common/config/shared_sections.h"
+
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+#include "common/config/document.h"
+#include "tests/support/status_matchers.h"
+
+namespace netsentinel::config {
+namespace {
+
+using test::IsOk;
+using testing::HasSubstr;
+
+std::string ServerComplaint(const std::string& text, Security* security = nullptr) {
+  auto document = Document::Parse(text, "/etc/ns/x.yaml");
+  if (!document.ok()) return std::string(document.status().message());
+  Section root = (*document)->root();
+  const Listen listen = ReadListen(root);
+  const Security read = ReadSecurity(root, listen.grpc.host);
+  if (security != nullptr) *security = read;
+  return std::string((*document)->Finish().message());
+}
+
+constexpr char kLoopback[] = "listen: {grpc: \"127.0.0.1:0\", http: \"127.0.0.1:0\"}\n";
+constexpr char kOpen[] = "listen: {grpc: \"0.0.0.0:7443\", http: \"127.0.0.1:0\"}\n";
+
+TEST(SecurityTest, TlsFilesAreSeenFromTheFilesFolder) {
+  Security security;
+  EXPECT_EQ(
+      ServerComplaint(std::string(kOpen) + "tls: {ca: ca.crt, cert: a.crt, key: /run/a.key}\n",
+                      &security),
+      "");
+  EXPECT_EQ(security, (Security{false, {"/etc/ns/ca.crt", "/etc/ns/a.crt", "/run/a.key"}}));
+}
+
+TEST(SecurityTest, PlaintextIsAllowedOnLoopbackOnly) {
+  Security security;
+  EXPECT_EQ(ServerComplaint(std::string(kLoopback) + "insecure: true\n", &security), "");
+  EXPECT_TRUE(security.insecure);
+  EXPECT_EQ(
+      ServerComplaint(std::string(kOpen) + "insecure: true\n"),
+      "/etc/ns/x.yaml:2:11: insecure: plaintext is allowed on a loopback address only, and "
+      "0.0.0.0 is none; expected tls: {ca, cert, key}; make certificates with `netsentinelctl "
+      "certs init` and `certs issue`");
+}
+
+TEST(SecurityTest, NeitherAndBothAreReported) {
+  EXPECT_THAT(ServerComplaint(kLoopback), HasSubstr(": tls: is missing; expected a group of keys"));
+  EXPECT_THAT(
+      ServerComplaint(std::string(kLoopback) + "insecure: true\ntls: {ca: a, cert: b, key: c}\n"),
+      HasSubstr("insecure: is true beside tls"));
+  EXPECT_THAT(ServerComplaint(std::string(kOpen) + "tls: {ca: a, cert: b}\n"),
+              HasSubstr(":2:6: tls.key: is missing"));
+}
+
+TEST(SecurityTest, AnotherSectionsFilesMayServeHereToo) {
+  ASSERT_OK_AND_ASSIGN(const auto document, Document::Parse("{}", "x.yaml"));
+  Section root = document->root();
+  const Security tls = {false, {"ca", "cert", "key"}};
+  EXPECT_EQ(ReadSecurityOr(root, "0.0.0.0", tls), tls);
+  EXPECT_EQ(ReadSecurityOr(root, "127.0.0.1", {true, {}}), (Security{true, {}}));
+  EXPECT_THAT(document->Finish(), IsOk());
+  ReadSecurityOr(root, "0.0.0.0", {true, {}});
+  EXPECT_FALSE(document->Finish().ok());
+}
+
+TEST(ListenTest, AHostNameIsNoPlaceToListen) {
+  EXPECT_EQ(ServerComplaint("listen: {grpc: \"me.example:7443\", http: \"localhost:0\"}\n"
+                            "tls: {ca: a, cert: b, key: c}\n"),
+            "/etc/ns/x.yaml:1:16: listen.grpc: \"me.example\" is a host name; expected an IP "
+            "address to listen on; write 127.0.0.1:7443 for this host only, 0.0.0.0:7443 or "
+            "[::]:7443 for all networks");
+}
+
+TEST(ListenTest, TheConnectionAgeHasADefaultAndLimits) {
+  ASSERT_OK_AND_ASSIGN(const auto document, Document::Parse(kLoopback, "x.yaml"));
+  Section root = document->root();
+  EXPECT_EQ(ReadListen(root).max_connection_age, absl::Hours(1));
+  EXPECT_THAT(ServerComplaint("listen: {grpc: \"127.0.0.1:0\", http: \"127.0.0.1:0\", "
+                              "max_connection_age: 1ms}\ninsecure: true\n"),
+              HasSubstr("listen.max_connection_age: \"1ms\" is less than"));
+}
+
+TEST(PeerTest, ATargetOffLoopbackNeedsTls) {
+  const auto complaint = [](const std::string& text) {
+    auto document = Document::Parse(text, "x.yaml");
+    Section root = (*document)->root();
+    Section peer = root.RequiredSection("aggregator");
+    ReadPeer(peer);
+    return std::string((*document)->Finish().message());
+  };
+  EXPECT_EQ(complaint("aggregator: {target: \"127.0.0.1:7443\", insecure: true}\n"), "");
+  EXPECT_EQ(complaint("aggregator: {target: \"dns:///a.example:7443\", tls: {ca: a, cert: b, key: "
+                      "c}}\n"),
+            "");
+  EXPECT_THAT(complaint("aggregator: {target: \"dns:///a.example:7443\", insecure: true}\n"),
+              HasSubstr("aggregator.insecure: plaintext is allowed on a loopback address only"));
+}
+
+}  // namespace
+}  // namespace netsentinel::config

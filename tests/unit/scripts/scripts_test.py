@@ -1,0 +1,190 @@
+#!/usr/bin/env python3
+"""scripts/install-deps and scripts/test against stand-ins for the tools they call."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+sys.dont_write_bytecode = True
+ROOT = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../.."))
+
+# Says that every package is installed but those in $FAKE_MISSING, until apt-get ran.
+DPKG_QUERY = """
+name=${@: -1}
+case " $FAKE_MISSING " in
+  *" $name "*) [ -e "$FAKE_FOLDER/installed" ] || exit 1 ;;
+esac
+printf installed
+"""
+APT_GET = """
+echo "$*" >>"$FAKE_FOLDER/apt-calls"
+[ -e "$NS_POLICY_RC_D" ] && echo present >>"$FAKE_FOLDER/policy"
+if [ "$1" = "$FAKE_APT_FAILS" ]; then
+  echo "E: Unable to fetch some archives" >&2
+  exit 100
+fi
+[ "$1" != install ] || touch "$FAKE_FOLDER/installed"
+"""
+
+
+class Sandbox:
+    """A folder of stand-ins that come first in PATH."""
+
+    def __init__(self, case):
+        self.folder = tempfile.mkdtemp()
+        case.addCleanup(shutil.rmtree, self.folder)
+        self.policy = os.path.join(self.folder, "policy-rc.d")
+        self.tool("dpkg-query", DPKG_QUERY)
+        self.tool("apt-get", APT_GET)
+        self.tool("id", 'echo "${FAKE_UID:-0}"')
+        self.tool("update-rc.d", 'echo "$*" >>"$FAKE_FOLDER/rc-calls"')
+
+    def tool(self, name, body):
+        path = os.path.join(self.folder, name)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("#!/usr/bin/env bash\n" + body + "\n")
+        os.chmod(path, 0o755)
+
+    def run(self, command, **environment):
+        return subprocess.run(
+            command,
+            env={
+                "PATH": f"{self.folder}:/usr/sbin:/usr/bin:/sbin:/bin",
+                "FAKE_FOLDER": self.folder,
+                "NS_POLICY_RC_D": self.policy,
+                "TMPDIR": self.folder,
+                **environment,
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def install(self, *groups, **environment):
+        return self.run([os.path.join(ROOT, "scripts/install-deps"), *groups], **environment)
+
+    def read(self, name):
+        path = os.path.join(self.folder, name)
+        if not os.path.exists(path):
+            return ""
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+
+
+class InstallDepsTest(unittest.TestCase):
+    def setUp(self):
+        self.box = Sandbox(self)
+
+    def test_does_not_call_apt_when_everything_is_installed(self):
+        result = self.box.install("all")
+        self.assertEqual(0, result.returncode, result.stdout)
+        self.assertIn("are installed", result.stdout)
+        self.assertEqual("", self.box.read("apt-calls"))
+
+    def test_needs_no_root_when_everything_is_installed(self):
+        self.assertEqual(0, self.box.install("test", FAKE_UID="1000").returncode)
+
+    def test_says_that_it_needs_root(self):
+        result = self.box.install("build", FAKE_MISSING="mold", FAKE_UID="1000")
+        self.assertEqual(1, result.returncode)
+        self.assertIn("run as root or with sudo", result.stdout)
+        self.assertEqual("", self.box.read("apt-calls"))
+
+    def test_installs_what_is_missing_and_nothing_else(self):
+        result = self.box.install("build", FAKE_MISSING="mold ninja-build")
+        self.assertEqual(0, result.returncode, result.stdout)
+        install = self.box.read("apt-calls").splitlines()[-1].split()
+        self.assertEqual(["mold", "ninja-build"], [word for word in install if word in (
+            "mold", "ninja-build", "cmake", "g++")])
+        self.assertIn("--no-install-recommends", install)
+        self.assertIn("--no-remove", install)
+
+    def test_forbids_services_to_start_only_while_it_works(self):
+        self.box.install("build", FAKE_MISSING="mold")
+        self.assertIn("present", self.box.read("policy"))
+        self.assertFalse(os.path.exists(self.box.policy))
+
+    def test_leaves_a_policy_of_the_machine_alone(self):
+        with open(self.box.policy, "w", encoding="utf-8") as file:
+            file.write("theirs")
+        self.box.install("build", FAKE_MISSING="mold")
+        self.assertEqual("theirs", self.box.read("policy-rc.d"))
+
+    def test_keeps_exim_off_at_boot(self):
+        result = self.box.install("test", FAKE_MISSING="exim4-daemon-light")
+        self.assertEqual(0, result.returncode, result.stdout)
+        self.assertEqual("exim4 disable\n", self.box.read("rc-calls"))
+
+    def test_names_the_step_that_failed_and_the_log(self):
+        for step, words in (("update", "reading the package lists"), ("install", "installing 1")):
+            with self.subTest(step):
+                result = self.box.install("build", FAKE_MISSING="mold", FAKE_APT_FAILS=step)
+                self.assertEqual(1, result.returncode)
+                for part in (words, "E: Unable to fetch", "offline", ".log"):
+                    self.assertIn(part, result.stdout)
+                self.assertFalse(os.path.exists(self.box.policy))
+
+    def test_refuses_an_unknown_group(self):
+        result = self.box.install("everything")
+        self.assertEqual(1, result.returncode)
+        self.assertIn("unknown group or option: everything", result.stdout)
+
+    def test_lists_the_packages_of_a_group(self):
+        listed = self.box.install("--list", "quickstart").stdout.split()
+        self.assertIn("libgrpc++-dev", listed)
+        self.assertIn("mariadb-server-core", listed)
+        self.assertNotIn("clang-16", listed)
+
+
+class TestScriptTest(unittest.TestCase):
+    """In a copy of scripts/ with cmake and ctest replaced."""
+
+    def setUp(self):
+        self.box = Sandbox(self)
+        self.tree = os.path.join(self.box.folder, "tree")
+        shutil.copytree(os.path.join(ROOT, "scripts"), os.path.join(self.tree, "scripts"))
+        self.box.tool("cmake", 'echo "cmake $*" >>"$FAKE_FOLDER/calls"; exit "${FAKE_CMAKE:-0}"')
+        self.box.tool("ctest", """
+echo "ctest $*" >>"$FAKE_FOLDER/calls"
+mkdir -p build/release/Testing/Temporary
+printf '1/1 Test: a_test\\n%b\\n' "${FAKE_OUTPUT:-}" >build/release/Testing/Temporary/LastTest.log
+exit "${FAKE_CTEST:-0}"
+""")
+
+    def run_it(self, *arguments, **environment):
+        return self.box.run([os.path.join(self.tree, "scripts/test"), *arguments], **environment)
+
+    def test_configures_builds_and_tests_the_preset(self):
+        result = self.run_it("--label", "unit", "--", "-R", "accounting")
+        self.assertEqual(0, result.returncode, result.stdout)
+        calls = self.box.read("calls").splitlines()
+        self.assertEqual("cmake --preset release", calls[0])
+        self.assertTrue(calls[1].startswith("cmake --build --preset release"), calls)
+        self.assertTrue(calls[2].endswith("-L ^unit$ -R accounting"), calls)
+        self.assertIn("1 tests run", result.stdout)
+
+    def test_fails_when_a_test_fails(self):
+        result = self.run_it(FAKE_CTEST="8")
+        self.assertEqual(1, result.returncode)
+        self.assertIn("tests failed", result.stdout)
+
+    def test_does_not_test_what_was_not_configured(self):
+        self.assertEqual(1, self.run_it(FAKE_CMAKE="1").returncode)
+        self.assertNotIn("ctest", self.box.read("calls"))
+
+    def test_a_skipped_test_fails_in_ci_only(self):
+        for output in ("[  SKIPPED ] Store.Works (0 ms)", "OK (skipped=1)", "x ... skipped 'why'"):
+            with self.subTest(output):
+                self.assertEqual(0, self.run_it(FAKE_OUTPUT=output).returncode)
+                result = self.run_it(FAKE_OUTPUT=output, CI="true")
+                self.assertEqual(1, result.returncode)
+                self.assertIn(output, result.stdout)
+
+
+if __name__ == "__main__":
+    unittest.main()

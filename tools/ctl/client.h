@@ -1,0 +1,46 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+
+#include "common/base/clock.h"
+
+namespace CLI {
+class App;
+}  // namespace CLI
+namespace grpc {
+class Channel;
+class ClientContext;
+}  // namespace grpc
+namespace google::protobuf {
+class Message;
+}  // namespace google::protobuf
+
+namespace netsentinel::ctl {
+
+// How a subcommand reaches the servers, and how it prints. Filled by the flags of AddClientFlags;
+// each flag has an environment variable so that a shell can be set up once.
+struct ClientFlags {
+  std::string aggregator = "dns:///localhost:7443";
+  std::string notifier = "dns:///localhost:7444";
+  std::string ca, cert, key;
+  bool insecure = false;
+  bool json = false;
+  int timeout_s = 15;
+};
+void AddClientFlags(CLI::App& command, ClientFlags& flags);
+
+// A channel to `target` with the flags' certificates.
+absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const ClientFlags& flags,
+                                                       const std::string& target,
+                                                       const base::Clock& clock);
+// Gives the call its deadline.
+void SetDeadline(const ClientFlags& flags, grpc::ClientContext& context);
+
+// Prints a response as one JSON document, field names as in the contracts.
+void PrintJson(const google::protobuf::Message& message);
+
+}  // namespace netsentinel::ctl

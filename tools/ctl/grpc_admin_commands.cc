@@ -1,0 +1,178 @@
+#include <cstdio>
+#include <memory>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include <CLI/CLI.hpp>
+#include <grpcpp/grpcpp.h>
+
+#include "common/base/quantity_text.h"
+#include "common/base/status_macros.h"
+#include "common/rpc/grpc_status.h"
+#include "netsentinel/v1/admin.grpc.pb.h"
+#include "netsentinel/v1/notifier.grpc.pb.h"
+#include "tools/ctl/client.h"
+#include "tools/ctl/command.h"
+#include "tools/ctl/table.h"
+
+// quota set|list and report now: what changes something.
+namespace netsentinel::ctl {
+namespace {
+
+struct QuotaFlags {
+  ClientFlags client;
+  std::string site, router, name, limit, quota = "default";
+  bool remove = false;
+  bool unlimited = false;
+};
+
+absl::Status SetQuota(const QuotaFlags& flags, const CommandContext& context) {
+  v1::SetQuotaRequest request;
+  request.mutable_subscriber()->set_site_id(flags.site);
+  request.mutable_subscriber()->set_router_id(flags.router);
+  request.mutable_subscriber()->mutable_name()->set_display_name(flags.name);
+  request.set_quota_id(flags.quota);
+  request.set_remove(flags.remove);
+  request.set_unlimited(flags.unlimited);
+  if (!flags.limit.empty()) {
+    NS_ASSIGN_OR_RETURN(const std::uint64_t limit, base::ParseByteSize(flags.limit));
+    request.set_limit_bytes(limit);
+  } else if (!flags.remove && !flags.unlimited) {
+    return absl::InvalidArgumentError("give --limit SIZE, --unlimited or --remove");
+  }
+  NS_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel,
+                      Connect(flags.client, flags.client.aggregator, context.clock));
+  grpc::ClientContext client;
+  SetDeadline(flags.client, client);
+  v1::SetQuotaResponse response;
+  NS_RETURN_IF_ERROR(
+      rpc::FromGrpc(v1::AdminService::NewStub(channel)->SetQuota(&client, request, &response)));
+  if (flags.client.json) {
+    PrintJson(response);
+  } else if (flags.remove) {
+    std::printf("%s follows the configuration again\n", flags.name.c_str());
+  } else {
+    std::printf("%s: quota %s is now %s\n", flags.name.c_str(), flags.quota.c_str(),
+                flags.unlimited
+                    ? "unlimited"
+                    : base::FormatByteSize(response.quota_override().limit_bytes()).c_str());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ListQuotas(const QuotaFlags& flags, const CommandContext& context) {
+  NS_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel,
+                      Connect(flags.client, flags.client.aggregator, context.clock));
+  grpc::ClientContext client;
+  SetDeadline(flags.client, client);
+  v1::ListQuotasResponse response;
+  NS_RETURN_IF_ERROR(rpc::FromGrpc(
+      v1::AdminService::NewStub(channel)->ListQuotas(&client, v1::ListQuotasRequest(), &response)));
+  if (flags.client.json) {
+    PrintJson(response);
+    return absl::OkStatus();
+  }
+  Table table("llllr");
+  table.Add({"QUOTA", "SUBSCRIBER", "PERIOD", "BASIS", "LIMIT"});
+  for (const v1::Quota& quota : response.quotas()) {
+    table.Add({quota.quota_id(), "(all)", v1::QuotaPeriod_Name(quota.period()).substr(13),
+               v1::QuotaBasis_Name(quota.basis()).substr(12),
+               base::FormatByteSize(quota.limit_bytes())});
+  }
+  for (const v1::QuotaOverride& one : response.overrides()) {
+    table.Add({one.quota_id(), one.subscriber().name().display_name(), "", "",
+               one.unlimited() ? "unlimited" : base::FormatByteSize(one.limit_bytes())});
+  }
+  std::fputs(table.Text().c_str(), stdout);
+  return absl::OkStatus();
+}
+
+struct ReportFlags {
+  ClientFlags client;
+  std::string report, site, day, html;
+  bool render = false;
+};
+
+absl::Status RenderReport(const ReportFlags& flags, v1::NotifierService::Stub& stub) {
+  v1::RenderReportRequest request;
+  request.set_report(flags.report);
+  request.set_site_id(flags.site);
+  request.set_day(flags.day);
+  grpc::ClientContext client;
+  SetDeadline(flags.client, client);
+  v1::RenderReportResponse response;
+  NS_RETURN_IF_ERROR(rpc::FromGrpc(stub.RenderReport(&client, request, &response)));
+  if (flags.client.json) {
+    PrintJson(response);
+    return absl::OkStatus();
+  }
+  if (flags.html.empty()) {
+    std::printf("%s\n\n%s", response.subject().c_str(), response.text().c_str());
+    return absl::OkStatus();
+  }
+  std::FILE* file = std::fopen(flags.html.c_str(), "w");
+  const bool written = file != nullptr && std::fputs(response.html().c_str(), file) >= 0;
+  if (file == nullptr || std::fclose(file) != 0 || !written) {
+    return absl::UnavailableError(absl::StrCat("cannot write ", flags.html));
+  }
+  std::printf("%s: %s\n", flags.html.c_str(), response.subject().c_str());
+  return absl::OkStatus();
+}
+
+absl::Status ReportNow(const ReportFlags& flags, const CommandContext& context) {
+  NS_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel,
+                      Connect(flags.client, flags.client.notifier, context.clock));
+  const std::unique_ptr<v1::NotifierService::Stub> stub = v1::NotifierService::NewStub(channel);
+  if (flags.render) return RenderReport(flags, *stub);
+  v1::SendReportRequest request;
+  request.set_report(flags.report);
+  request.set_site_id(flags.site);
+  request.set_day(flags.day);
+  grpc::ClientContext client;
+  SetDeadline(flags.client, client);
+  v1::SendReportResponse response;
+  NS_RETURN_IF_ERROR(rpc::FromGrpc(stub->SendReport(&client, request, &response)));
+  if (flags.client.json) {
+    PrintJson(response);
+  } else {
+    std::printf("%d deliveries queued\n", response.delivery_ids_size());
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void AddQuotaCommand(CLI::App& app, CommandContext& context) {
+  const auto flags = std::make_shared<QuotaFlags>();
+  CLI::App* quota = app.add_subcommand("quota", "limits of single subscribers");
+  quota->require_subcommand(1);
+  CLI::App* set = quota->add_subcommand("set", "give a subscriber a limit of its own");
+  AddClientFlags(*set, flags->client);
+  set->add_option("subscriber", flags->name, "the name as ranking shows it")->required();
+  set->add_option("--site", flags->site, "the subscriber's site");
+  set->add_option("--router", flags->router, "the router that scopes the name");
+  set->add_option("--quota", flags->quota, "which configured quota")->capture_default_str();
+  set->add_option("--limit", flags->limit, "such as 50GiB");
+  set->add_flag("--unlimited", flags->unlimited, "no limit at all");
+  set->add_flag("--remove", flags->remove, "back to the configuration");
+  set->callback([&context, flags] { context.result = SetQuota(*flags, context); });
+  CLI::App* list = quota->add_subcommand("list", "configured quotas and overrides");
+  AddClientFlags(*list, flags->client);
+  list->callback([&context, flags] { context.result = ListQuotas(*flags, context); });
+}
+
+void AddReportCommand(CLI::App& app, CommandContext& context) {
+  const auto flags = std::make_shared<ReportFlags>();
+  CLI::App* report = app.add_subcommand("report", "the ranked report");
+  report->require_subcommand(1);
+  CLI::App* now = report->add_subcommand("now", "send it, or render it, as it would be now");
+  AddClientFlags(*now, flags->client);
+  now->add_option("--report", flags->report, "name in the notifier's configuration");
+  now->add_option("--site", flags->site, "one site only");
+  now->add_option("--day", flags->day, "local day; default: today so far");
+  now->add_flag("--render", flags->render, "do not send: print the text");
+  now->add_option("--html", flags->html, "with --render: write the page to this file");
+  now->callback([&context, flags] { context.result = ReportNow(*flags, context); });
+}
+
+}  // namespace netsentinel::ctl

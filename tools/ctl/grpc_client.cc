@@ -1,0 +1,61 @@
+#include <cstdio>
+
+#include <CLI/CLI.hpp>
+#include <google/protobuf/util/json_util.h>
+#include <grpcpp/grpcpp.h>
+
+#include "common/rpc/grpc_channel.h"
+#include "tools/ctl/client.h"
+
+namespace netsentinel::ctl {
+
+void AddClientFlags(CLI::App& command, ClientFlags& flags) {
+  command.add_option("--aggregator", flags.aggregator, "gRPC target of the aggregator")
+      ->envname("NETSENTINEL_AGGREGATOR")
+      ->capture_default_str();
+  command.add_option("--notifier", flags.notifier, "gRPC target of the notifier")
+      ->envname("NETSENTINEL_NOTIFIER")
+      ->capture_default_str();
+  command.add_option("--ca", flags.ca, "the authority's certificate")->envname("NETSENTINEL_CA");
+  command.add_option("--cert", flags.cert, "your certificate (role viewer, operator or admin)")
+      ->envname("NETSENTINEL_CERT");
+  command.add_option("--key", flags.key, "its private key")->envname("NETSENTINEL_KEY");
+  command.add_flag("--insecure", flags.insecure, "no TLS; loopback only");
+  command.add_flag("--json", flags.json, "print JSON instead of a table");
+  command.add_option("--timeout", flags.timeout_s, "seconds to wait for an answer")
+      ->check(CLI::Range(1, 600))
+      ->capture_default_str();
+}
+
+absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const ClientFlags& flags,
+                                                       const std::string& target,
+                                                       const base::Clock& clock) {
+  if (!flags.insecure && (flags.ca.empty() || flags.cert.empty() || flags.key.empty())) {
+    return absl::InvalidArgumentError(
+        "give --ca, --cert and --key (or NETSENTINEL_CA, NETSENTINEL_CERT, NETSENTINEL_KEY): "
+        "`netsentinelctl certs issue --role operator --name NAME` makes them");
+  }
+  rpc::ChannelOptions options;
+  options.peer.target = target;
+  options.peer.security.insecure = flags.insecure;
+  options.peer.security.tls = {.ca = flags.ca, .cert = flags.cert, .key = flags.key};
+  options.max_receive_bytes = 256 << 20;  // a ranking of 100,000 rows
+  return rpc::MakeChannel(options, clock);
+}
+
+void SetDeadline(const ClientFlags& flags, grpc::ClientContext& context) {
+  context.set_deadline(gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
+                                    gpr_time_from_seconds(flags.timeout_s, GPR_TIMESPAN)));
+}
+
+void PrintJson(const google::protobuf::Message& message) {
+  google::protobuf::util::JsonPrintOptions options;
+  options.add_whitespace = true;
+  options.always_print_primitive_fields = true;
+  options.preserve_proto_field_names = true;
+  std::string json;
+  const auto status = google::protobuf::util::MessageToJsonString(message, &json, options);
+  std::fputs(status.ok() ? json.c_str() : "{}\n", stdout);
+}
+
+}  // namespace netsentinel::ctl
