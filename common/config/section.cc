@@ -449,6 +449,17 @@ std::vector<std::string> Section::OptionalNameList(absl::string_view key) {
   return NameList(key, false);
 }
 
+std::vector<std::string> Section::NameListOrWord(absl::string_view key, absl::string_view word) {
+  const std::string expected = absl::StrCat(word, ", or a list of names");
+  const YamlNode* node = Lookup(key, expected, false);
+  if (node == nullptr) return {};
+  if (node->kind != YamlNode::Kind::kScalar) return NameList(key, true);
+  if (node->scalar != word) {
+    Report(*node, Quoted(node->scalar), expected, "put names in brackets: [a, b]");
+  }
+  return {};
+}
+
 std::vector<std::int64_t> Section::OptionalIntegerList(absl::string_view key,
                                                        Range<std::int64_t> range,
                                                        std::size_t max_items) {

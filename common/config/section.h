@@ -125,6 +125,8 @@ class Section {
                                               std::size_t max_items = 10000);
   std::vector<std::string> RequiredNameList(absl::string_view key);
   std::vector<std::string> OptionalNameList(absl::string_view key);
+  // A list of names, or `word` for every one, which is also the default: then the list is empty.
+  std::vector<std::string> NameListOrWord(absl::string_view key, absl::string_view word);
   std::vector<std::int64_t> OptionalIntegerList(absl::string_view key, Range<std::int64_t> range,
                                                 std::size_t max_items = 100);
   // The list's items are maps.

@@ -1,0 +1,215 @@
+#include "notifier/app/notifier_app.h"
+
+#include <memory>
+#include <optional>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+
+#include "common/base/status_macros.h"
+#include "common/http/server.h"
+#include "common/io/files.h"
+#include "common/rpc/grpc_channel.h"
+#include "common/rpc/grpc_server.h"
+#include "notifier/app/report_page.h"
+#include "notifier/channel/curl_smtp_channel.h"
+#include "notifier/channel/replaceable_channel.h"
+#include "notifier/delivery/alert_desk.h"
+#include "notifier/delivery/delivery_worker.h"
+#include "notifier/delivery/grpc_alert_service.h"
+#include "notifier/delivery/grpc_notifier_service.h"
+#include "notifier/delivery/grpc_usage_source.h"
+#include "notifier/delivery/report_desk.h"
+#include "notifier/delivery/sqlite_delivery_queue.h"
+#include "notifier/report/html_renderer.h"
+
+namespace netsentinel::app {
+namespace {
+
+constexpr absl::string_view kChannel = "smtp";
+constexpr absl::Duration kServerGrace = absl::Seconds(2);
+// A transaction that a stop finds under way may go on for this long.
+constexpr absl::Duration kSendGrace = absl::Seconds(5);
+// The loops beat at least every 20 s; a transaction has its own deadline of 15 minutes.
+constexpr absl::Duration kWorkerSilence = absl::Minutes(20);
+constexpr absl::Duration kReportSilence = absl::Minutes(10);
+
+// True once the stop was requested a while ago. One thread.
+class StopGrace {
+ public:
+  StopGrace(const base::Clock& clock, std::stop_token stop)
+      : clock_(clock), stop_(std::move(stop)) {}
+  bool Over() {
+    if (!stop_.stop_requested()) return false;
+    if (!since_.has_value()) since_ = clock_.MonotonicNow();
+    return clock_.MonotonicNow() - *since_ > kSendGrace;
+  }
+
+ private:
+  const base::Clock& clock_;
+  const std::stop_token stop_;
+  std::optional<absl::Duration> since_;
+};
+
+absl::StatusOr<std::unique_ptr<channel::Channel>> MakeSmtp(const NotifierSettings& settings,
+                                                           const shell::Context& context) {
+  channel::SmtpSettings smtp = settings.smtp;
+  if (settings.smtp_password.given()) {
+    NS_ASSIGN_OR_RETURN(smtp.password, config::ReadSecret(settings.smtp_password));
+  }
+  const auto grace = std::make_shared<StopGrace>(context.clock, context.stop);
+  smtp.abandon = [grace] { return grace->Over(); };
+  return channel::CurlSmtpChannel::Create(std::move(smtp));
+}
+
+delivery::AlertSettings Alerts(const NotifierSettings& settings) {
+  return {.channel = std::string(kChannel),
+          .recipients = settings.alert_recipients,
+          .group = settings.group};
+}
+
+// All parts of the notifier, in the order of dependence.
+struct Parts {
+  Parts(const NotifierSettings& settings, shell::Context& context,
+        std::unique_ptr<channel::Channel> smtp_channel,
+        std::unique_ptr<delivery::SqliteDeliveryQueue> delivery_queue,
+        std::unique_ptr<report::HtmlRenderer> alert_renderer,
+        std::unique_ptr<report::HtmlRenderer> report_renderer,
+        const std::shared_ptr<grpc::Channel>& aggregator)
+      : queue(std::move(delivery_queue)),
+        smtp(std::move(smtp_channel)),
+        alerts_html(std::move(alert_renderer)),
+        reports_html(std::move(report_renderer)),
+        authority(settings.security.insecure),
+        source(aggregator, settings.aggregator.target, context.stop),
+        alerts(Alerts(settings), *queue, *alerts_html),
+        worker({context.clock, *queue, smtp, alerts, wakeup, context.logger, context.metrics,
+                context.readiness, context.liveness.AddPulse("delivery", kWorkerSilence)},
+               delivery::RetryPolicy()),
+        reports(settings.reports, std::string(kChannel),
+                {context.clock, *queue, source, *reports_html, wakeup, context.logger,
+                 context.readiness}),
+        alert_service(authority, *queue, wakeup, context.clock, context.logger),
+        notifier_service(authority, *queue, reports) {}
+
+  std::unique_ptr<delivery::SqliteDeliveryQueue> queue;
+  channel::ReplaceableChannel smtp;
+  // One for each thread that renders.
+  std::unique_ptr<report::HtmlRenderer> alerts_html;
+  std::unique_ptr<report::HtmlRenderer> reports_html;
+  rpc::PeerAuthority authority;
+  delivery::GrpcUsageSource source;
+  delivery::Wakeup wakeup;
+  delivery::AlertDesk alerts;
+  delivery::DeliveryWorker worker;
+  delivery::ReportDesk reports;
+  delivery::GrpcAlertService alert_service;
+  delivery::GrpcNotifierService notifier_service;
+};
+
+absl::StatusOr<std::unique_ptr<Parts>> MakeParts(const NotifierSettings& settings,
+                                                 shell::Context& context) {
+  NS_RETURN_IF_ERROR(io::MakeFolder(settings.state_dir));
+  NS_ASSIGN_OR_RETURN(auto queue, delivery::SqliteDeliveryQueue::Open(
+                                      absl::StrCat(settings.state_dir, "/delivery.db"),
+                                      delivery::RetryPolicy(), context.clock.WallNow()));
+  NS_ASSIGN_OR_RETURN(auto smtp, MakeSmtp(settings, context));
+  NS_ASSIGN_OR_RETURN(auto alerts_html, report::HtmlRenderer::Create());
+  NS_ASSIGN_OR_RETURN(auto reports_html, report::HtmlRenderer::Create());
+  rpc::ChannelOptions options;
+  options.peer = settings.aggregator;
+  options.max_receive_bytes = delivery::kMaxUsageAnswerBytes;
+  NS_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> aggregator,
+                      rpc::MakeChannel(options, context.clock));
+  return std::make_unique<Parts>(settings, context, std::move(smtp), std::move(queue),
+                                 std::move(alerts_html), std::move(reports_html), aggregator);
+}
+
+void ShowCounts(metrics::Registry& metrics, delivery::SqliteDeliveryQueue& queue) {
+  const auto pending =
+      metrics.AddGauge("netsentinel_notifier_pending_alerts", "Alerts that are in no mail yet.");
+  const auto waiting =
+      metrics.AddGauge("netsentinel_notifier_waiting_deliveries", "Mails that wait, by recipient.");
+  const auto parked = metrics.AddGauge("netsentinel_notifier_parked_deliveries",
+                                       "Mails that were given up, by recipient.");
+  const absl::StatusOr<delivery::QueueCounts> counts = queue.Counts();
+  if (!counts.ok()) return;
+  pending.Set(static_cast<double>(counts->pending_alerts));
+  waiting.Set(static_cast<double>(counts->waiting));
+  parked.Set(static_cast<double>(counts->parked));
+}
+
+}  // namespace
+
+absl::Status NotifierApp::Check(const NotifierSettings& settings) {
+  if (settings.smtp_password.given()) {
+    NS_RETURN_IF_ERROR(config::ReadSecret(settings.smtp_password).status());
+  }
+  if (!settings.smtp.ca_file.empty()) {
+    NS_RETURN_IF_ERROR(io::ReadFile(settings.smtp.ca_file).status());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status NotifierApp::Run(const NotifierSettings& settings, shell::Context& context) {
+  NS_ASSIGN_OR_RETURN(const std::unique_ptr<Parts> parts, MakeParts(settings, context));
+  NS_ASSIGN_OR_RETURN(
+      const std::unique_ptr<rpc::Server> server,
+      rpc::Server::Start(
+          {.address = settings.listen.grpc, .security = settings.security},
+          std::vector<grpc::Service*>{&parts->alert_service, &parts->notifier_service},
+          context.clock, context.logger));
+  std::map<std::string, std::uint16_t> ports = {{"grpc", server->port()}};
+  std::unique_ptr<http::Server> web;
+  if (settings.web.has_value()) {
+    NS_ASSIGN_OR_RETURN(web, http::Server::Start({.address = *settings.web},
+                                                 ReportPages(parts->reports), context.logger));
+    ports["web"] = web->port();
+  }
+  // Ends the threads with the process, and also when the start fails below.
+  std::stop_source loops;
+  const std::stop_callback chain(context.stop, [&loops] { loops.request_stop(); });
+  std::jthread worker([&] { parts->worker.Run(loops.get_token()); });
+  std::jthread reports([&] {
+    parts->reports.Run(loops.get_token(), context.liveness.AddPulse("reports", kReportSilence));
+  });
+  {
+    base::MutexLock lock(mutex_);
+    take_settings_ = [&](const NotifierSettings& fresh) -> absl::Status {
+      NS_ASSIGN_OR_RETURN(std::unique_ptr<channel::Channel> smtp, MakeSmtp(fresh, context));
+      parts->smtp.Replace(std::move(smtp));
+      parts->alerts.Change(Alerts(fresh));
+      parts->reports.Change(fresh.reports);
+      parts->worker.Unblock();
+      return absl::OkStatus();
+    };
+  }
+  absl::Status result = context.started(ports);
+  delivery::Wakeup sleep;
+  while (result.ok() && !context.stop.stop_requested()) {
+    ShowCounts(context.metrics, *parts->queue);
+    sleep.Wait(absl::Seconds(5), context.stop);
+  }
+  {
+    base::MutexLock lock(mutex_);
+    take_settings_ = nullptr;
+  }
+  loops.request_stop();
+  server->SetServing(false);
+  server->Shutdown(kServerGrace);
+  return result;
+}
+
+absl::Status NotifierApp::Reload(const NotifierSettings& settings, shell::Context& context) {
+  base::MutexLock lock(mutex_);
+  if (take_settings_ == nullptr) return absl::UnavailableError("nothing is running yet");
+  NS_RETURN_IF_ERROR(take_settings_(settings));
+  context.logger.Info("notifier.reloaded",
+                      "smtp, alerts and reports are as the file has them; changes of listen, "
+                      "state_dir and aggregator need a restart");
+  return absl::OkStatus();
+}
+
+}  // namespace netsentinel::app

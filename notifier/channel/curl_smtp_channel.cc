@@ -1,0 +1,253 @@
+#include "notifier/channel/curl_smtp_channel.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include <curl/curl.h>
+
+#include "common/base/status_macros.h"
+#include "common/config/address.h"
+#include "notifier/channel/gmime_message.h"
+
+namespace netsentinel::channel {
+namespace {
+
+constexpr std::size_t kMaxReplyBytes = 512;
+
+// What libcurl tells while it works.
+struct Conversation {
+  absl::string_view mail;
+  std::size_t sent = 0;
+  SmtpStage stage = SmtpStage::kConnect;
+  int code = 0;
+  std::string reply;
+  // libcurl says goodbye after a refusal; that answer is not the one that counts.
+  bool leaving = false;
+};
+
+// libcurl tells the commands it sends; only their verbs are looked at, so no login is kept.
+void OnCommand(absl::string_view line, Conversation& conversation) {
+  if (absl::StartsWith(line, "QUIT")) {
+    conversation.leaving = true;
+    return;
+  }
+  constexpr std::array<std::pair<absl::string_view, SmtpStage>, 7> kVerbs = {{
+      {"EHLO", SmtpStage::kHello},
+      {"HELO", SmtpStage::kHello},
+      {"STARTTLS", SmtpStage::kStartTls},
+      {"AUTH", SmtpStage::kAuth},
+      {"MAIL FROM", SmtpStage::kMail},
+      {"RCPT TO", SmtpStage::kRecipient},
+      {"DATA", SmtpStage::kData},
+  }};
+  for (const auto& [verb, stage] : kVerbs) {
+    if (!absl::StartsWith(line, verb)) continue;
+    conversation.leaving = false;
+    conversation.stage = stage;
+    conversation.code = 0;
+    conversation.reply.clear();
+    return;
+  }
+}
+
+void OnReply(absl::string_view line, Conversation& conversation) {
+  int code = 0;
+  if (conversation.leaving || line.size() < 3 || !absl::SimpleAtoi(line.substr(0, 3), &code))
+    return;
+  conversation.code = code;
+  conversation.reply = std::string(absl::StripAsciiWhitespace(line.substr(0, kMaxReplyBytes)));
+  if (conversation.stage == SmtpStage::kData && code == 354) {
+    conversation.stage = SmtpStage::kBody;
+    conversation.code = 0;
+    conversation.reply.clear();
+  }
+}
+
+int OnDebug(CURL*, curl_infotype type, char* data, std::size_t size, void* user) {
+  // QUIT goes out when the handle is closed, after the last conversation.
+  if (user == nullptr) return 0;
+  auto& conversation = *static_cast<Conversation*>(user);
+  const absl::string_view line(data, size);
+  if (type == CURLINFO_HEADER_OUT) OnCommand(line, conversation);
+  if (type == CURLINFO_HEADER_IN) OnReply(line, conversation);
+  return 0;
+}
+
+std::size_t OnRead(char* buffer, std::size_t size, std::size_t count, void* user) {
+  auto& conversation = *static_cast<Conversation*>(user);
+  const std::size_t part = std::min(size * count, conversation.mail.size() - conversation.sent);
+  std::memcpy(buffer, conversation.mail.data() + conversation.sent, part);
+  conversation.sent += part;
+  return part;
+}
+
+int OnProgress(void* user, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+  return (*static_cast<const std::function<bool()>*>(user))() ? 1 : 0;
+}
+
+// A server's chatter outside the protocol is of no interest, and must not reach stdout.
+std::size_t OnWrite(char*, std::size_t size, std::size_t count, void*) { return size * count; }
+
+SmtpEnd EndOf(CURLcode code, const Conversation& conversation) {
+  switch (code) {
+    case CURLE_OK:
+      return SmtpEnd::kAccepted;
+    case CURLE_OPERATION_TIMEDOUT:
+      return SmtpEnd::kTimeout;
+    case CURLE_USE_SSL_FAILED:
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_ISSUER_ERROR:
+    case CURLE_SSL_CERTPROBLEM:
+      return SmtpEnd::kTlsRefused;
+    case CURLE_LOGIN_DENIED:
+    case CURLE_AUTH_ERROR:
+      return SmtpEnd::kLoginRefused;
+    default:
+      return conversation.code >= 400 ? SmtpEnd::kReply : SmtpEnd::kConnection;
+  }
+}
+
+bool HasControl(absl::string_view text) {
+  return std::any_of(text.begin(), text.end(),
+                     [](char c) { return absl::ascii_iscntrl(static_cast<unsigned char>(c)); });
+}
+
+long Milliseconds(absl::Duration duration) {
+  return static_cast<long>(std::max<std::int64_t>(1, absl::ToInt64Milliseconds(duration)));
+}
+
+long Seconds(absl::Duration duration) {
+  return static_cast<long>(
+      std::max<std::int64_t>(1, absl::ToInt64Seconds(absl::Ceil(duration, absl::Seconds(1)))));
+}
+
+}  // namespace
+
+struct CurlSmtpChannel::Handle {
+  Handle() : easy(curl_easy_init()) {}
+  Handle(const Handle&) = delete;
+  Handle& operator=(const Handle&) = delete;
+  ~Handle() { curl_easy_cleanup(easy); }
+  CURL* easy;
+  std::array<char, CURL_ERROR_SIZE> error = {};
+};
+
+CurlSmtpChannel::CurlSmtpChannel(SmtpSettings settings) : settings_(std::move(settings)) {}
+CurlSmtpChannel::~CurlSmtpChannel() = default;
+
+absl::StatusOr<std::unique_ptr<CurlSmtpChannel>> CurlSmtpChannel::Create(SmtpSettings settings) {
+  if (settings.tls == SmtpTls::kNone && !config::IsLoopback(settings.host)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("smtp: plaintext goes to a loopback address only, and ", settings.host,
+                     " is none: use `starttls: required`"));
+  }
+  NS_RETURN_IF_ERROR(CheckMailAddress(settings.from.address));
+  if (HasControl(settings.username) || HasControl(settings.password.reveal()) ||
+      HasControl(settings.host) || HasControl(settings.hello_name)) {
+    return absl::InvalidArgumentError(
+        "smtp: a line break or other control character in host, username or password");
+  }
+  return std::unique_ptr<CurlSmtpChannel>(new CurlSmtpChannel(std::move(settings)));
+}
+
+absl::Status CurlSmtpChannel::Open() {
+  auto handle = std::make_unique<Handle>();
+  CURL* easy = handle->easy;
+  if (easy == nullptr) return absl::ResourceExhaustedError("libcurl could not be initialised");
+  const std::string url = absl::StrCat(settings_.tls == SmtpTls::kImplicit ? "smtps://" : "smtp://",
+                                       config::FormatAddress({settings_.host, settings_.port}), "/",
+                                       settings_.hello_name);
+  const std::string from = absl::StrCat("<", settings_.from.address, ">");
+  CURLcode result = CURLE_OK;
+  const auto set = [&](CURLoption option, auto value) {
+    if (result == CURLE_OK) result = curl_easy_setopt(easy, option, value);
+  };
+  set(CURLOPT_URL, url.c_str());
+  set(CURLOPT_PROTOCOLS_STR, "smtp,smtps");
+  set(CURLOPT_PROXY, "");  // No proxy from the environment.
+  set(CURLOPT_NOSIGNAL, 1L);
+  set(CURLOPT_USE_SSL,
+      static_cast<long>(settings_.tls == SmtpTls::kNone ? CURLUSESSL_NONE : CURLUSESSL_ALL));
+  set(CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
+  set(CURLOPT_SSL_VERIFYPEER, 1L);
+  set(CURLOPT_SSL_VERIFYHOST, 2L);
+  if (!settings_.ca_file.empty()) {
+    set(CURLOPT_CAINFO, settings_.ca_file.c_str());
+    set(CURLOPT_CAPATH, nullptr);
+  }
+  if (!settings_.username.empty()) {
+    set(CURLOPT_USERNAME, settings_.username.c_str());
+    set(CURLOPT_PASSWORD, settings_.password.reveal().c_str());
+  }
+  set(CURLOPT_CONNECTTIMEOUT_MS, Milliseconds(settings_.connect_timeout));
+  set(CURLOPT_SERVER_RESPONSE_TIMEOUT, Seconds(settings_.reply_timeout));
+  set(CURLOPT_TIMEOUT_MS, Milliseconds(settings_.total_timeout));
+  set(CURLOPT_MAXAGE_CONN, Seconds(settings_.max_idle));
+  set(CURLOPT_MAIL_FROM, from.c_str());
+  set(CURLOPT_UPLOAD, 1L);
+  set(CURLOPT_READFUNCTION, &OnRead);
+  set(CURLOPT_WRITEFUNCTION, &OnWrite);
+  if (settings_.abandon) {
+    set(CURLOPT_NOPROGRESS, 0L);
+    set(CURLOPT_XFERINFOFUNCTION, &OnProgress);
+    set(CURLOPT_XFERINFODATA, &settings_.abandon);
+  }
+  set(CURLOPT_VERBOSE, 1L);
+  set(CURLOPT_DEBUGFUNCTION, &OnDebug);
+  set(CURLOPT_ERRORBUFFER, handle->error.data());
+  if (result != CURLE_OK) {
+    return absl::InternalError(absl::StrCat("libcurl: ", curl_easy_strerror(result)));
+  }
+  handle_ = std::move(handle);
+  return absl::OkStatus();
+}
+
+SmtpAttempt CurlSmtpChannel::Transact(const std::string& mail, const std::string& recipient) {
+  Conversation conversation{.mail = mail, .reply = ""};
+  CURL* easy = handle_->easy;
+  handle_->error[0] = '\0';
+  std::unique_ptr<curl_slist, void (*)(curl_slist*)> recipients(
+      curl_slist_append(nullptr, absl::StrCat("<", recipient, ">").c_str()), curl_slist_free_all);
+  if (recipients == nullptr) return {.text = "out of memory"};
+  curl_easy_setopt(easy, CURLOPT_MAIL_RCPT, recipients.get());
+  curl_easy_setopt(easy, CURLOPT_READDATA, &conversation);
+  curl_easy_setopt(easy, CURLOPT_DEBUGDATA, &conversation);
+  curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, static_cast<curl_off_t>(mail.size()));
+  const CURLcode code = curl_easy_perform(easy);
+  SmtpAttempt attempt{.end = EndOf(code, conversation),
+                      .stage = conversation.stage,
+                      .code = conversation.code,
+                      .text = conversation.reply};
+  if (attempt.text.empty() && code != CURLE_OK) {
+    attempt.text = handle_->error[0] != '\0' ? handle_->error.data() : curl_easy_strerror(code);
+  }
+  // The options must not point at what is gone when the handle is cleaned up.
+  curl_easy_setopt(easy, CURLOPT_MAIL_RCPT, nullptr);
+  curl_easy_setopt(easy, CURLOPT_DEBUGDATA, nullptr);
+  return attempt;
+}
+
+SendResult CurlSmtpChannel::Send(const Letter& letter, const std::string& recipient) {
+  absl::StatusOr<std::string> mail = BuildMail(letter, settings_.from, recipient);
+  if (!mail.ok()) {
+    return {.outcome = Outcome::kRejected, .detail = std::string(mail.status().message())};
+  }
+  if (handle_ == nullptr) {
+    if (const absl::Status opened = Open(); !opened.ok()) {
+      return {.outcome = Outcome::kChannelDown, .detail = std::string(opened.message())};
+    }
+  }
+  return JudgeSmtp(Transact(*mail, recipient));
+}
+
+void CurlSmtpChannel::Rest() { handle_.reset(); }
+
+}  // namespace netsentinel::channel

@@ -1,0 +1,108 @@
+#include "notifier/delivery/alert_desk.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/civil_time.h"
+
+#include "common/base/display_name.h"
+#include "common/base/status_macros.h"
+#include "common/io/sha256.h"
+
+namespace netsentinel::delivery {
+namespace {
+
+// Alerts of one digest; more make another one.
+constexpr std::size_t kMaxDigest = 1'000;
+constexpr std::size_t kMaxTextBytes = 4096;
+
+// The id of a letter: of its one alert, or of all it tells.
+std::string LetterId(const std::vector<report::Alert>& alerts) {
+  if (alerts.size() == 1) return alerts.front().breach_id;
+  std::string ids;
+  for (const report::Alert& alert : alerts) absl::StrAppend(&ids, alert.breach_id, "\n");
+  return io::Sha256Hex(ids);
+}
+
+bool IsName(absl::string_view text) {
+  return !text.empty() && text.size() <= 64 && std::all_of(text.begin(), text.end(), [](char c) {
+    return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '.' || c == '_' || c == '-';
+  });
+}
+
+}  // namespace
+
+void AlertDesk::Change(AlertSettings settings) {
+  base::MutexLock lock(mutex_);
+  settings_ = std::move(settings);
+}
+
+absl::StatusOr<absl::Time> AlertDesk::FormLetters(absl::Time now) {
+  AlertSettings settings;
+  {
+    base::MutexLock lock(mutex_);
+    settings = settings_;
+  }
+  absl::Time look_again = absl::InfiniteFuture();
+  NS_ASSIGN_OR_RETURN(const std::vector<std::string> sites, queue_.Groups());
+  for (const std::string& site : sites) {
+    NS_ASSIGN_OR_RETURN(const GroupState state, queue_.Group(site));
+    GroupPlan plan = PlanGroup(state, settings.group, now);
+    if (plan.step == GroupStep::kClose) NS_RETURN_IF_ERROR(queue_.CloseWindow(site));
+    if (plan.step == GroupStep::kFirst) NS_RETURN_IF_ERROR(Form(settings, site, 1, now));
+    if (plan.step == GroupStep::kDigest) NS_RETURN_IF_ERROR(Form(settings, site, kMaxDigest, now));
+    if (plan.step == GroupStep::kFirst || plan.step == GroupStep::kDigest) {
+      plan.look_again = now + settings.group.window;
+    }
+    look_again = std::min(look_again, plan.look_again);
+  }
+  return look_again;
+}
+
+absl::Status AlertDesk::Form(const AlertSettings& settings, const std::string& site_id,
+                             std::size_t most, absl::Time now) {
+  NS_ASSIGN_OR_RETURN(const std::vector<report::Alert> alerts, queue_.PendingAlerts(site_id, most));
+  if (alerts.empty()) return absl::OkStatus();
+  NS_ASSIGN_OR_RETURN(report::Rendering rendering, renderer_.RenderAlerts(alerts));
+  NewLetter letter{.letter = {.id = LetterId(alerts),
+                              .date = alerts.front().crossed_at,
+                              .subject = std::move(rendering.subject),
+                              .text = std::move(rendering.text),
+                              .html = std::move(rendering.html)},
+                   .site_id = site_id,
+                   .channel = settings.channel,
+                   .recipients = settings.recipients,
+                   .window_end = now + settings.group.window};
+  for (const report::Alert& alert : alerts) {
+    letter.breach_ids.push_back(alert.breach_id);
+    letter.letter.date = std::max(letter.letter.date, alert.crossed_at);
+  }
+  return queue_.AddLetter(letter, now).status();
+}
+
+absl::Status CheckAlert(const report::Alert& alert) {
+  const auto refuse = [](absl::string_view why) { return absl::InvalidArgumentError(why); };
+  if (alert.breach_id.size() != 64 ||
+      !std::all_of(alert.breach_id.begin(), alert.breach_id.end(),
+                   [](char c) { return absl::ascii_isxdigit(static_cast<unsigned char>(c)); })) {
+    return refuse("breach_id is not 64 hexadecimal digits");
+  }
+  if (!IsName(alert.site_id)) return refuse("site_id is not a name of [A-Za-z0-9._-]{1,64}");
+  for (const std::string* text : {&alert.router_id, &alert.name, &alert.quota_id, &alert.time_zone,
+                                  &alert.crossed_at_local}) {
+    if (text->size() > kMaxTextBytes) return refuse("a text is longer than 4 KiB");
+  }
+  absl::CivilDay day;
+  if (!absl::ParseCivilTime(alert.period_start, &day)) {
+    return refuse("period_start is not an ISO date");
+  }
+  if (alert.crossed_at < absl::UnixEpoch() ||
+      alert.crossed_at > absl::FromCivil(absl::CivilDay(2200, 1, 1), absl::UTCTimeZone())) {
+    return refuse("crossed_at_us is not an instant from 1970 to 2200");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace netsentinel::delivery

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+
+#include "common/base/mutex.h"
+#include "notifier/delivery/grouping.h"
+#include "notifier/delivery/sqlite_delivery_queue.h"
+#include "notifier/report/html_renderer.h"
+
+namespace netsentinel::delivery {
+
+struct AlertSettings {
+  std::string channel;
+  std::vector<std::string> recipients;
+  GroupPolicy group;
+};
+
+// Makes letters of the alerts that wait in the queue. One thread; Change() from any.
+class AlertDesk {
+ public:
+  // The queue and the renderer must outlive it.
+  AlertDesk(AlertSettings settings, SqliteDeliveryQueue& queue,
+            const report::HtmlRenderer& renderer)
+      : settings_(std::move(settings)), queue_(queue), renderer_(renderer) {}
+
+  // New settings, for letters that are not formed yet.
+  void Change(AlertSettings settings);
+
+  // Forms every letter that is due at `now`; when to look again.
+  absl::StatusOr<absl::Time> FormLetters(absl::Time now);
+
+ private:
+  absl::Status Form(const AlertSettings& settings, const std::string& site_id, std::size_t most,
+                    absl::Time now);
+
+  base::Mutex mutex_;
+  AlertSettings settings_ ABSL_GUARDED_BY(mutex_);
+  SqliteDeliveryQueue& queue_;
+  const report::HtmlRenderer& renderer_;
+};
+
+// Says why an alert can never be delivered, or OK: a breach id that is not 64 hexadecimal digits, a
+// site that is no name, texts that are longer than 4 KiB, an instant or date out of range.
+absl::Status CheckAlert(const report::Alert& alert);
+
+}  // namespace netsentinel::delivery

@@ -1,0 +1,86 @@
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <memory>
+#include <stop_token>
+#include <string>
+
+#include "absl/time/time.h"
+
+#include "common/base/clock.h"
+#include "common/base/mutex.h"
+#include "common/http/health.h"
+#include "common/log/logger.h"
+#include "common/metrics/registry.h"
+#include "notifier/channel/channel.h"
+#include "notifier/delivery/alert_desk.h"
+#include "notifier/delivery/retry_plan.h"
+#include "notifier/delivery/sqlite_delivery_queue.h"
+
+namespace netsentinel::delivery {
+
+// Wakes a loop that waits. Thread-safe.
+class Wakeup {
+ public:
+  void Wake();
+  // Until Wake() (also one before this call), a stop or `timeout`.
+  void Wait(absl::Duration timeout, const std::stop_token& stop);
+
+ private:
+  base::Mutex mutex_;
+  std::condition_variable_any changed_;
+  bool awake_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+// What the worker uses; all of it outlives the worker.
+struct WorkerParts {
+  const base::Clock& clock;
+  SqliteDeliveryQueue& queue;
+  channel::Channel& channel;
+  AlertDesk& desk;
+  Wakeup& wakeup;
+  log::Logger& logger;
+  metrics::Registry& metrics;
+  http::Readiness& readiness;
+  http::Liveness::Pulse& pulse;
+};
+
+// Sends what is due: each delivery one transaction, one after the other. The channel's state shows
+// as the readiness condition of the channel's name and in the log; a failure of the queue as
+// "queue". Its methods belong to one thread but for Unblock().
+class DeliveryWorker {
+ public:
+  DeliveryWorker(const WorkerParts& parts, const RetryPolicy& policy);
+
+  // Ends a rest of the channel, since its settings have changed. Any thread.
+  void Unblock();
+
+  // Until the stop is requested; the transaction under way is finished.
+  void Run(const std::stop_token& stop);
+
+  // Forms letters and sends what is due until nothing is or the stop is requested; how long to wait
+  // then.
+  absl::Duration RunOnce(const std::stop_token& stop);
+
+ private:
+  absl::StatusOr<absl::Duration> Work(const std::stop_token& stop);
+  absl::Status Deliver(const Task& task);
+  void Report(const Task& task, const channel::SendResult& result, const NextStep& next);
+  void PurgeSometimes(absl::Time now);
+
+  WorkerParts parts_;
+  const RetryPolicy policy_;
+  const std::string channel_name_;
+  std::atomic<bool> unblock_ = false;
+  int channel_failures_ = 0;
+  bool queue_failing_ = false;
+  // On the monotonic clock.
+  absl::Duration rest_until_ = absl::ZeroDuration();
+  absl::Duration purge_at_ = absl::ZeroDuration();
+  metrics::Counter delivered_;
+  metrics::Counter retried_;
+  metrics::Counter parked_;
+};
+
+}  // namespace netsentinel::delivery

@@ -1,0 +1,74 @@
+#include "notifier/delivery/grpc_notifier_service.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+
+#include "common/rpc/grpc_status.h"
+#include "notifier/delivery/wire.h"
+
+namespace netsentinel::delivery {
+namespace {
+
+constexpr std::uint32_t kListDefault = 100;
+constexpr std::uint32_t kListMost = 10'000;
+
+}  // namespace
+
+absl::Status GrpcNotifierService::AllowReading(grpc::ServerContext& context) const {
+  return authority_
+      .RequireRole(context, {rpc::Role::kViewer, rpc::Role::kOperator, rpc::Role::kAdmin})
+      .status();
+}
+
+grpc::Status GrpcNotifierService::RenderReport(grpc::ServerContext* context,
+                                               const v1::RenderReportRequest* request,
+                                               v1::RenderReportResponse* response) {
+  if (const absl::Status allowed = AllowReading(*context); !allowed.ok()) {
+    return rpc::ToGrpc(allowed);
+  }
+  absl::StatusOr<report::Rendering> rendering =
+      reports_.Render(request->report(), request->site_id(), request->day());
+  if (!rendering.ok()) return rpc::ToGrpc(rendering.status());
+  response->set_subject(std::move(rendering->subject));
+  response->set_html(std::move(rendering->html));
+  response->set_text(std::move(rendering->text));
+  response->set_csv(std::move(rendering->csv));
+  return grpc::Status::OK;
+}
+
+grpc::Status GrpcNotifierService::SendReport(grpc::ServerContext* context,
+                                             const v1::SendReportRequest* request,
+                                             v1::SendReportResponse* response) {
+  const auto caller = authority_.RequireRole(*context, {rpc::Role::kOperator, rpc::Role::kAdmin});
+  if (!caller.ok()) return rpc::ToGrpc(caller.status());
+  const absl::StatusOr<std::vector<std::string>> ids =
+      reports_.Send(request->report(), request->site_id(), request->day());
+  if (!ids.ok()) return rpc::ToGrpc(ids.status());
+  for (const std::string& id : *ids) response->add_delivery_ids(id);
+  return grpc::Status::OK;
+}
+
+grpc::Status GrpcNotifierService::ListDeliveries(grpc::ServerContext* context,
+                                                 const v1::ListDeliveriesRequest* request,
+                                                 v1::ListDeliveriesResponse* response) {
+  if (const absl::Status allowed = AllowReading(*context); !allowed.ok()) {
+    return rpc::ToGrpc(allowed);
+  }
+  if (request->limit() > kListMost) {
+    return rpc::ToGrpc(absl::InvalidArgumentError(
+        absl::StrCat("limit: ", request->limit(), " is more than ", kListMost)));
+  }
+  const absl::StatusOr<std::vector<DeliveryRecord>> records =
+      queue_.List(request->limit() == 0 ? kListDefault : request->limit());
+  if (!records.ok()) return rpc::ToGrpc(records.status());
+  for (const DeliveryRecord& record : *records) {
+    DeliveryToWire(record, *response->add_deliveries());
+  }
+  return grpc::Status::OK;
+}
+
+}  // namespace netsentinel::delivery

@@ -1,0 +1,165 @@
+#include "notifier/delivery/wire.h"
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+
+#include "common/base/display_name.h"
+#include "common/base/status_macros.h"
+#include "notifier/delivery/alert_desk.h"
+
+namespace netsentinel::delivery {
+namespace {
+
+base::TrafficBytes TrafficFromWire(const v1::Traffic& traffic) {
+  return {.upload = traffic.upload_bytes(), .download = traffic.download_bytes()};
+}
+
+// Anything unknown is the least that can be claimed.
+report::Grade GradeFromWire(v1::Grade grade) {
+  switch (grade) {
+    case v1::GRADE_COMPLETE:
+      return report::Grade::kComplete;
+    case v1::GRADE_ESTIMATED:
+      return report::Grade::kEstimated;
+    case v1::GRADE_BOUNDED:
+      return report::Grade::kBounded;
+    default:
+      return report::Grade::kPartial;
+  }
+}
+
+report::QuotaBasis BasisFromWire(v1::QuotaBasis basis) {
+  switch (basis) {
+    case v1::QUOTA_BASIS_DOWNLOAD:
+      return report::QuotaBasis::kDownload;
+    case v1::QUOTA_BASIS_UPLOAD:
+      return report::QuotaBasis::kUpload;
+    default:
+      return report::QuotaBasis::kTotal;
+  }
+}
+
+report::QuotaState StateFromWire(v1::QuotaState state) {
+  switch (state) {
+    case v1::QUOTA_STATE_WITHIN:
+      return report::QuotaState::kWithin;
+    case v1::QUOTA_STATE_WARNING:
+      return report::QuotaState::kWarning;
+    case v1::QUOTA_STATE_EXCEEDED:
+      return report::QuotaState::kExceeded;
+    default:
+      return report::QuotaState::kNone;
+  }
+}
+
+absl::StatusOr<report::QuotaPeriod> PeriodFromWire(v1::QuotaPeriod period) {
+  switch (period) {
+    case v1::QUOTA_PERIOD_DAY:
+      return report::QuotaPeriod::kDay;
+    case v1::QUOTA_PERIOD_WEEK:
+      return report::QuotaPeriod::kWeek;
+    case v1::QUOTA_PERIOD_MONTH:
+      return report::QuotaPeriod::kMonth;
+    default:
+      return absl::InvalidArgumentError("period is not day, week or month");
+  }
+}
+
+absl::Time TimeFromWire(std::int64_t us) { return absl::FromUnixMicros(us); }
+
+}  // namespace
+
+absl::StatusOr<report::Alert> AlertFromWire(const v1::Breach& breach) {
+  report::Alert alert;
+  alert.breach_id = breach.breach_id();
+  alert.site_id = breach.subscriber().site_id();
+  alert.router_id = breach.subscriber().router_id();
+  alert.name = breach.subscriber().name().name();
+  alert.quota_id = breach.quota_id();
+  NS_ASSIGN_OR_RETURN(alert.period, PeriodFromWire(breach.period()));
+  alert.period_start = breach.period_start();
+  alert.time_zone = breach.time_zone();
+  if (breach.basis() == v1::QUOTA_BASIS_UNSPECIFIED) {
+    return absl::InvalidArgumentError("basis is not download, upload or total");
+  }
+  alert.basis = BasisFromWire(breach.basis());
+  alert.limit_bytes = breach.limit_bytes();
+  alert.threshold_percent = breach.threshold_percent();
+  alert.used = TrafficFromWire(breach.used());
+  alert.crossed_at = TimeFromWire(breach.crossed_at_us());
+  alert.crossed_at_local = breach.crossed_at_local();
+  NS_RETURN_IF_ERROR(CheckAlert(alert));
+  return alert;
+}
+
+absl::StatusOr<Site> SiteFromWire(const v1::SiteInfo& site) {
+  Site out{.id = site.site_id(), .zone = {}, .day_start = {}, .current_day = site.current_day()};
+  if (!absl::LoadTimeZone(site.time_zone(), &out.zone)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "site ", base::DisplayName(site.site_id()), ": time zone \"",
+        base::DisplayName(site.time_zone()), "\" is not known on this host: install tzdata"));
+  }
+  const std::vector<std::string> parts = absl::StrSplit(site.day_start(), ':');
+  if (!site.day_start().empty() &&
+      (parts.size() != 2 || !absl::SimpleAtoi(parts[0], &out.day_start.hour) ||
+       !absl::SimpleAtoi(parts[1], &out.day_start.minute) || out.day_start.hour < 0 ||
+       out.day_start.hour > 23 || out.day_start.minute < 0 || out.day_start.minute > 59)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("site ", base::DisplayName(site.site_id()), ": day_start \"",
+                     base::DisplayName(site.day_start()), "\" is no time of day"));
+  }
+  return out;
+}
+
+report::DayRanking RankingFromWire(const v1::GetRankingResponse& response) {
+  report::DayRanking day;
+  day.day = response.first_day();
+  if (response.as_of_us() != 0) day.as_of = TimeFromWire(response.as_of_us());
+  day.subscriber_count = response.subscriber_count();
+  day.total = TrafficFromWire(response.total());
+  for (const std::string& router : response.open_routers()) day.open_routers.push_back(router);
+  day.rows.reserve(static_cast<std::size_t>(response.rows_size()));
+  for (const v1::RankingRow& row : response.rows()) {
+    day.rows.push_back({.rank = row.rank(),
+                        .router_id = row.subscriber().router_id(),
+                        .name = row.subscriber().name().name(),
+                        .best = TrafficFromWire(row.usage().best()),
+                        .lower_bound = TrafficFromWire(row.usage().lower_bound()),
+                        .loss_bound = TrafficFromWire(row.usage().loss_bound()),
+                        .estimated = TrafficFromWire(row.usage().estimated()),
+                        .grade = GradeFromWire(row.usage().grade()),
+                        .share_permille = row.share_permille(),
+                        .quota_state = StateFromWire(row.quota_state()),
+                        .quota_basis = BasisFromWire(row.quota_basis()),
+                        .quota_limit_bytes = row.quota_limit_bytes()});
+  }
+  return day;
+}
+
+void DeliveryToWire(const DeliveryRecord& record, v1::Delivery& out) {
+  out.set_delivery_id(record.delivery_id);
+  out.set_channel(record.channel);
+  out.set_recipient(record.recipient);
+  out.set_subject(record.subject);
+  switch (record.status) {
+    case Status::kWaiting:
+      out.set_status(v1::DELIVERY_STATUS_WAITING);
+      out.set_next_attempt_us(absl::ToUnixMicros(record.next_attempt));
+      break;
+    case Status::kDelivered:
+      out.set_status(v1::DELIVERY_STATUS_DELIVERED);
+      break;
+    case Status::kParked:
+      out.set_status(v1::DELIVERY_STATUS_PARKED);
+      break;
+  }
+  out.set_attempts(record.attempts);
+  out.set_detail(record.detail);
+}
+
+}  // namespace netsentinel::delivery

@@ -1,0 +1,103 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+
+#include "common/base/bytes.h"
+
+// What reports and alerts are rendered from. Plain data: nothing here knows the wire or the mail.
+namespace netsentinel::report {
+
+// How much a figure can be trusted, best first.
+enum class Grade { kComplete, kEstimated, kBounded, kPartial };
+
+enum class QuotaState { kNone, kWithin, kWarning, kExceeded };
+
+enum class QuotaBasis { kDownload, kUpload, kTotal };
+
+enum class QuotaPeriod { kDay, kWeek, kMonth };
+
+// One subscriber's place in a day's ranking.
+struct RankedSubscriber {
+  // From 1.
+  std::uint32_t rank = 0;
+  // The router that scopes the name; empty when mapping rules joined several routers.
+  std::string router_id;
+  // Raw bytes as the router sent them; hostile.
+  std::string name;
+  base::TrafficBytes best;
+  base::TrafficBytes lower_bound;
+  // The most that can have passed unseen.
+  base::TrafficBytes loss_bound;
+  // Bytes of `best` that were divided by time at a day's edge.
+  base::TrafficBytes estimated;
+  Grade grade = Grade::kComplete;
+  // Thousandths of the day's total; see NormalizeShares.
+  std::uint32_t share_permille = 0;
+  QuotaState quota_state = QuotaState::kNone;
+  QuotaBasis quota_basis = QuotaBasis::kDownload;
+  std::uint64_t quota_limit_bytes = 0;
+};
+
+// One local day of one site, heaviest subscriber first.
+struct DayRanking {
+  // ISO date.
+  std::string day;
+  // The day is not over yet.
+  bool so_far = false;
+  // Attribution time of the newest snapshot in the figures; InfinitePast when there is none.
+  absl::Time as_of = absl::InfinitePast();
+  std::vector<RankedSubscriber> rows;
+  // Subscribers with usage, whether or not they are among the rows.
+  std::uint64_t subscriber_count = 0;
+  base::TrafficBytes total;
+  // Routers whose day is still open after its end, so later readings may still add to it.
+  std::vector<std::string> open_routers;
+};
+
+// The ranked report of one site: a day, and below it the day before.
+struct RankedReport {
+  std::string site_id;
+  absl::TimeZone zone;
+  DayRanking day = {};
+  std::optional<DayRanking> day_before = std::nullopt;
+};
+
+// A threshold of a quota that a subscriber crossed.
+struct Alert {
+  // 64 hexadecimal digits.
+  std::string breach_id;
+  std::string site_id;
+  std::string router_id;
+  // Raw bytes; hostile.
+  std::string name;
+  std::string quota_id;
+  QuotaPeriod period = QuotaPeriod::kDay;
+  // First local day of the period, ISO date.
+  std::string period_start;
+  std::string time_zone;
+  QuotaBasis basis = QuotaBasis::kDownload;
+  std::uint64_t limit_bytes = 0;
+  std::uint32_t threshold_percent = 0;
+  // What had provably been used when the threshold was seen crossed.
+  base::TrafficBytes used;
+  absl::Time crossed_at;
+  // `crossed_at` for people, with offset.
+  std::string crossed_at_local;
+};
+
+// What a mail says, in the forms a mail carries.
+struct Rendering {
+  // One line of valid UTF-8 without control characters.
+  std::string subject;
+  std::string text;
+  std::string html;
+  // RFC 4180; empty when there is nothing to attach.
+  std::string csv;
+};
+
+}  // namespace netsentinel::report

@@ -1,0 +1,96 @@
+#include "notifier/report/ranking_text.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+
+#include "common/base/quantity_text.h"
+#include "notifier/report/safe_text.h"
+#include "notifier/report/words.h"
+
+namespace netsentinel::report {
+namespace {
+
+void AppendRow(const RankedSubscriber& row, std::string& out) {
+  absl::StrAppend(&out, row.rank, ". ", Isolate(InlineLabel(row.name)));
+  if (!row.router_id.empty()) absl::StrAppend(&out, " on ", Isolate(InlineLabel(row.router_id)));
+  absl::StrAppend(&out, "\n   ", base::FormatByteSize(row.best.total()), " (",
+                  PermilleText(row.share_permille), "): ", base::FormatByteSize(row.best.download),
+                  " down, ", base::FormatByteSize(row.best.upload), " up; quota ");
+  absl::StrAppend(&out, QuotaText(row), "; ", GradeWord(row.grade));
+  const std::string doubt = DoubtText(row);
+  if (!doubt.empty()) absl::StrAppend(&out, ", ", doubt);
+  out += '\n';
+}
+
+void AppendDay(const DayRanking& day, const absl::TimeZone& zone, std::size_t rows,
+               std::string& out) {
+  const std::string title = DayTitle(day);
+  absl::StrAppend(&out, title, "\n", std::string(title.size(), '-'), "\n");
+  for (const std::string& note : DayNotes(day, zone)) absl::StrAppend(&out, note, "\n");
+  out += '\n';
+  for (std::size_t i = 0; i < rows; ++i) AppendRow(day.rows[i], out);
+  const std::string more = MoreText(day, rows);
+  if (!more.empty()) absl::StrAppend(&out, more, "\n");
+  out += '\n';
+}
+
+void AppendCsvDay(const RankedReport& report, const DayRanking& day, std::string& out) {
+  const absl::string_view state = day.so_far                 ? "so far"
+                                  : day.open_routers.empty() ? "complete"
+                                                             : "not closed";
+  for (const RankedSubscriber& row : day.rows) {
+    absl::StrAppend(&out, CsvCell(report.site_id), ",", CsvCell(day.day), ",", state, ",");
+    absl::StrAppend(&out, row.rank, ",", CsvCell(Label(row.name)), ",",
+                    CsvCell(Label(row.router_id)), ",");
+    absl::StrAppend(&out, row.best.download, ",", row.best.upload, ",", row.best.total(), ",");
+    absl::StrAppend(&out, row.share_permille, ",", QuotaStateWord(row.quota_state), ",");
+    if (row.quota_state != QuotaState::kNone) {
+      absl::StrAppend(&out, row.quota_limit_bytes, ",", BasisWord(row.quota_basis), ",");
+    } else {
+      out += ",,";
+    }
+    absl::StrAppend(&out, GradeWord(row.grade), ",", row.lower_bound.download, ",",
+                    row.lower_bound.upload, ",");
+    absl::StrAppend(&out, row.loss_bound.download, ",", row.loss_bound.upload, ",",
+                    row.estimated.download, ",", row.estimated.upload, "\r\n");
+  }
+}
+
+}  // namespace
+
+RowShares ShareRows(std::size_t day, std::size_t day_before, std::size_t most) {
+  const std::size_t half = most / 2;
+  const std::size_t shown_before = std::min(day_before, std::max(half, most - std::min(most, day)));
+  return {.day = std::min(day, most - shown_before), .day_before = shown_before};
+}
+
+std::string RankingText(const RankedReport& report) {
+  const RowShares rows =
+      ShareRows(report.day.rows.size(),
+                report.day_before.has_value() ? report.day_before->rows.size() : 0, kMaxInlineRows);
+  std::string out =
+      absl::StrCat("Usage by subscriber, site ", report.site_id, " (", report.zone.name(), ").\n",
+                   "1 KiB is 1024 bytes, 1 GiB is 1024 MiB.\n\n");
+  AppendDay(report.day, report.zone, rows.day, out);
+  if (report.day_before.has_value()) {
+    AppendDay(*report.day_before, report.zone, rows.day_before, out);
+  }
+  return out;
+}
+
+std::string RankingCsv(const RankedReport& report) {
+  std::string out =
+      "site,day,state,rank,subscriber,router,download_bytes,upload_bytes,total_bytes,"
+      "share_permille,quota_state,quota_limit_bytes,quota_basis,grade,"
+      "lower_bound_download_bytes,lower_bound_upload_bytes,loss_bound_download_bytes,"
+      "loss_bound_upload_bytes,estimated_download_bytes,estimated_upload_bytes\r\n";
+  const std::size_t rows =
+      report.day.rows.size() + (report.day_before.has_value() ? report.day_before->rows.size() : 0);
+  out.reserve(out.size() + rows * 160);
+  AppendCsvDay(report, report.day, out);
+  if (report.day_before.has_value()) AppendCsvDay(report, *report.day_before, out);
+  return out;
+}
+
+}  // namespace netsentinel::report

@@ -1,0 +1,257 @@
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <regex>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/time/time.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include <grpcpp/grpcpp.h>
+
+#include "netsentinel/v1/alerts.grpc.pb.h"
+#include "netsentinel/v1/notifier.grpc.pb.h"
+#include "netsentinel/v1/usage.grpc.pb.h"
+#include "tests/support/child_process.h"
+#include "tests/support/smtp_catcher.h"
+#include "tests/support/temp_folder.h"
+
+namespace netsentinel {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::SizeIs;
+
+// An aggregator that knows one site and answers every ranking with two subscribers.
+class FakeUsage final : public v1::UsageService::Service {
+ public:
+  grpc::Status ListSites(grpc::ServerContext*, const v1::ListSitesRequest*,
+                         v1::ListSitesResponse* response) override {
+    v1::SiteInfo* site = response->add_sites();
+    site->set_site_id("lahore");
+    site->set_time_zone("Asia/Karachi");
+    site->set_day_start("00:00");
+    site->set_current_day("2026-03-26");
+    return grpc::Status::OK;
+  }
+  grpc::Status GetRanking(grpc::ServerContext*, const v1::GetRankingRequest* request,
+                          v1::GetRankingResponse* response) override {
+    response->set_first_day(request->first_day());
+    response->set_as_of_us(1774534495000000);
+    response->set_subscriber_count(2);
+    for (std::uint32_t rank = 1; rank <= 2; ++rank) {
+      v1::RankingRow* row = response->add_rows();
+      row->set_rank(rank);
+      row->mutable_subscriber()->set_site_id("lahore");
+      row->mutable_subscriber()->mutable_name()->set_name(rank == 1 ? "al\xFFi" : "=sara");
+      row->mutable_usage()->mutable_best()->set_download_bytes(3'000'000'000 / rank);
+      row->mutable_usage()->set_grade(v1::GRADE_COMPLETE);
+      row->set_share_permille(rank == 1 ? 667 : 333);
+    }
+    response->mutable_total()->set_download_bytes(4'500'000'000);
+    return grpc::Status::OK;
+  }
+};
+
+// The real program on loopback without TLS, a catcher and a fake aggregator beside it.
+class NotifierTest : public ::testing::Test {
+ protected:
+  NotifierTest() {
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &usage_port_);
+    builder.RegisterService(&usage_);
+    usage_server_ = builder.BuildAndStart();
+    std::filesystem::create_directories(folder_.path() + "/smtp");
+    catcher_ = std::make_unique<test::SmtpCatcher>(folder_.path() + "/smtp");
+    WriteConfig("");
+  }
+  ~NotifierTest() override { usage_server_->Shutdown(); }
+
+  std::string Config() const { return folder_.path() + "/notifier.yaml"; }
+  void WriteConfig(const std::string& more) {
+    std::ofstream(Config()) << "listen: {grpc: \"127.0.0.1:0\", http: \"127.0.0.1:0\", web: "
+                               "\"127.0.0.1:0\"}\ninsecure: true\nstate_dir: state\n"
+                            << "aggregator: {target: \"127.0.0.1:" << usage_port_ << "\"}\n"
+                            << "smtp: {server: \"127.0.0.1:" << catcher_->port()
+                            << "\", starttls: none, insecure: true, reply_timeout: 5s, "
+                               "from: \"NetSentinel <alerts@example.net>\"}\n"
+                            << "alerts: {to: [noc@example]}\n"
+                            << "reports: [{name: daily, at: \"18:15\", sites: all, to: "
+                               "[boss@example]}]\n"
+                            << more;
+  }
+  void StartNotifier() {
+    const std::string ports = folder_.path() + "/ports";
+    std::filesystem::remove(ports);
+    notifier_ = std::make_unique<test::ChildProcess>(
+        std::vector<std::string>{NS_NOTIFIER, "--config", Config(), "--ports-file", ports}, Log());
+    ASSERT_TRUE(test::WaitUntil([&] { return std::filesystem::exists(ports); }))
+        << test::ReadWhole(Log());
+    const std::string text = test::ReadWhole(ports);
+    std::smatch match;
+    ASSERT_TRUE(std::regex_search(text, match, std::regex("grpc\\W+([0-9]+)"))) << text;
+    channel_ =
+        grpc::CreateChannel("127.0.0.1:" + match[1].str(), grpc::InsecureChannelCredentials());
+  }
+  std::string Log() const { return folder_.path() + "/notifier.log"; }
+
+  static void SetDeadline(grpc::ClientContext& context) {
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
+    context.set_wait_for_ready(true);
+  }
+  v1::DeliverBreachesResponse Deliver(const std::vector<int>& numbers) {
+    v1::DeliverBreachesRequest request;
+    for (const int number : numbers) {
+      v1::Breach* breach = request.add_breaches();
+      breach->set_breach_id(number < 0 ? "bad" : absl::StrFormat("%064x", number));
+      breach->mutable_subscriber()->set_site_id("lahore");
+      breach->mutable_subscriber()->mutable_name()->set_name(absl::StrCat("user-", number));
+      breach->set_quota_id("default");
+      breach->set_period(v1::QUOTA_PERIOD_DAY);
+      breach->set_period_start("2026-03-26");
+      breach->set_time_zone("Asia/Karachi");
+      breach->set_basis(v1::QUOTA_BASIS_DOWNLOAD);
+      breach->set_limit_bytes(10ULL << 30);
+      breach->set_threshold_percent(100);
+      breach->mutable_used()->set_download_bytes(11ULL << 30);
+      breach->set_crossed_at_us(1774534495000000);
+      breach->set_crossed_at_local("2026-03-26 19:14:55 +05:00");
+    }
+    grpc::ClientContext context;
+    SetDeadline(context);
+    v1::DeliverBreachesResponse response;
+    const grpc::Status status =
+        v1::AlertService::NewStub(channel_)->DeliverBreaches(&context, request, &response);
+    EXPECT_TRUE(status.ok()) << status.error_message() << "\n" << test::ReadWhole(Log());
+    return response;
+  }
+  // Kills the program where the catcher hangs, starts it again, and gives all mails that came.
+  std::vector<std::string> MailsAroundAKillAt(const std::string& where, std::size_t expected) {
+    catcher_->Script(absl::StrCat("{\"hang\": \"", where, "\"}"));
+    EXPECT_EQ(Deliver({1}).accepted_ids_size(), 1);
+    EXPECT_TRUE(catcher_->WaitForLog("\"event\": \"hang\""));
+    notifier_->Stop(SIGKILL);
+    catcher_->Script("");
+    StartNotifier();
+    EXPECT_TRUE(catcher_->WaitForMails(expected)) << test::ReadWhole(Log());
+    return catcher_->Mails();
+  }
+
+  test::TempFolder folder_;
+  FakeUsage usage_;
+  int usage_port_ = 0;
+  std::unique_ptr<grpc::Server> usage_server_;
+  std::unique_ptr<test::SmtpCatcher> catcher_;
+  std::unique_ptr<test::ChildProcess> notifier_;
+  std::shared_ptr<grpc::Channel> channel_;
+};
+
+TEST_F(NotifierTest, MailsABreachOnceHoweverOftenItIsHandedOver) {
+  StartNotifier();
+  const auto sent = std::chrono::steady_clock::now();
+  EXPECT_EQ(Deliver({1}).accepted_ids_size(), 1);
+  ASSERT_TRUE(catcher_->WaitForMails(1)) << test::ReadWhole(Log());
+  EXPECT_LT(std::chrono::steady_clock::now() - sent, std::chrono::seconds(5));
+  EXPECT_EQ(Deliver({1}).accepted_ids_size(), 1);
+  EXPECT_THAT(catcher_->Mails()[0], HasSubstr("user-1 passed 100 % of 10.00 GiB download"));
+  EXPECT_THAT(catcher_->Mails()[0], HasSubstr("Date: Thu, 26 Mar 2026 14:14:55 +0000"));
+  const v1::DeliverBreachesResponse mixed = Deliver({-1});
+  EXPECT_EQ(mixed.accepted_ids_size(), 0);
+  ASSERT_EQ(mixed.rejected_size(), 1);
+  EXPECT_THAT(mixed.rejected(0).reason(), HasSubstr("64 hexadecimal digits"));
+  EXPECT_EQ(notifier_->Stop(SIGTERM), 0) << test::ReadWhole(Log());
+  EXPECT_THAT(catcher_->Mails(), SizeIs(1));
+}
+
+TEST_F(NotifierTest, ResendsTheSameMailWhenKilledBeforeTheMailWasTaken) {
+  StartNotifier();
+  EXPECT_THAT(MailsAroundAKillAt("rcpt", 1), SizeIs(1));
+}
+
+TEST_F(NotifierTest, ResendsTheSameMailWhenKilledAfterTheMailWasTaken) {
+  StartNotifier();
+  const std::vector<std::string> mails = MailsAroundAKillAt("keep", 2);
+  ASSERT_THAT(mails, SizeIs(2));
+  EXPECT_EQ(mails[0], mails[1]);
+}
+
+TEST_F(NotifierTest, KeepsAcceptedBreachesWhileTheServerIsAway) {
+  catcher_.reset();
+  StartNotifier();
+  EXPECT_EQ(Deliver({1}).accepted_ids_size(), 1);
+  ASSERT_TRUE(test::WaitUntil(
+      [&] { return test::ReadWhole(Log()).find("delivery.channel_down") != std::string::npos; }));
+  EXPECT_EQ(notifier_->Stop(SIGTERM), 0);
+  catcher_ = std::make_unique<test::SmtpCatcher>(folder_.path() + "/smtp");
+  WriteConfig("");
+  StartNotifier();
+  EXPECT_TRUE(catcher_->WaitForMails(1)) << test::ReadWhole(Log());
+}
+
+TEST_F(NotifierTest, RendersAndSendsTheReportOnDemand) {
+  StartNotifier();
+  const auto stub = v1::NotifierService::NewStub(channel_);
+  grpc::ClientContext render;
+  SetDeadline(render);
+  v1::RenderReportRequest what;
+  what.set_site_id("lahore");
+  v1::RenderReportResponse rendered;
+  grpc::Status status = stub->RenderReport(&render, what, &rendered);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  EXPECT_THAT(rendered.html(), HasSubstr("<bdi>al\\xFFi</bdi>"));
+  EXPECT_THAT(rendered.html(), HasSubstr("Thursday 26 March 2026, so far"));
+  EXPECT_THAT(rendered.csv(), HasSubstr("lahore,2026-03-26,so far,2,'=sara,,1500000000,0,"));
+  EXPECT_THAT(rendered.csv(), HasSubstr("lahore,2026-03-25,complete,1,"));
+  grpc::ClientContext send;
+  SetDeadline(send);
+  v1::SendReportResponse sent;
+  status = stub->SendReport(&send, v1::SendReportRequest(), &sent);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(sent.delivery_ids_size(), 1);
+  ASSERT_TRUE(test::WaitUntil([&] {
+    for (const std::string& mail : catcher_->Mails()) {
+      if (mail.find("Subject: NetSentinel lahore 2026-03-26 so far") != std::string::npos &&
+          mail.find("filename=netsentinel-lahore-2026-03-26.csv") != std::string::npos) {
+        return true;
+      }
+    }
+    return false;
+  })) << test::ReadWhole(Log());
+  grpc::ClientContext list;
+  SetDeadline(list);
+  v1::ListDeliveriesResponse deliveries;
+  status = stub->ListDeliveries(&list, v1::ListDeliveriesRequest(), &deliveries);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  EXPECT_GE(deliveries.deliveries_size(), 1);
+}
+
+TEST_F(NotifierTest, ChecksItsConfigurationAndNamesMistakes) {
+  const std::string log = folder_.path() + "/check.log";
+  EXPECT_EQ(test::RunProgram({NS_NOTIFIER, "--config", Config(), "--check-config"}, log), 0)
+      << test::ReadWhole(log);
+  WriteConfig("alert: {to: [noc@example]}\n");
+  EXPECT_EQ(test::RunProgram({NS_NOTIFIER, "--config", Config(), "--check-config"}, log), 2);
+  EXPECT_THAT(test::ReadWhole(log), HasSubstr("notifier.yaml:8:1: alert"));
+}
+
+TEST_F(NotifierTest, TakesOverNewRecipientsOnReload) {
+  StartNotifier();
+  std::string text = test::ReadWhole(Config());
+  text.replace(text.find("noc@example"), 11, "duty@example");
+  std::ofstream(Config()) << text;
+  ::kill(notifier_->pid(), SIGHUP);
+  ASSERT_TRUE(test::WaitUntil([&] {
+    return test::ReadWhole(Log()).find("notifier.reloaded") != std::string::npos;
+  })) << test::ReadWhole(Log());
+  Deliver({1});
+  ASSERT_TRUE(catcher_->WaitForMails(1)) << test::ReadWhole(Log());
+  EXPECT_THAT(catcher_->Envelopes()[0], HasSubstr("duty@example"));
+}
+
+}  // namespace
+}  // namespace netsentinel

@@ -1,0 +1,154 @@
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_split.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+#include "common/base/random.h"
+#include "notifier/report/alert_text.h"
+#include "notifier/report/ranking_text.h"
+#include "notifier/report/shares.h"
+#include "notifier/report/words.h"
+#include "tests/support/golden.h"
+#include "tests/support/sample_report.h"
+
+namespace netsentinel::report {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+TEST(SharesTest, GivesThousandthsByLargestRemainder) {
+  EXPECT_THAT(SharesPermille({1, 1, 1}, 0), ElementsAre(334, 333, 333, 0));
+  EXPECT_THAT(SharesPermille({2, 1}, 1), ElementsAre(500, 250, 250));
+  EXPECT_THAT(SharesPermille({0, 0}, 0), ElementsAre(0, 0, 0));
+  EXPECT_THAT(SharesPermille({}, 5), ElementsAre(1000));
+  EXPECT_THAT(SharesPermille({~0ULL, ~0ULL}, 0), ElementsAre(500, 500, 0));
+}
+
+TEST(SharesTest, AddUpToAThousandForAnyTotals) {
+  base::SeededRandom random(3);
+  for (int round = 0; round < 3'000; ++round) {
+    std::vector<std::uint64_t> totals(random.Next() % 60);
+    for (std::uint64_t& total : totals) total = random.Next() >> (random.Next() % 64);
+    const std::uint64_t others = random.Next() % 2 == 0 ? 0 : random.Next() >> 20;
+    const std::vector<std::uint32_t> shares = SharesPermille(totals, others);
+    const bool any = others != 0 || std::any_of(totals.begin(), totals.end(),
+                                                [](std::uint64_t total) { return total != 0; });
+    ASSERT_EQ(std::accumulate(shares.begin(), shares.end(), 0U), any ? 1000U : 0U);
+  }
+}
+
+TEST(SharesTest, KeepsSharesThatAddUpAndReplacesOthers) {
+  DayRanking day = test::SampleDay(3, "2026-03-26", true);
+  day.rows[0].share_permille = 500;
+  day.rows[1].share_permille = 499;
+  day.rows[2].share_permille = 1;
+  NormalizeShares(day);
+  EXPECT_EQ(day.rows[1].share_permille, 499U);
+  day.rows[1].share_permille = 498;
+  NormalizeShares(day);
+  EXPECT_EQ(day.rows[0].share_permille + day.rows[1].share_permille + day.rows[2].share_permille,
+            1000U);
+}
+
+TEST(ShareRowsTest, GivesEachDayHalfAndTheRestToTheOther) {
+  const auto shown = [](std::size_t day, std::size_t before) {
+    const RowShares rows = ShareRows(day, before, 200);
+    return std::vector<std::size_t>{rows.day, rows.day_before};
+  };
+  EXPECT_THAT(shown(0, 0), ElementsAre(0, 0));
+  EXPECT_THAT(shown(40, 40), ElementsAre(40, 40));
+  EXPECT_THAT(shown(5000, 5000), ElementsAre(100, 100));
+  EXPECT_THAT(shown(5000, 30), ElementsAre(170, 30));
+  EXPECT_THAT(shown(30, 5000), ElementsAre(30, 170));
+  EXPECT_THAT(shown(5000, 0), ElementsAre(200, 0));
+}
+
+TEST(RankingTextTest, IsWhatTheGoldenFileSays) {
+  test::ExpectGolden(RankingText(test::SampleReport(8)), "notifier/report.txt");
+}
+
+TEST(RankingTextTest, SaysWhenNothingMoved) {
+  const std::string text = RankingText(test::SampleReport(0));
+  EXPECT_THAT(text, HasSubstr("Thursday 26 March 2026, so far\n"));
+  EXPECT_THAT(text, HasSubstr("Wednesday 25 March 2026, complete\n"));
+  EXPECT_THAT(text, HasSubstr("No subscriber moved any traffic."));
+}
+
+TEST(RankingTextTest, CountsTheRowsThatOnlyTheFileHas) {
+  const std::string text = RankingText(test::SampleReport(5000));
+  EXPECT_THAT(text, HasSubstr("4,900 more subscribers are in the attached CSV file."));
+  EXPECT_THAT(text, HasSubstr("\n100. customer-00099"));
+  EXPECT_THAT(text, Not(HasSubstr("\n101. ")));
+}
+
+TEST(RankingTextTest, NamesTheRoutersThatAreStillOpen) {
+  EXPECT_THAT(RankingText(test::SampleReport(2)),
+              HasSubstr("Wednesday 25 March 2026, not closed yet"));
+  EXPECT_THAT(RankingText(test::SampleReport(2)),
+              HasSubstr("Still open, later readings may add to this day: gulberg-2."));
+}
+
+TEST(RankingCsvTest, IsWhatTheGoldenFileSays) {
+  test::ExpectGolden(RankingCsv(test::SampleReport(8)), "notifier/report.csv");
+}
+
+TEST(RankingCsvTest, HasEveryRowOfBothDays) {
+  const std::string csv = RankingCsv(test::SampleReport(5000));
+  const std::vector<std::string> lines = absl::StrSplit(csv, "\r\n");
+  EXPECT_EQ(lines.size(), 10'002U);
+  EXPECT_EQ(lines.back(), "");
+}
+
+TEST(SubjectTest, SaysSiteDayAndSum) {
+  RankedReport report = test::SampleReport(1);
+  EXPECT_EQ(ReportSubject(report), "NetSentinel lahore 2026-03-26 so far: 60.00 GiB, 1 subscriber");
+  report.day.so_far = false;
+  EXPECT_EQ(ReportSubject(report), "NetSentinel lahore 2026-03-26: 60.00 GiB, 1 subscriber");
+}
+
+Alert SampleAlert() {
+  return {.breach_id = std::string(64, 'a'),
+          .site_id = "lahore",
+          .router_id = "hq-core",
+          .name = "ali",
+          .quota_id = "default",
+          .period = QuotaPeriod::kDay,
+          .period_start = "2026-03-26",
+          .time_zone = "Asia/Karachi",
+          .basis = QuotaBasis::kDownload,
+          .limit_bytes = 10ULL << 30,
+          .threshold_percent = 100,
+          .used = {1ULL << 30, 11ULL << 30},
+          .crossed_at = absl::FromUnixSeconds(1774534495),
+          .crossed_at_local = "2026-03-26 19:14:55 +05:00"};
+}
+
+TEST(AlertTextTest, SaysWhoPassedWhatAndWhen) {
+  const Alert alert = SampleAlert();
+  EXPECT_EQ(AlertSubject({alert}), "NetSentinel lahore: ali passed 100 % of 10.00 GiB download");
+  EXPECT_EQ(AlertText({alert}),
+            "ali passed 100 % of 10.00 GiB download for the day 2026-03-26: 11.00 GiB used.\n"
+            "Seen at 2026-03-26 19:14:55 +05:00 (Asia/Karachi), site lahore, router hq-core, "
+            "quota default; 11.00 GiB down, 1.00 GiB up so far.\n\n"
+            "The figures are what was provably used. Each threshold alerts once.\n");
+}
+
+TEST(AlertTextTest, CountsAlertsOfADigestAndThoseItDoesNotList) {
+  const std::vector<Alert> alerts(203, SampleAlert());
+  EXPECT_EQ(AlertSubject(alerts), "NetSentinel lahore: 203 quota alerts, first ali");
+  EXPECT_THAT(AlertText(alerts), HasSubstr("3 more alerts are not listed."));
+}
+
+TEST(AlertTextTest, KeepsLineBreaksOutOfSubjects) {
+  Alert alert = SampleAlert();
+  alert.name = "x\r\nBcc: everyone@example";
+  EXPECT_EQ(AlertSubject({alert}).find_first_of("\r\n"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace netsentinel::report
