@@ -76,7 +76,7 @@ def simulated_routers(setup, fleet, options):
         "--truth-log", setup.folder / "truth.jsonl", "--seed", "7",
         "--control", f"unix:{setup.folder}/control.sock"])
     ports = fleet.ports(process, setup.folder / "simulator-ports.json")
-    by_id = {router["id"]: router for router in ports["routers"]}
+    by_id = ports["routers"]
     common = {"user": "netsentinel", "password_file": password, "poll_interval": POLL}
     return [
         {"id": "hq-core", "address": f"127.0.0.1:{by_id['hq-core']['api_ssl']}",

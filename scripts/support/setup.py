@@ -110,7 +110,7 @@ class Setup:
             f"smtp: {{server: \"localhost:{smtp_port}\", starttls: required, "
             f"ca: {self.folder}/mail.crt, username: alerts, "
             f"password_file: {self.secrets}/smtp, from: \"NetSentinel <alerts@netsentinel.example>\"}}",
-            "alerts: {to: [noc@netsentinel.example], digest_window: 1s}",
+            "alerts: {to: [noc@netsentinel.example], group_window: 1s}",
             "reports: [{name: daily, at: \"18:15\", sites: all, to: [manager@netsentinel.example]}]",
         ]) + "\n")
 

@@ -40,7 +40,7 @@ routers:
       - {{name: carol, target: 10.0.1.1/32, parent: floor-1, up_rate: 20000, down_rate: 90000}}
       - {{name: dave, target: 10.0.1.2/32, parent: floor-1, up_rate: 5000, down_rate: 60000}}
       - {{name: "=cmd() <b>x</b>", target: 10.0.0.9/32, up_rate: 1000, down_rate: 9000}}
-      - {{name: "<pppoe-erin>", user: erin, up_rate: 30000, down_rate: 200000}}
+      - {{pppoe_user: erin, up_rate: 30000, down_rate: 200000}}
   - id: branch
     mode: v6
     version: "6.49.10 (long-term)"
