@@ -3,8 +3,8 @@
 namespace netsentinel::delivery {
 
 absl::Time InstantOf(absl::CivilDay date, LocalTime time, const absl::TimeZone& zone) {
-  const absl::CivilMinute minute(date.year(), date.month(), date.day(), time.hour, time.minute);
-  const absl::TimeZone::TimeInfo info = zone.At(absl::CivilSecond(minute));
+  const absl::TimeZone::TimeInfo info = zone.At(absl::CivilSecond(
+      date.year(), date.month(), date.day(), time.hour, time.minute, time.second));
   return info.kind == absl::TimeZone::TimeInfo::SKIPPED ? info.trans : info.pre;
 }
 

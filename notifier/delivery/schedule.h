@@ -11,6 +11,7 @@ namespace netsentinel::delivery {
 struct LocalTime {
   int hour = 0;
   int minute = 0;
+  int second = 0;
 };
 
 // One run of something that is due once every local day.

@@ -97,6 +97,17 @@ absl::StatusOr<report::Alert> AlertFromWire(const v1::Breach& breach) {
   return alert;
 }
 
+// "HH:MM" or "HH:MM:SS".
+bool ParseLocalTime(const std::string& text, LocalTime& time) {
+  const std::vector<std::string> parts = absl::StrSplit(text, ':');
+  if (parts.size() != 2 && parts.size() != 3) return false;
+  const auto read = [&](std::size_t i, int most, int& value) {
+    return absl::SimpleAtoi(parts[i], &value) && value >= 0 && value <= most;
+  };
+  return read(0, 23, time.hour) && read(1, 59, time.minute) &&
+         (parts.size() == 2 || read(2, 59, time.second));
+}
+
 absl::StatusOr<Site> SiteFromWire(const v1::SiteInfo& site) {
   Site out{.id = site.site_id(), .zone = {}, .day_start = {}, .current_day = site.current_day()};
   if (!absl::LoadTimeZone(site.time_zone(), &out.zone)) {
@@ -104,11 +115,7 @@ absl::StatusOr<Site> SiteFromWire(const v1::SiteInfo& site) {
         "site ", base::DisplayName(site.site_id()), ": time zone \"",
         base::DisplayName(site.time_zone()), "\" is not known on this host: install tzdata"));
   }
-  const std::vector<std::string> parts = absl::StrSplit(site.day_start(), ':');
-  if (!site.day_start().empty() &&
-      (parts.size() != 2 || !absl::SimpleAtoi(parts[0], &out.day_start.hour) ||
-       !absl::SimpleAtoi(parts[1], &out.day_start.minute) || out.day_start.hour < 0 ||
-       out.day_start.hour > 23 || out.day_start.minute < 0 || out.day_start.minute > 59)) {
+  if (!site.day_start().empty() && !ParseLocalTime(site.day_start(), out.day_start)) {
     return absl::InvalidArgumentError(
         absl::StrCat("site ", base::DisplayName(site.site_id()), ": day_start \"",
                      base::DisplayName(site.day_start()), "\" is no time of day"));

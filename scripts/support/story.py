@@ -120,6 +120,9 @@ class Story:
         say("a reboot of the router")
         simulator.do("hq-core", "reboot", down_ms=1500)
         self.settle(("hq-core",), polls=2)
+        # More than a poll's worth, so that the counter's fall stays visible at the next reading.
+        simulator.do("hq-core", "move", queue="<pppoe-erin>", up=2 * MIB, down=9 * MIB)
+        self.settle(("hq-core",))
         say("a PPPoE reconnect under the same .id, and a breach")
         simulator.do("hq-core", "pppoe_reconnect", user="erin", reuse_id=True)
         simulator.do("hq-core", "move", queue="alice", up=3, down=70 * MIB)
@@ -183,12 +186,13 @@ def prove(story, truth_log):
     problems = []
     mutate = os.environ.get("NS_MUTATE") == "lose_one_byte"
     unseen = {}
+    reports = {}
     for number, day in enumerate(days):
         ledger = {}
         for row in story.ask("ranking", "--site", SITE, "--day", str(day))["rows"]:
             who = row["subscriber"]
             ledger[(who["router_id"], who["name"]["display_name"])] = row["usage"]
-        report = reported(story, day)
+        report = reports[day] = reported(story, day)
         for observer in observers:
             observed, moved = observer.result()
             for name, (up, down) in sorted(observed[number].items()):
@@ -220,7 +224,7 @@ def prove(story, truth_log):
             if any(int(value) for value in usage["best"].values()):
                 problems.append(f"{day} {key}: the ledger counts bytes that nobody observed")
     problems += bounds(unseen)
-    problems += mails(story)
+    problems += mails(story, reports)
     if problems:
         raise Failure("the figures differ:\n  " + "\n  ".join(problems))
     say(f"{len(unseen)} subscribers on 2 local days: ledger and report agree with what "
@@ -243,20 +247,21 @@ def bounds(unseen):
     return problems
 
 
-def table_of(text):
-    """{(router, subscriber): (upload, download)} of a report's CSV."""
+def table_of(text, day):
+    """{(router, subscriber): (upload, download)} of one day in a report's CSV."""
     rows = {}
-    for row in csv.DictReader(io.StringIO(text)):
-        fields = {key.strip().lower().replace(" ", "_"): value for key, value in row.items() if key}
-        name = fields["subscriber"].removeprefix("'")
-        rows[(fields["router"], name)] = (int(fields["upload_bytes"]), int(fields["download_bytes"]))
+    for row in csv.DictReader(io.StringIO(text, newline="")):
+        if row["day"] == str(day):
+            # A leading apostrophe keeps spreadsheets from taking a name for a formula.
+            key = (row["router"], row["subscriber"].removeprefix("'"))
+            rows[key] = (int(row["upload_bytes"]), int(row["download_bytes"]))
     return rows
 
 
 def reported(story, day):
     """What the rendered report of a day says; its page must show the same subscribers."""
     report = story.ask("report", "now", "--render", "--site", SITE, "--day", str(day))
-    table = table_of(report["csv"])
+    table = table_of(report["csv"], day)
     page = TableReader()
     page.feed(report["html"])
     cells = [" ".join(row) for row in page.rows]
@@ -267,8 +272,8 @@ def reported(story, day):
     return table
 
 
-def mails(story):
-    """The breach mail once, and the report mail with its CSV."""
+def mails(story, reports):
+    """The breach mail once, and the report mail with the same figures as the rendered reports."""
     problems = []
     breaches = story.mails("noc@")
     names = [mail for mail in breaches if "alice" in mail["subject"] + str(mail.get_body())]
@@ -281,6 +286,9 @@ def mails(story):
                    if part.get_content_type() == "text/csv"]
     if not attachments:
         return problems + ["the report mail has no CSV attached"]
+    for day, table in reports.items():
+        if table_of(attachments[0].get_content(), day) != table:
+            problems.append(f"the mailed CSV differs from the rendered report of {day}")
     kinds = {part.get_content_type() for part in report.walk()}
     for kind in ("text/html", "text/plain"):
         if kind not in kinds:

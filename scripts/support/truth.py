@@ -51,7 +51,7 @@ class Observer:
                     moved = self.moved[bytes.fromhex(row["name"])]
                     moved[0] += row["up"]
                     moved[1] += row["down"]
-        elif kind == "snapshot" and entry["menu"] == "simple":
+        elif kind == "snapshot" and entry["menu"] == "/queue/simple":
             if entry["complete"] and not entry["count_only"] and not entry["faults"]:
                 self._snapshot(entry)
 
@@ -103,9 +103,8 @@ class Observer:
             table = {name: list(pair) for name, pair in self.observed[day].items()}
             self._residues(table)
             days.append(_by_subscriber(table))
-        moved = {name: list(pair) for name, pair in self.moved.items()}
-        self._residues(moved)
-        return days, _by_subscriber(moved)
+        # The log names the queue where bytes entered; parents are not repeated.
+        return days, _by_subscriber(self.moved)
 
 
 def _by_subscriber(table):
