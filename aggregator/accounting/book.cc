@@ -8,6 +8,7 @@
 
 #include "aggregator/accounting/applier.h"
 #include "aggregator/accounting/book_state.h"
+#include "aggregator/accounting/checkpoint.h"
 #include "common/base/check.h"
 #include "common/base/display_name.h"
 #include "common/base/status_macros.h"
@@ -189,6 +190,11 @@ absl::Status Book::Impl::Translate(const Incoming& incoming, MenuChange& change,
   if (!ok) {
     return absl::InvalidArgumentError(
         "the snapshot names a queue that its dictionary does not hold");
+  }
+  if (next > kMaxDescriptorIndex) {
+    return absl::ResourceExhaustedError(absl::StrCat("router \"", in.router.value(),
+                                                     "\" has shown more than ", kMaxDescriptorIndex,
+                                                     " different queues in one menu"));
   }
   return absl::OkStatus();
 }

@@ -176,6 +176,7 @@ void DecodeStateRows(Fields& in, const StateHead& head, MenuState& state) {
     if (in.U64() == 1) {
       reading = in.Reading();
       slot.since_us = in.I64();
+      in.Require(reading.descriptor < head.dictionary_end);
       if (!in.ok()) return;
       if (reading.descriptor >= state.row_of.size()) {
         state.row_of.resize(reading.descriptor + 1, kNoRow);

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "common/counters/snapshot_codec.h"
+#include "tests/fuzz/planted_bug.h"
 
 // What decodes must encode and decode again to the same; nothing may crash or allocate without
 // bound.
@@ -11,6 +12,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace netsentinel::counters;  // NOLINT: a fuzz target
   const absl::string_view bytes(reinterpret_cast<const char*>(data), size);
   if (const auto decoded = DecodeSelfContained(bytes); decoded.ok()) {
+    NS_PLANT_BUG_IF(decoded->snapshot.menu == Menu::kSimple &&
+                    decoded->snapshot.header.router_uptime_s > 100);
     const std::string again = EncodeSelfContained(decoded->snapshot, decoded->table);
     const auto twice = DecodeSelfContained(again);
     if (!twice.ok() || EncodeSelfContained(twice->snapshot, twice->table) != again) std::abort();
