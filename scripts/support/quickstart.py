@@ -16,7 +16,7 @@ from story import QUOTA, SCENARIO, ZONE, Story, prove
 
 POLL = "1s"
 # The first day's part of the story has to fit between the start of the programs and the day's end.
-FIRST_DAY_S = 22
+FIRST_DAY_S = 30
 
 
 def parse():
