@@ -153,11 +153,12 @@ class Process {
 absl::Status Process::Started(const std::map<std::string, std::uint16_t>& ports) {
   std::map<std::string, std::uint16_t> all = ports;
   all["http"] = http_->port();
+  // Before anybody can know of it: who sees the ports or READY=1 may send SIGHUP at once.
+  started_ = true;
   if (!flags_.ports_file.empty()) {
     NS_RETURN_IF_ERROR(io::WriteFileDurably(flags_.ports_file, PortsJson(all)));
   }
   systemd_.Ready();
-  started_ = true;
   logger_->Info("shell.started", "listening",
                 {{"program", info_.name}, {"version", Version()}, {"ports", PortsJson(all)}});
   return absl::OkStatus();
