@@ -71,7 +71,9 @@ absl::Status GrpcUsageService::Ranking(const v1::GetRankingRequest& request,
     zones.insert(site->time_zone);
     const std::vector<base::RouterId> open = reader_.book().Read(
         [&](const accounting::Book& book) { return book.OpenRouters(site->id, span.last); });
-    for (const base::RouterId& router : open) response.add_open_routers(router.value());
+    if (span.last < span.today) {
+      for (const base::RouterId& router : open) response.add_open_routers(router.value());
+    }
     response.set_open(response.open() || !open.empty() || span.last >= span.today);
     const std::int64_t as_of =
         reader_.book().Read([&](const accounting::Book& book) { return book.AsOf(site->id); });
