@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <set>
 #include <utility>
 
@@ -42,7 +43,10 @@ bool Engine::CommitRound() {
   }
   parts_.book.Write([&](accounting::Book& book) { book.Install(std::move(staged)); });
   for (const store::JournalRow& row : batch.journal) {
-    watermarks_[{row.router, row.menu}] = row.position;
+    counters::SnapshotPosition& mark = watermarks_[{row.router, row.menu}];
+    const std::uint64_t epoch = std::max(mark.lease_epoch, row.position.lease_epoch);
+    mark = row.position;
+    mark.lease_epoch = epoch;
   }
   Settle(candidates, results);
   if (breached) parts_.signals.breaches_stored();

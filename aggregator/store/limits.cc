@@ -151,8 +151,8 @@ std::string StorableText(const std::string& text) {
 }
 
 bool IsAfter(const counters::SnapshotPosition& position, const counters::SnapshotPosition& newest) {
-  if (position.lease_epoch != newest.lease_epoch) return position.lease_epoch > newest.lease_epoch;
-  return position.spool_uuid == newest.spool_uuid && position.sequence > newest.sequence;
+  if (position.spool_uuid == newest.spool_uuid) return position.sequence > newest.sequence;
+  return position.lease_epoch > newest.lease_epoch;
 }
 
 }  // namespace netsentinel::store

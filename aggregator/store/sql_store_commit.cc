@@ -67,7 +67,11 @@ absl::Status Advance(const std::vector<JournalRow>& journal, std::map<MenuKey, N
                        " is not after the newest committed one (", before.position.lease_epoch,
                        ", ", before.position.sequence, ", ", before.journal_id, ")"));
     }
+    // A spool's older rows may follow under an older lease epoch; other spools are held against
+    // the highest there was.
+    const std::uint64_t epoch = std::max(before.position.lease_epoch, row.position.lease_epoch);
     before = Newest{row.position, row.journal_id};
+    before.position.lease_epoch = epoch;
   }
   return absl::OkStatus();
 }

@@ -186,7 +186,7 @@ class Store {
 
   // --- accounting ---------------------------------------------------------------------------
   // kAlreadyExists, and nothing of the batch stored, when a journal row is not after the newest
-  // committed position of its (router, menu): an older lease epoch, another spool within the same
+  // committed position of its (router, menu): another spool under the same or an older
   // lease epoch, a sequence or journal id at or below the newest. Gaps are the caller's to judge.
   virtual absl::Status Commit(Fence fence, const CommitBatch& batch) = 0;
   virtual absl::Status Flush(Fence fence, const FlushBatch& batch) = 0;

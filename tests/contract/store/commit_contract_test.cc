@@ -121,7 +121,8 @@ TEST_P(StoreContract, OnlyAPositionAfterTheNewestOneIsAccepted) {
   const OrderCase cases[] = {
       {"the same", 5, "A", 10, 101, false},
       {"before", 5, "A", 9, 101, false},
-      {"older lease", 4, "A", 11, 101, false},
+      {"older lease, same spool: only the sequence orders", 4, "A", 11, 101, true},
+      {"newer lease, same spool, before", 6, "A", 9, 101, false},
       {"older lease, other spool", 4, "B", 11, 101, false},
       {"other spool", 5, "B", 11, 101, false},
       {"older journal id", 5, "A", 11, 99, false},
