@@ -186,7 +186,10 @@ def run_live(options, setup, fleet):
         fleet.check()
         rounds += 1
         try:
-            print("\n" + setup.ctl("ranking"), flush=True)
+            ranking = setup.ctl("ranking")
+            print("\n" + ranking, flush=True)
+            if "\n0 subscribers" in ranking:
+                print(setup.ctl("routers"), flush=True)  # says what keeps the figures away
             if simulator is not None and rounds == 2:
                 say("alice moves 70 MiB: her quota is 64 MiB")
                 simulator.do("hq-core", "move", queue="alice", up=1, down=70 << 20)
