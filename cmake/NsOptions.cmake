@@ -36,8 +36,10 @@ if(NS_SANITIZE)
   if(NOT NS_SANITIZE MATCHES "thread")
     add_compile_options(-fno-sanitize-recover=all)
     if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-      # gcc 12 mistakes Asio's coroutine frames, instrumented, for a mismatch.
-      target_compile_options(ns_options INTERFACE -Wno-mismatched-new-delete)
+      # gcc 12 mistakes Asio's coroutine frames, instrumented, for a mismatch, and instrumented
+      # optionals and variants in Boost and Abseil for uninitialized ones.
+      target_compile_options(ns_options INTERFACE -Wno-mismatched-new-delete
+        -Wno-maybe-uninitialized)
     endif()
   elseif(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     target_compile_options(ns_options INTERFACE -Wno-tsan)

@@ -36,6 +36,10 @@ function(ns_program name)
   install(TARGETS ${name} RUNTIME DESTINATION bin COMPONENT ${name})
 endfunction()
 
+# What the sanitizer and fuzz presets build instead of everything.
+add_custom_target(ns_unit_and_contract)
+add_custom_target(ns_fuzzers)
+
 # ns_test(accounting_test LABELS unit SOURCES … DEPS …): one executable, its cases found by CTest.
 function(ns_test name)
   cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;DEPS;LABELS;ENVIRONMENT" ${ARGN})
@@ -44,6 +48,9 @@ function(ns_test name)
   endif()
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE ns_options ${ARG_DEPS} GTest::gmock GTest::gtest_main)
+  if("unit" IN_LIST ARG_LABELS OR "contract" IN_LIST ARG_LABELS)
+    add_dependencies(ns_unit_and_contract ${name})
+  endif()
   # One CTest entry an executable: hundreds of process starts cost more than the tests themselves.
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT})
@@ -95,6 +102,7 @@ function(ns_fuzz name)
     add_executable(${target} ${ARG_SOURCES})
     target_link_libraries(${target} PRIVATE ns_options ${ARG_DEPS})
     target_link_options(${target} PRIVATE -fsanitize=fuzzer)
+    add_dependencies(ns_fuzzers ${target})
     set(expect "")
     if(variant)
       target_compile_definitions(${target} PRIVATE NS_FUZZ_PLANTED_BUG)

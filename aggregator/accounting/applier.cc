@@ -19,7 +19,6 @@ using counters::QueueReading;
 using counters::SnapshotHeader;
 
 constexpr std::int64_t kSecondUs = 1'000'000;
-constexpr std::int64_t kTombstoneUs = 7LL * 86'400 * kSecondUs;
 constexpr std::uint64_t kMaxPacketBytes = 65'535;
 constexpr int kMaxParentDepth = 32;
 
@@ -45,13 +44,6 @@ bool SeenFromItsStart(EpochReason reason) {
          reason == EpochReason::kReplaced;
 }
 
-// Takes min(bytes, owed) off both.
-void PayOff(std::uint64_t& bytes, std::uint64_t& owed) {
-  const std::uint64_t paid = std::min(bytes, owed);
-  bytes -= paid;
-  owed -= paid;
-}
-
 }  // namespace
 
 std::uint64_t LineBytes(std::uint64_t bps, std::int64_t us) {
@@ -62,7 +54,6 @@ std::uint64_t LineBytes(std::uint64_t bps, std::int64_t us) {
 }
 
 // --- what is known of rows
-// ------------------------------------------------------------------------
 
 const counters::QueueDescriptor& Applier::DescriptorOf(std::uint32_t row) const {
   const counters::QueueDescriptor* descriptor = state_.dictionary.Find(state_.rows[row].descriptor);
@@ -104,7 +95,6 @@ bool Applier::CountsNothing(std::uint32_t row) const {
 }
 
 // --- writing down
-// ---------------------------------------------------------------------------------
 
 void Applier::AddEvent(std::int64_t at_us, absl::string_view kind, absl::string_view queue,
                        absl::string_view detail) {
@@ -186,7 +176,6 @@ bool Applier::CountFromZero(std::uint32_t row, const QueueReading& reading, cons
 }
 
 // --- lives
-// ----------------------------------------------------------------------------------------
 
 void Applier::StartHold(std::uint32_t row, const QueueReading& before, std::int64_t before_us,
                         const QueueReading& held, std::int64_t existed_us) {
@@ -384,7 +373,6 @@ std::uint32_t Applier::NewRow(const QueueReading& reading) {
 }
 
 // --- whole snapshots and steps
-// --------------------------------------------------------------------
 
 void Applier::Begin(const SnapshotHeader& now) {
   now_ = now;
@@ -537,105 +525,6 @@ void Applier::ApplyStep(const counters::MergedStep& step) {
   for (const std::uint32_t row : freed_) state_.read_at.erase(row);
   Finish();
   last_step_ = step.header;
-}
-
-void Applier::ResolveAllHolds() {
-  if (!state_.last.has_value()) return;
-  Begin(*state_.last);
-  std::vector<std::uint32_t> rows;
-  for (const auto& [row, hold] : state_.holds) rows.push_back(row);
-  std::sort(rows.begin(), rows.end());
-  for (const std::uint32_t row : rows) ResolveAsReset(row);
-  Settle();
-}
-
-void Applier::Finish() {
-  for (const auto& [row, reading] : writes_) {
-    state_.rows[row] = reading;
-    if (reading.descriptor >= state_.row_of.size()) {
-      state_.row_of.resize(state_.dictionary.next_index(), kNoRow);
-    }
-    state_.row_of[reading.descriptor] = row;
-  }
-  for (const std::uint32_t row : freed_) {
-    const DescriptorIndex descriptor = state_.rows[row].descriptor;
-    if (state_.RowOf(descriptor) == row) state_.row_of[descriptor] = kNoRow;
-    state_.rows[row] = QueueReading{};
-    state_.rows[row].descriptor = kNoRow;
-  }
-  LinkParents(state_);
-  Settle();
-  for (const std::uint32_t row : freed_) {
-    state_.debts.erase(row);
-    state_.read_at.erase(row);
-    state_.slots[row] = Slot{};
-    state_.free_rows.push_back(row);
-  }
-  TrimTombstones();
-}
-
-void Applier::TrimTombstones() {
-  auto& stones = state_.tombstones;
-  if (stones_by_id_.has_value()) {
-    std::erase_if(stones, [](const Tombstone& stone) { return stone.descriptor == kNoRow; });
-    stones_by_id_.reset();
-  }
-  std::size_t over = stones.size() > kMaxTombstones ? stones.size() - kMaxTombstones : 0;
-  while (over < stones.size() && now_.attribution_us - stones[over].vanished_us > kTombstoneUs) {
-    ++over;
-  }
-  for (std::size_t i = 0; i < over; ++i) unused_.push_back(stones[i].descriptor);
-  stones.erase(stones.begin(), stones.begin() + static_cast<std::ptrdiff_t>(over));
-}
-
-// --- parents
-// --------------------------------------------------------------------------------------
-
-void Applier::SettleParents() {
-  absl::flat_hash_map<std::uint32_t, TrafficBytes> owed = std::move(state_.debts);
-  state_.debts.clear();
-  for (const Part& part : parts_) {
-    const std::uint32_t now = state_.slots[part.row].parent;
-    const std::uint32_t before = parent_before_[part.row];
-    if (now != kNoRow) owed[now] += part.delta.bytes;
-    if (before != kNoRow && before != now) owed[before] += part.delta.bytes;
-  }
-  if (owed.empty()) return;
-  for (Part& part : parts_) {
-    const auto found = owed.find(part.row);
-    if (found == owed.end()) continue;
-    PayOff(part.delta.bytes.upload, found->second.upload);
-    PayOff(part.delta.bytes.download, found->second.download);
-  }
-  for (const auto& [parent, rest] : owed) {
-    // What a parent moved before its baseline is not known, so nothing can be taken off it.
-    const bool unknown = known_[parent] == Known::kBaseline || known_[parent] == Known::kGone;
-    if (!unknown && !rest.zero()) state_.debts[parent] = rest;
-  }
-}
-
-void Applier::Settle() {
-  if (context_.settings.parents == ParentsMode::kResidue) SettleParents();
-  for (const Part& part : parts_) {
-    if (part.delta.bytes.zero() || CountsNothing(part.row)) continue;
-    effects_.deltas.push_back(part.delta);
-  }
-  parts_.clear();
-}
-
-void Applier::DropUnusedDescriptors() {
-  if (unused_.empty()) return;
-  absl::flat_hash_set<DescriptorIndex> used;
-  for (const Tombstone& stone : state_.tombstones) used.insert(stone.descriptor);
-  if (state_.pending.has_value()) {
-    for (const QueueReading& reading : state_.pending->readings) used.insert(reading.descriptor);
-  }
-  for (const DescriptorIndex descriptor : unused_) {
-    if (state_.RowOf(descriptor) == kNoRow && !used.contains(descriptor)) {
-      state_.dictionary.Drop(descriptor);
-    }
-  }
-  unused_.clear();
 }
 
 }  // namespace netsentinel::accounting

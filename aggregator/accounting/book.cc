@@ -216,7 +216,6 @@ void Book::Impl::LeaveBehind(MenuChange& change, StagedBatch& batch) {
 }
 
 // --- from effects to rows
-// -------------------------------------------------------------------------
 
 std::uint32_t Book::Impl::SpanIndex(MenuChange& change, std::int64_t at_us) {
   for (std::size_t i = change.spans.size(); i-- > 0;) {
@@ -345,7 +344,6 @@ void Book::Impl::ExpandBlind(const Blind& blind, std::uint32_t queue, MenuChange
 }
 
 // --- names
-// ----------------------------------------------------------------------------------------
 
 std::uint32_t Book::Impl::QueueOf(DeviceState& device, DescriptorIndex descriptor,
                                   MenuChange& change) {

@@ -50,7 +50,9 @@ struct PendingSnapshot {
   std::vector<counters::QueueReading> readings;
 };
 
+// A vanished queue is remembered for kTombstoneUs, and at most this many of them.
 inline constexpr std::size_t kMaxTombstones = 4096;
+inline constexpr std::int64_t kTombstoneUs = 7LL * 86'400 * 1'000'000;
 inline constexpr std::size_t kMaxEventsPerSnapshot = 64;
 
 // Copying is cheap per queue: descriptors are shared.

@@ -70,9 +70,8 @@ Dispatcher::Round Dispatcher::DoRound() {
                 rows.size(), " breaches were answered by the notifier neither way; offered again")),
             .delivered = answered};
   }
-  return {.status = absl::OkStatus(),
-          .delivered = answered,
-          .more = claims->size() == settings_.batch};
+  return {
+      .status = absl::OkStatus(), .delivered = answered, .more = claims->size() == settings_.batch};
 }
 
 void Dispatcher::Sleep(absl::Duration duration) {

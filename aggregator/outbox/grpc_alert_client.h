@@ -1,8 +1,8 @@
 #pragma once
 
-#include <grpcpp/grpcpp.h>
-
 #include <memory>
+
+#include <grpcpp/grpcpp.h>
 
 #include "aggregator/outbox/alert_sink.h"
 #include "netsentinel/v1/alerts.grpc.pb.h"

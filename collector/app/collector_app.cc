@@ -320,7 +320,8 @@ class Collector {
 
 absl::Status CollectorApp::Check(const CollectorSettings& settings) {
   if (!settings.aggregator.security.insecure) {
-    NS_RETURN_IF_ERROR(rpc::CheckTlsFiles(settings.aggregator.security.tls, io::SystemClock().WallNow()).status());
+    NS_RETURN_IF_ERROR(
+        rpc::CheckTlsFiles(settings.aggregator.security.tls, io::SystemClock().WallNow()).status());
   }
   return absl::OkStatus();
 }

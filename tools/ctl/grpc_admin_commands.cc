@@ -13,7 +13,7 @@
 #include "netsentinel/v1/notifier.grpc.pb.h"
 #include "tools/ctl/client.h"
 #include "tools/ctl/command.h"
-#include "tools/ctl/table.h"
+#include "tools/ctl/grpc_table.h"
 
 // quota set|list and report now: what changes something.
 namespace netsentinel::ctl {

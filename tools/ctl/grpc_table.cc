@@ -1,9 +1,9 @@
+#include "tools/ctl/grpc_table.h"
+
 #include <algorithm>
 #include <utility>
 
 #include "absl/time/time.h"
-
-#include "tools/ctl/table.h"
 
 namespace netsentinel::ctl {
 namespace {

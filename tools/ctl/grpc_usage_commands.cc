@@ -15,7 +15,7 @@
 #include "netsentinel/v1/usage.grpc.pb.h"
 #include "tools/ctl/client.h"
 #include "tools/ctl/command.h"
-#include "tools/ctl/table.h"
+#include "tools/ctl/grpc_table.h"
 
 // ranking, usage, routers, events, breaches: what the aggregator's UsageService answers.
 namespace netsentinel::ctl {

@@ -1,6 +1,7 @@
 """Rules about what a file says, whatever it includes."""
 
 import os
+import posixpath
 import re
 
 from source_tree import Finding
@@ -125,25 +126,19 @@ def _check_script(file):
 
 
 def _check_built(files):
-    """Every .cc is named in the CMakeLists.txt of its folder or of one above it."""
-    named = {}
+    """Every .cc is named by a CMakeLists.txt, as seen from that file's folder."""
+    named = set()
     for file in files:
         if file.name == "CMakeLists.txt":
             text = re.sub(r"#[^\n]*", "", file.text)
-            named[file.folder] = set(re.findall(r"[\w./-]+\.cc\b", text))
-    findings = []
-    for file in files:
-        if not file.name.endswith(".cc"):
-            continue
-        folder, rest = file.folder, file.name
-        while rest not in named.get(folder, set()):
-            if not folder:
-                message = "no CMakeLists.txt names it, so nobody builds it"
-                findings.append(Finding(file.path, 1, "not-built", message))
-                break
-            folder, _, last = folder.rpartition("/")
-            rest = f"{last}/{rest}"
-    return findings
+            for source in re.findall(r"[\w./-]+\.cc\b", text):
+                named.add(posixpath.normpath(posixpath.join(file.folder, source)))
+    message = "no CMakeLists.txt names it, so nobody builds it"
+    return [
+        Finding(file.path, 1, "not-built", message)
+        for file in files
+        if file.name.endswith(".cc") and file.path not in named
+    ]
 
 
 def _check_lock_file(file):

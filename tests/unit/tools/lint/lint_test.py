@@ -151,6 +151,9 @@ ALLOWED = {
         "aggregator/ingest/wire.h": header("ingest", '#include "netsentinel/v1/a.pb.h"')},
     "a source named by a folder above": {
         "tests/unit/x/a.cc": "int x;\n", "tests/unit/CMakeLists.txt": "ns_test(t SOURCES x/a.cc)\n"},
+    "a source named by a folder beside or below": {
+        "collector/main.cc": "int x;\n",
+        "collector/app/CMakeLists.txt": "ns_program(c SOURCES ../main.cc)\n"},
     "a skip that fails in CI": {
         "tests/unit/a.h": '#pragma once\nif (std::getenv("CI")) FAIL() << 1;\nGTEST_SKIP();\n'},
     "methods called time and rand": {

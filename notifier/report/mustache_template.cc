@@ -1,5 +1,3 @@
-#include "notifier/report/html_template.h"
-
 #include <algorithm>
 #include <set>
 
@@ -9,6 +7,7 @@
 #include <kainjow/mustache.hpp>
 
 #include "common/base/status_macros.h"
+#include "notifier/report/html_template.h"
 
 namespace netsentinel::report {
 namespace {

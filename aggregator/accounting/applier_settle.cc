@@ -1,0 +1,120 @@
+// The end of an Applier's work: rows written back, parents' residue, what nobody needs dropped.
+#include <algorithm>
+#include <utility>
+
+#include "aggregator/accounting/applier.h"
+
+namespace netsentinel::accounting {
+namespace {
+
+using base::TrafficBytes;
+using counters::QueueReading;
+
+// Takes min(bytes, owed) off both.
+void PayOff(std::uint64_t& bytes, std::uint64_t& owed) {
+  const std::uint64_t paid = std::min(bytes, owed);
+  bytes -= paid;
+  owed -= paid;
+}
+
+}  // namespace
+
+void Applier::ResolveAllHolds() {
+  if (!state_.last.has_value()) return;
+  Begin(*state_.last);
+  std::vector<std::uint32_t> rows;
+  for (const auto& [row, hold] : state_.holds) rows.push_back(row);
+  std::sort(rows.begin(), rows.end());
+  for (const std::uint32_t row : rows) ResolveAsReset(row);
+  Settle();
+}
+
+void Applier::Finish() {
+  for (const auto& [row, reading] : writes_) {
+    state_.rows[row] = reading;
+    if (reading.descriptor >= state_.row_of.size()) {
+      state_.row_of.resize(state_.dictionary.next_index(), kNoRow);
+    }
+    state_.row_of[reading.descriptor] = row;
+  }
+  for (const std::uint32_t row : freed_) {
+    const DescriptorIndex descriptor = state_.rows[row].descriptor;
+    if (state_.RowOf(descriptor) == row) state_.row_of[descriptor] = kNoRow;
+    state_.rows[row] = QueueReading{};
+    state_.rows[row].descriptor = kNoRow;
+  }
+  LinkParents(state_);
+  Settle();
+  for (const std::uint32_t row : freed_) {
+    state_.debts.erase(row);
+    state_.read_at.erase(row);
+    state_.slots[row] = Slot{};
+    state_.free_rows.push_back(row);
+  }
+  TrimTombstones();
+}
+
+void Applier::TrimTombstones() {
+  auto& stones = state_.tombstones;
+  if (stones_by_id_.has_value()) {
+    std::erase_if(stones, [](const Tombstone& stone) { return stone.descriptor == kNoRow; });
+    stones_by_id_.reset();
+  }
+  std::size_t over = stones.size() > kMaxTombstones ? stones.size() - kMaxTombstones : 0;
+  while (over < stones.size() && now_.attribution_us - stones[over].vanished_us > kTombstoneUs) {
+    ++over;
+  }
+  for (std::size_t i = 0; i < over; ++i) unused_.push_back(stones[i].descriptor);
+  stones.erase(stones.begin(), stones.begin() + static_cast<std::ptrdiff_t>(over));
+}
+
+// --- parents
+
+void Applier::SettleParents() {
+  absl::flat_hash_map<std::uint32_t, TrafficBytes> owed = std::move(state_.debts);
+  state_.debts.clear();
+  for (const Part& part : parts_) {
+    const std::uint32_t now = state_.slots[part.row].parent;
+    const std::uint32_t before = parent_before_[part.row];
+    if (now != kNoRow) owed[now] += part.delta.bytes;
+    if (before != kNoRow && before != now) owed[before] += part.delta.bytes;
+  }
+  if (owed.empty()) return;
+  for (Part& part : parts_) {
+    const auto found = owed.find(part.row);
+    if (found == owed.end()) continue;
+    PayOff(part.delta.bytes.upload, found->second.upload);
+    PayOff(part.delta.bytes.download, found->second.download);
+  }
+  for (const auto& [parent, rest] : owed) {
+    // What a parent moved before its baseline is not known, so nothing can be taken off it.
+    const bool unknown = known_[parent] == Known::kBaseline || known_[parent] == Known::kGone;
+    if (!unknown && !rest.zero()) state_.debts[parent] = rest;
+  }
+}
+
+void Applier::Settle() {
+  if (context_.settings.parents == ParentsMode::kResidue) SettleParents();
+  for (const Part& part : parts_) {
+    if (part.delta.bytes.zero() || CountsNothing(part.row)) continue;
+    effects_.deltas.push_back(part.delta);
+  }
+  parts_.clear();
+}
+
+void Applier::DropUnusedDescriptors() {
+  if (unused_.empty()) return;
+  absl::flat_hash_set<DescriptorIndex> used;
+  for (const Tombstone& stone : state_.tombstones) used.insert(stone.descriptor);
+  if (state_.pending.has_value()) {
+    for (const QueueReading& reading : state_.pending->readings) used.insert(reading.descriptor);
+  }
+  for (const DescriptorIndex descriptor : unused_) {
+    if (state_.RowOf(descriptor) == kNoRow && !used.contains(descriptor)) {
+      state_.dictionary.Drop(descriptor);
+    }
+  }
+  unused_.clear();
+}
+
+}  // namespace netsentinel::accounting
