@@ -14,7 +14,7 @@ class Failure(Exception):
 
 
 def say(text):
-    print(f"quickstart: {text}", flush=True)
+    print(f"{pathlib.Path(sys.argv[0]).stem}: {text}", flush=True)
 
 
 def free_port():
@@ -140,5 +140,5 @@ class Simulator:
 
 def ensure_root():
     if os.geteuid() != 0:
-        print("quickstart: run as root", file=sys.stderr)
+        print(f"{pathlib.Path(sys.argv[0]).stem}: run as root", file=sys.stderr)
         sys.exit(1)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """An SMTP server that keeps what it gets, for tests and the quickstart.
 
-Listens on 127.0.0.1 and writes the port into a file when it is ready. Every accepted mail becomes
+Listens on 127.0.0.1, or on --host, and writes the port into a file when it is ready. Every accepted mail becomes
 two files in the folder --out: NNNNNN.eml (the bytes as they came) and NNNNNN.json (envelope: from,
 to, user, tls, peer, at). The JSON appears last, whole, so waiting for it is waiting for the mail.
 
@@ -140,7 +140,7 @@ async def serve(options):
         )
 
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(session, "127.0.0.1", options.port)
+    server = await loop.create_server(session, options.host, options.port)
     port = server.sockets[0].getsockname()[1]
     temporary = pathlib.Path(options.port_file + ".new")
     temporary.write_text(f"{port}\n", encoding="ascii")
@@ -156,6 +156,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--out", required=True, help="folder for the mails")
     parser.add_argument("--port-file", required=True, help="file that gets the port when ready")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=int, default=0, help="0: the kernel chooses")
     parser.add_argument("--hostname", default="catcher.example")
     parser.add_argument("--tls-cert", help="PEM; with it STARTTLS is offered and required")
