@@ -10,6 +10,10 @@ if(NOT CMAKE_BUILD_TYPE)
 endif()
 # Checks stay on in every build, so NDEBUG is never defined.
 set(CMAKE_CXX_FLAGS_RELEASE "-O2")
+if(NS_SANITIZE AND NOT NS_SANITIZE MATCHES "fuzzer")
+  # Half the compile time of -O2 under a sanitizer, and the tests are still quick.
+  set(CMAKE_CXX_FLAGS_RELEASE "-Og")
+endif()
 
 find_program(NS_CCACHE ccache)
 if(NS_CCACHE)

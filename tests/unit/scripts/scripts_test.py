@@ -153,6 +153,7 @@ class TestScriptTest(unittest.TestCase):
 echo "ctest $*" >>"$FAKE_FOLDER/calls"
 mkdir -p build/release/Testing/Temporary
 printf '1/1 Test: a_test\\n%b\\n' "${FAKE_OUTPUT:-}" >build/release/Testing/Temporary/LastTest.log
+echo "100% tests passed, 0 tests failed out of 1"
 exit "${FAKE_CTEST:-0}"
 """)
 
@@ -167,6 +168,18 @@ exit "${FAKE_CTEST:-0}"
         self.assertTrue(calls[1].startswith("cmake --build --preset release"), calls)
         self.assertTrue(calls[2].endswith("-L ^unit$ -R accounting"), calls)
         self.assertIn("1 tests run", result.stdout)
+
+    def test_leaves_benchmarks_out_unless_asked(self):
+        self.run_it()
+        self.run_it("--label", "bench")
+        calls = [call for call in self.box.read("calls").splitlines() if call.startswith("ctest")]
+        self.assertIn("-LE ^bench$", calls[0])
+        self.assertIn("-L ^bench$", calls[1])
+        self.assertNotIn("-LE", calls[1])
+
+    def test_ends_with_the_closing_line_of_ctest(self):
+        last = self.run_it().stdout.splitlines()[-2:]
+        self.assertEqual(["100% tests passed, 0 tests failed out of 1", "test: all passed"], last)
 
     def test_fails_when_a_test_fails(self):
         result = self.run_it(FAKE_CTEST="8")
