@@ -15,22 +15,25 @@ if [ ! -e authority/ca.key ]; then
   netsentinelctl certs init --dir authority
 fi
 
-# issue FOLDER ROLE NAME DNS...
+# issue FOLDER ROLE NAME "DNS..."
 issue() {
   folder=$1 role=$2 name=$3
-  shift 3
   if [ -e "tls/$folder/$name.key" ]; then
     say "tls/$folder/$name.key is there: kept"
     return
   fi
-  set -- $(printf -- '--dns %s ' "$@")
+  hosts=$4
+  set --
+  for host in $hosts; do
+    set -- "$@" --dns "$host"
+  done
   netsentinelctl certs issue --dir authority --role "$role" --name "$name" "$@" \
     --out "tls/$folder"
 }
 
 # NETSENTINEL_NAMES: the names under which collectors elsewhere reach this host.
-issue aggregator aggregator aggregator aggregator localhost $NETSENTINEL_NAMES
-issue notifier notifier notifier notifier localhost
+issue aggregator aggregator aggregator "aggregator localhost $NETSENTINEL_NAMES"
+issue notifier notifier notifier "notifier localhost"
 issue operator operator operator localhost
 for collector in $NETSENTINEL_COLLECTORS; do
   issue "$collector" collector "$collector" localhost
