@@ -15,22 +15,29 @@ if [ ! -e authority/ca.key ]; then
   netsentinelctl certs init --dir authority
 fi
 
-# issue FOLDER ROLE NAME DNS...
+# issue FOLDER ROLE NAME "HOST..."; a host is a name or an address
 issue() {
   folder=$1 role=$2 name=$3
-  shift 3
   if [ -e "tls/$folder/$name.key" ]; then
     say "tls/$folder/$name.key is there: kept"
     return
   fi
-  set -- $(printf -- '--dns %s ' "$@")
+  hosts=$4
+  set --
+  for host in $hosts; do
+    case $host in
+      *:*) set -- "$@" --ip "$host" ;;
+      *[!0-9.]*) set -- "$@" --dns "$host" ;;
+      *) set -- "$@" --ip "$host" ;;
+    esac
+  done
   netsentinelctl certs issue --dir authority --role "$role" --name "$name" "$@" \
     --out "tls/$folder"
 }
 
-# NETSENTINEL_NAMES: the names under which collectors elsewhere reach this host.
-issue aggregator aggregator aggregator aggregator localhost $NETSENTINEL_NAMES
-issue notifier notifier notifier notifier localhost
+# NETSENTINEL_NAMES: the names and addresses at which collectors elsewhere reach this host.
+issue aggregator aggregator aggregator "aggregator localhost $NETSENTINEL_NAMES"
+issue notifier notifier notifier "notifier localhost"
 issue operator operator operator localhost
 for collector in $NETSENTINEL_COLLECTORS; do
   issue "$collector" collector "$collector" localhost
