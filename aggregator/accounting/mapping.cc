@@ -14,6 +14,8 @@ namespace {
 
 // Longer names match no rule: matching takes time and stack with the length.
 constexpr std::size_t kMaxMappedNameBytes = 1024;
+// What the store takes of a subscriber's name; a template may make more of a queue's.
+constexpr std::size_t kMaxSubscriberNameBytes = 2048;
 
 absl::Status CheckTemplate(const std::string& text, std::size_t groups) {
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -114,7 +116,7 @@ QueueTarget Mapper::Resolve(const QueueKey& queue, const RouterSettings& router)
     }
     if (!matched) continue;
     std::string name = Expand(compiled.rule.subscriber, match);
-    if (name.empty()) continue;
+    if (name.empty() || name.size() > kMaxSubscriberNameBytes) continue;
     target.subscriber.name = std::move(name);
     if (!compiled.rule.join_routers) target.subscriber.router = router.id;
     target.direction = compiled.rule.direction;

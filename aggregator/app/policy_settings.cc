@@ -205,6 +205,7 @@ void ReadPolicy(Section& root, AggregatorSettings& settings) {
   ReadRouters(root, settings);
   ReadMapping(root, settings);
   ReadQuotas(root, settings);
+  settings.policy.text = settings.policy_text;
 }
 
 }  // namespace netsentinel::app

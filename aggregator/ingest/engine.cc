@@ -32,15 +32,20 @@ absl::Status Engine::Run(store::Fence fence) {
   next_flush_ = parts_.clock.MonotonicNow() + settings_.flush_interval;
   next_lease_renewal_ = parts_.clock.MonotonicNow();
   parts_.signals.readiness(absl::OkStatus());
-  while (!stopping_.load() && fatal_.ok()) {
-    for (StreamEvent& event : parts_.events.TakeAll(kTick)) Handle(std::move(event));
-    TakePolicyChange();
-    while (!stopping_.load() && fatal_.ok() && CommitRound()) {
+  for (bool more = false; !stopping_.load() && fatal_.ok();) {
+    for (StreamEvent& event : parts_.events.TakeAll(more ? absl::ZeroDuration() : kTick)) {
+      Handle(std::move(event));
     }
+    TakePolicyChange();
+    // However much waits, the lease is extended in time.
+    do {
+      more = !stopping_.load() && fatal_.ok() && CommitRound();
+    } while (more && parts_.clock.MonotonicNow() < next_lease_renewal_);
     if (fatal_.ok()) Housekeep();
   }
   CloseAll(absl::UnavailableError("the aggregator is stopping; connect again"));
-  if (fatal_.ok()) LastFlush();
+  CloseArriving(absl::ZeroDuration());
+  if (fatal_.ok() && book_current_) LastFlush();
   return fatal_;
 }
 
@@ -87,6 +92,8 @@ absl::Status Engine::Recover() {
     watermarks_[{mark.router, mark.menu}] = mark.position;
   }
   parts_.book.Replace(std::move(book));
+  book_current_ = true;
+  judge_quotas_ = true;  // limits may have changed since the last snapshot was judged
 
   std::vector<base::RouterId> routers;
   for (const auto& [router, admission] : policy_.admission) routers.push_back(router);
@@ -125,30 +132,55 @@ void Engine::TakePolicyChange() {
     changed = std::exchange(changed_policy_, std::nullopt);
     overrides = std::exchange(overrides_changed_, false);
   }
-  if (overrides) {
-    if (absl::Status status = LoadOverrides(); !status.ok()) {
-      parts_.logger.Warn("quota.overrides_unread", "cannot read the quota overrides; trying again",
-                         {{"status", status}});
-      base::MutexLock lock(change_mutex_);
-      overrides_changed_ = true;
-    }
-  }
   if (!changed.has_value() && !overrides) return;
-  EnginePolicy before = policy_;
-  if (changed.has_value()) policy_ = *std::move(changed);
-  if (absl::Status status = ApplyPolicy(); !status.ok()) {
+  std::vector<accounting::QuotaOverride> overrides_before = overrides_;
+  absl::Status status = overrides ? LoadOverrides() : absl::OkStatus();
+  if (!status.ok()) {
+    parts_.logger.Warn("quota.overrides_unread", "cannot read the quota overrides; trying again",
+                       {{"status", status}});
+    overrides_ = std::move(overrides_before);
+    base::MutexLock lock(change_mutex_);
+    overrides_changed_ = true;
+    if (changed.has_value() && !changed_policy_.has_value()) changed_policy_ = std::move(changed);
+    return;
+  }
+  // No journal row may be replayed under mapping rules that are newer than it.
+  if (changed.has_value() && !FlushNow()) {
+    base::MutexLock lock(change_mutex_);
+    overrides_changed_ = overrides_changed_ || overrides;
+    if (!changed_policy_.has_value()) changed_policy_ = std::move(changed);
+    return;
+  }
+  status = changed.has_value() ? TakePolicy(*std::move(changed)) : ApplyPolicy();
+  if (!status.ok()) {
+    overrides_ = std::move(overrides_before);
     parts_.logger.Error("policy.refused", "the changed policy cannot be used; the old one stays",
                         {{"status", status}});
-    policy_ = std::move(before);
-    return;
+  }
+}
+
+absl::Status Engine::TakePolicy(EnginePolicy policy) {
+  std::swap(policy_, policy);
+  if (absl::Status status = ApplyPolicy(); !status.ok()) {
+    policy_ = std::move(policy);
+    return status;
+  }
+  if (policy_.text != policy.text) {
+    const auto imported = parts_.store.ImportPolicy(fence_, policy_.text, NowUs());
+    if (imported.ok()) {
+      parts_.logger.Info("policy.imported", "the configuration is a new policy revision",
+                         {{"revision", imported->revision}});
+    } else {
+      parts_.logger.Warn("policy.not_imported", "the policy is in force, its revision is not kept",
+                         {{"status", imported.status()}});
+    }
   }
   std::vector<base::RouterId> routers;
   for (const auto& [router, admission] : policy_.admission) routers.push_back(router);
   parts_.board.SetRouters(routers);
   // Boundaries, grants and cadence may have changed: a fresh hello brings them.
-  if (!(policy_.admission.size() == before.admission.size()) || !overrides) {
-    CloseAll(absl::UnavailableError("the policy changed; connect again"));
-  }
+  CloseAll(absl::UnavailableError("the policy changed; connect again"));
+  return absl::OkStatus();
 }
 
 void Engine::Housekeep() {
@@ -184,40 +216,54 @@ absl::Status Engine::KeepStoreLease() {
 
 void Engine::HandleFlush(absl::Duration wait) {
   std::optional<FlushWorker::Outcome> outcome = parts_.flush_worker.Take(wait);
-  if (!outcome.has_value()) return;
-  const std::size_t rows = outcome->flush.usage.size();
-  if (outcome->status.ok()) {
-    parts_.book.Write(
-        [&](accounting::Book& book) { book.InstallFlush(std::move(outcome->flush)); });
+  if (outcome.has_value()) SettleFlush(*std::move(outcome));
+}
+
+void Engine::SettleFlush(FlushWorker::Outcome outcome) {
+  const std::size_t rows = outcome.flush.usage.size();
+  if (outcome.status.ok()) {
+    parts_.book.Write([&](accounting::Book& book) { book.InstallFlush(std::move(outcome.flush)); });
     parts_.signals.flushed(rows, absl::ZeroDuration());
     return;
   }
   parts_.logger.Warn("store.flush_failed", "usage rows could not be written; trying again",
-                     {{"rows", rows}, {"status", outcome->status}});
-  if (absl::IsAborted(outcome->status)) {
-    fatal_ = outcome->status;
-  } else if (absl::IsUnavailable(outcome->status)) {
-    parts_.book.Write([&](accounting::Book& book) { book.FlushFailed(std::move(outcome->flush)); });
-    next_flush_ = parts_.clock.MonotonicNow() + Pause();
-  } else {
+                     {{"rows", rows}, {"status", outcome.status}});
+  if (absl::IsAborted(outcome.status)) {
+    fatal_ = outcome.status;
+  } else if (absl::IsUnknown(outcome.status) || absl::IsDataLoss(outcome.status)) {
     // Nobody knows what is in the store: what is there is read back.
     Reload("a flush ended in an unknown way");
+  } else {
+    parts_.book.Write([&](accounting::Book& book) { book.FlushFailed(std::move(outcome.flush)); });
+    next_flush_ = parts_.clock.MonotonicNow() + Pause();
   }
 }
 
-void Engine::LastFlush() {
+// Writes everything that is dirty; false when that did not come about in time.
+bool Engine::FlushNow() {
   HandleFlush(kLastFlushWait);
-  if (parts_.flush_worker.busy() || !fatal_.ok()) return;
+  if (parts_.flush_worker.busy() || !fatal_.ok() || !book_current_) return false;
   parts_.flush_worker.Start(fence_, parts_.book.Write([&](accounting::Book& book) {
     return book.StageFlush(NowUs(), {});
   }));
-  HandleFlush(kLastFlushWait);
+  std::optional<FlushWorker::Outcome> outcome = parts_.flush_worker.Take(kLastFlushWait);
+  if (!outcome.has_value()) return false;
+  const bool flushed = outcome->status.ok();
+  SettleFlush(*std::move(outcome));
+  return flushed && fatal_.ok();
 }
+
+void Engine::LastFlush() { FlushNow(); }
 
 void Engine::Reload(absl::string_view why) {
   parts_.logger.Warn("ingest.reload", "reading the state back from the store", {{"why", why}});
   CloseAll(absl::UnavailableError("the aggregator reads its state back; connect again"));
-  parts_.flush_worker.Take(kLastFlushWait);
+  book_current_ = false;
+  // A flush under way gives numbers to names: nothing is read before it has ended.
+  while (parts_.flush_worker.busy() && !parts_.flush_worker.Take(kTick).has_value()) {
+    if (stopping_.load()) return;
+    CloseArriving(absl::ZeroDuration());
+  }
   for (;;) {
     const absl::Status status = Recover();
     if (status.ok()) {
@@ -231,7 +277,16 @@ void Engine::Reload(absl::string_view why) {
       fatal_ = status;
       return;
     }
-    parts_.events.TakeAll(Pause());  // streams opened meanwhile are closed and come again
+    CloseArriving(Pause());
+  }
+}
+
+// Streams that opened while nobody could serve them are to come again.
+void Engine::CloseArriving(absl::Duration wait) {
+  for (StreamEvent& event : parts_.events.TakeAll(wait)) {
+    if (auto* opened = std::get_if<StreamOpened>(&event.what); opened != nullptr) {
+      opened->sink->Close(absl::UnavailableError("the aggregator is not ready; connect again"));
+    }
   }
 }
 

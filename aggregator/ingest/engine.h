@@ -38,6 +38,7 @@ struct RouterAdmission {
 // One revision of everything the engine follows.
 struct EnginePolicy {
   accounting::Policy accounting;  // without overrides: those come from the store
+  std::string text;  // two policies that mean the same have the same text; kept as a revision
   std::map<base::RouterId, RouterAdmission> admission;
 };
 
@@ -100,7 +101,7 @@ class Engine {
     FrameDecoder decoder;
     std::deque<SnapshotPart> parts;
     std::size_t whole = 0;  // snapshots in `parts` whose last part has come
-    // The sequence whose remaining parts are dropped after a refusal.
+    // The sequence whose remaining parts are dropped after a part that could not be read.
     std::optional<std::uint64_t> dropping;
   };
   using LaneKey = std::pair<base::RouterId, counters::Menu>;
@@ -127,12 +128,16 @@ class Engine {
   absl::Status ApplyPolicy();
   absl::Status LoadOverrides();
   void TakePolicyChange();
+  absl::Status TakePolicy(EnginePolicy policy);
   void Housekeep();
   absl::Status KeepStoreLease();
   void HandleFlush(absl::Duration wait);
+  void SettleFlush(FlushWorker::Outcome outcome);
+  bool FlushNow();
   void LastFlush();
   void Reload(absl::string_view why);
   void CloseAll(const absl::Status& status);
+  void CloseArriving(absl::Duration wait);
   absl::Duration Pause();
 
   // engine_streams.cc
@@ -140,6 +145,8 @@ class Engine {
   void HandleMessage(StreamId id, Stream& stream, CollectorMessage message);
   void HandleHello(StreamId id, Stream& stream, const HelloMessage& hello);
   void HandlePart(Stream& stream, SnapshotPart part);
+  void HandleState(Stream& stream, const RouterStateMessage& state);
+  void Drop(StreamId id, const absl::Status& status);
   void HandleClosed(StreamId id);
   void CloseOlderStreams(StreamId id, const base::CollectorId& collector);
   std::optional<RouterWelcome> Welcome(Stream& stream, const RouterOffer& offer);
@@ -157,6 +164,13 @@ class Engine {
   std::optional<DecodedSnapshot> DecodeNext(Stream& stream, const LaneKey& key, Lane& lane,
                                             OfferedPosition& offered);
   bool Judge(Stream& stream, const LaneKey& key, const OfferedPosition& offered);
+  // What is staged and in no way beyond what the store takes.
+  struct Storable {
+    accounting::StagedBatch staged;
+    store::CommitBatch batch;
+  };
+  std::optional<Storable> StageStorable(std::vector<Candidate>& candidates);
+  accounting::StagedBatch Stage(const std::vector<Candidate>& candidates);
   CommitResult Commit(const store::CommitBatch& batch);
   store::CommitBatch BuildBatch(accounting::StagedBatch& staged,
                                 const std::vector<Candidate>& candidates);
@@ -178,6 +192,7 @@ class Engine {
   absl::Duration next_lease_renewal_;
   bool judge_quotas_ = false;  // an empty batch is due after a policy change
   absl::Status fatal_;
+  bool book_current_ = false;  // the Book holds what the store holds, and may be flushed
 
   std::atomic<bool> stopping_{false};
   base::Mutex change_mutex_;

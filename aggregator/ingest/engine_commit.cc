@@ -6,28 +6,26 @@
 
 #include "aggregator/ingest/engine.h"
 #include "aggregator/ingest/store_records.h"
+#include "aggregator/store/limits.h"
 
 // The engine's way from frames to acknowledgements.
 namespace netsentinel::ingest {
 
 bool Engine::CommitRound() {
-  const std::vector<Candidate> candidates = Collect();
+  std::vector<Candidate> candidates = Collect();
   const bool judge = std::exchange(judge_quotas_, false);
   if (candidates.empty() && !judge) return false;
 
   const absl::Duration begun = parts_.clock.MonotonicNow();
-  std::vector<accounting::Incoming> incoming;
-  std::size_t readings = 0;
-  for (const Candidate& candidate : candidates) {
-    incoming.push_back({.snapshot = &candidate.snapshot,
-                        .dictionary = candidate.dictionary.get(),
-                        .received_us = candidate.received_us});
-    readings += candidate.snapshot.readings.size();
-  }
-  accounting::StagedBatch staged =
-      parts_.book.Write([&](accounting::Book& book) { return book.Stage(incoming); });
+  std::optional<Storable> storable = StageStorable(candidates);
+  if (!storable.has_value()) return false;
+  accounting::StagedBatch& staged = storable->staged;
+  const store::CommitBatch& batch = storable->batch;
   const std::vector<absl::Status> results = staged.results;
-  const store::CommitBatch batch = BuildBatch(staged, candidates);
+  std::size_t readings = 0;
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    if (results[i].ok()) readings += candidates[i].snapshot.readings.size();
+  }
   const bool breached = !batch.breaches.empty();
 
   const bool empty = batch.journal.empty() && batch.breaches.empty() && batch.events.empty();
@@ -50,8 +48,48 @@ bool Engine::CommitRound() {
   }
   Settle(candidates, results);
   if (breached) parts_.signals.breaches_stored();
-  parts_.signals.committed(candidates.size(), readings, parts_.clock.MonotonicNow() - begun);
+  parts_.signals.committed(batch.journal.size(), readings, parts_.clock.MonotonicNow() - begun);
   return true;
+}
+
+accounting::StagedBatch Engine::Stage(const std::vector<Candidate>& candidates) {
+  std::vector<accounting::Incoming> incoming;
+  for (const Candidate& candidate : candidates) {
+    incoming.push_back({.snapshot = &candidate.snapshot,
+                        .dictionary = candidate.dictionary.get(),
+                        .received_us = candidate.received_us});
+  }
+  return parts_.book.Write([&](accounting::Book& book) { return book.Stage(incoming); });
+}
+
+// The store would refuse a batch as a whole for one value past its limits. So whoever sent such a
+// value is found by staging alone, refused, and taken out.
+std::optional<Engine::Storable> Engine::StageStorable(std::vector<Candidate>& candidates) {
+  const auto stage = [this](const std::vector<Candidate>& some) {
+    Storable storable{.staged = Stage(some), .batch = {}};
+    storable.batch = BuildBatch(storable.staged, some);
+    return storable;
+  };
+  Storable all = stage(candidates);
+  absl::Status status = store::Validate(all.batch);
+  if (status.ok()) return all;
+  std::vector<Candidate> good;
+  for (Candidate& candidate : candidates) {
+    std::vector<Candidate> alone;
+    alone.push_back(std::move(candidate));
+    const absl::Status verdict = store::Validate(stage(alone).batch);
+    if (verdict.ok()) {
+      good.push_back(std::move(alone.front()));
+    } else {
+      Settle(alone, {verdict});
+    }
+  }
+  candidates = std::move(good);
+  all = stage(candidates);
+  status = store::Validate(all.batch);
+  if (status.ok()) return all;
+  fatal_ = status;
+  return std::nullopt;
 }
 
 std::vector<Engine::Candidate> Engine::Collect() {
@@ -142,14 +180,18 @@ bool Engine::Judge(Stream& stream, const LaneKey& key, const OfferedPosition& of
       .router = key.first, .menu = key.second, .sequence = offered.position.sequence};
   switch (JudgePosition(offered, watermark, lease == nullptr ? 0 : lease->epoch)) {
     case PositionVerdict::kApply:
-      if (lease->holder == *stream.party &&
+      if (lease != nullptr && lease->holder == *stream.party &&
           offered.position.spool_uuid == stream.party->spool_uuid) {
         leases_.Extend(key.first, *stream.party, parts_.clock.MonotonicNow());
         return true;
       }
       refusal.reason = RefusalReason::kLease;
-      refusal.detail = absl::StrCat("router \"", key.first.value(), "\" is read by collector \"",
-                                    lease->holder.collector.value(), "\" now");
+      refusal.detail =
+          lease == nullptr || lease->holder == *stream.party
+              ? absl::StrCat("the lease of router \"", key.first.value(),
+                             "\" is not held with this spool: offer the router in a hello")
+              : absl::StrCat("router \"", key.first.value(), "\" is read by collector \"",
+                             lease->holder.collector.value(), "\" now");
       break;
     case PositionVerdict::kDuplicate:
       Acknowledge(stream, key, offered.position, /*superseded=*/false);
@@ -169,7 +211,8 @@ bool Engine::Judge(Stream& stream, const LaneKey& key, const OfferedPosition& of
     case PositionVerdict::kForeign:
       refusal.reason = RefusalReason::kLease;
       refusal.detail = absl::StrCat("lease epoch ", offered.position.lease_epoch,
-                                    " of this spool was not granted: wait for a grant");
+                                    " was not granted for this spool, or is older than what it "
+                                    "has committed: wait for a grant");
       break;
   }
   Refuse(stream, refusal);
@@ -213,10 +256,10 @@ Engine::CommitResult Engine::Commit(const store::CommitBatch& batch) {
     parts_.signals.readiness(status);
     parts_.logger.Warn("store.commit_failed", "a commit failed; nothing of it is acknowledged",
                        {{"snapshots", batch.journal.size()}, {"status", status}});
-    if (stopping_.load()) return CommitResult::kStop;
     switch (status.code()) {
       case absl::StatusCode::kUnavailable:
       case absl::StatusCode::kResourceExhausted:
+        if (stopping_.load()) return CommitResult::kStop;
         break;
       case absl::StatusCode::kUnknown:
       case absl::StatusCode::kAlreadyExists:

@@ -32,42 +32,52 @@ void Engine::HandleMessage(StreamId id, Stream& stream, CollectorMessage message
     return;
   }
   if (!stream.party.has_value()) {
-    stream.sink->Close(absl::InvalidArgumentError("the first message must be a hello"));
+    Drop(id, absl::InvalidArgumentError("the first message must be a hello"));
     return;
   }
   if (auto* part = std::get_if<SnapshotPart>(&message)) {
     HandlePart(stream, std::move(*part));
   } else if (const auto* state = std::get_if<RouterStateMessage>(&message)) {
-    const auto admission = policy_.admission.find(state->router);
-    const Lease* lease = leases_.Find(state->router);
-    if (admission != policy_.admission.end() && lease != nullptr &&
-        lease->holder == *stream.party) {
-      parts_.board.SetState(*state);
-      if (state->state != RouterState::kReachable && state->state != RouterState::kStarting) {
-        parts_.logger.Warn("router.state", state->detail,
-                           {{"router", state->router}, {"collector", stream.identity}});
-      }
-    }
+    HandleState(stream, *state);
   } else if (const auto* report = std::get_if<LeaseReportMessage>(&message)) {
     leases_.Extend(report->router, *stream.party, parts_.clock.MonotonicNow());
   }
 }
 
+void Engine::HandleState(Stream& stream, const RouterStateMessage& state) {
+  const Lease* lease = leases_.Find(state.router);
+  if (!policy_.admission.contains(state.router) || lease == nullptr ||
+      !(lease->holder == *stream.party)) {
+    return;
+  }
+  parts_.board.SetState(state);
+  if (state.state != RouterState::kReachable && state.state != RouterState::kStarting) {
+    parts_.logger.Warn("router.state", state.detail,
+                       {{"router", state.router}, {"collector", stream.identity}});
+  }
+}
+
+// Ends a stream from this side; what still comes on it is not looked at.
+void Engine::Drop(StreamId id, const absl::Status& status) {
+  streams_.at(id).sink->Close(status);
+  HandleClosed(id);
+}
+
 void Engine::HandleHello(StreamId id, Stream& stream, const HelloMessage& hello) {
   if (stream.party.has_value()) {
-    stream.sink->Close(absl::InvalidArgumentError("a second hello on one stream"));
+    Drop(id, absl::InvalidArgumentError("a second hello on one stream"));
     return;
   }
   if (hello.protocol_version < kProtocolVersion) {
-    stream.sink->Close(absl::FailedPreconditionError(
-        absl::StrCat("the collector speaks ingest protocol ", hello.protocol_version,
-                     ", this aggregator ", kProtocolVersion, ": upgrade the collector")));
+    Drop(id, absl::FailedPreconditionError(
+                 absl::StrCat("the collector speaks ingest protocol ", hello.protocol_version,
+                              ", this aggregator ", kProtocolVersion, ": upgrade the collector")));
     return;
   }
   if (hello.collector != stream.identity) {
-    stream.sink->Close(absl::PermissionDeniedError(absl::StrCat(
-        "the certificate names collector \"", stream.identity.value(), "\", the hello \"",
-        hello.collector.value(), "\": collector.id and the certificate must agree")));
+    Drop(id, absl::PermissionDeniedError(absl::StrCat(
+                 "the certificate names collector \"", stream.identity.value(), "\", the hello \"",
+                 hello.collector.value(), "\": collector.id and the certificate must agree")));
     return;
   }
   CloseOlderStreams(id, hello.collector);
@@ -157,7 +167,10 @@ std::optional<LeaseGrantMessage> Engine::GrantLease(Stream& stream, const base::
 void Engine::GrantLapsedLeases() {
   for (auto& [id, stream] : streams_) {
     if (stream.waiting_for_lease.empty()) continue;
-    for (const base::RouterId& router : std::exchange(stream.waiting_for_lease, {})) {
+    std::vector<base::RouterId> waiting = std::exchange(stream.waiting_for_lease, {});
+    std::sort(waiting.begin(), waiting.end());
+    waiting.erase(std::unique(waiting.begin(), waiting.end()), waiting.end());
+    for (const base::RouterId& router : waiting) {
       if (std::optional<LeaseGrantMessage> grant = GrantLease(stream, router); grant.has_value()) {
         stream.sink->Send(*std::move(grant));
       }
@@ -190,14 +203,15 @@ const RouterAdmission* Engine::Admit(Stream& stream, const LaneKey& lane, std::u
 void Engine::HandlePart(Stream& stream, SnapshotPart part) {
   const LaneKey key{part.router, part.menu};
   const std::uint64_t sequence = part.offered.position.sequence;
+  // Nothing is kept of a router that is not granted. A changed grant closes all streams.
+  if (!stream.lanes.contains(key) && Admit(stream, key, sequence) == nullptr) return;
   Lane& lane = stream.lanes[key];
   if (lane.dropping == sequence && part.columns.part != 0) return;
   lane.dropping.reset();
-  if (Admit(stream, key, sequence) == nullptr) {
+  if (!part.defect.ok()) {
+    part.columns.last_part = true;  // nothing more of it is waited for
     lane.dropping = sequence;
-    return;
   }
-  if (!part.defect.ok()) part.columns.last_part = true;  // nothing more of it is waited for
   if (part.columns.last_part) ++lane.whole;
   lane.parts.push_back(std::move(part));
 }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <variant>
 #include <vector>
 
 #include "absl/time/time.h"
@@ -26,6 +27,8 @@ struct StreamClosed {};
 struct StreamEvent {
   StreamId stream = 0;
   std::variant<StreamOpened, CollectorMessage, StreamClosed> what;
+  // Released when the event has been dealt with: how a stream's window counts what it posted.
+  std::shared_ptr<const void> hold;
 };
 
 // Hands the streams' events to the engine's thread. Its size is bounded by the streams' windows:

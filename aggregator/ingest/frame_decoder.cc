@@ -17,15 +17,44 @@ absl::Status Malformed(absl::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat("snapshot frame: ", what));
 }
 
+absl::Status CheckText(absl::string_view what, const std::string& text, std::size_t limit) {
+  if (text.size() <= limit) return absl::OkStatus();
+  return absl::ResourceExhaustedError(
+      absl::StrCat("snapshot frame: ", what, " has ", text.size(), " bytes, the limit is ", limit));
+}
+
 absl::Status CheckDescriptor(const QueueDescriptor& descriptor, const DecoderLimits& limits) {
-  for (const std::string* text :
-       {&descriptor.name, &descriptor.target, &descriptor.parent, &descriptor.comment}) {
-    if (text->size() > limits.name_bytes_max) {
-      return absl::ResourceExhaustedError(
-          absl::StrCat("snapshot frame: a text of queue row ", descriptor.row_id, " has ",
-                       text->size(), " bytes, the limit is ", limits.name_bytes_max));
-    }
+  const auto what = [&](absl::string_view text) {
+    return absl::StrCat("the ", text, " of queue row ", descriptor.row_id);
+  };
+  NS_RETURN_IF_ERROR(CheckText(what("name"), descriptor.name, limits.name_bytes_max));
+  NS_RETURN_IF_ERROR(CheckText(what("target"), descriptor.target, limits.text_bytes_max));
+  NS_RETURN_IF_ERROR(CheckText(what("parent"), descriptor.parent, limits.text_bytes_max));
+  return CheckText(what("comment"), descriptor.comment, limits.text_bytes_max);
+}
+
+absl::Status CheckHeader(const counters::SnapshotHeader& header, const DecoderLimits& limits) {
+  if (header.end_us < header.begin_us) return Malformed("it ends before it begins");
+  if (header.host_boot_id.empty()) return Malformed("it has no host_boot_id");
+  NS_RETURN_IF_ERROR(CheckText("host_boot_id", header.host_boot_id, limits.text_bytes_max));
+  const counters::DeviceIdentity& device = header.device;
+  for (const std::string* text : {&device.serial_number, &device.system_id, &device.identity,
+                                  &device.board_name, &device.version}) {
+    NS_RETURN_IF_ERROR(CheckText("a text of the device", *text, limits.text_bytes_max));
   }
+  return absl::OkStatus();
+}
+
+absl::Status CheckStep(const FrameColumns::Step& step, const DecoderLimits& limits) {
+  NS_RETURN_IF_ERROR(CheckHeader(step.header, limits));
+  if (step.queues.size() > limits.queues_max || step.gone.size() > limits.queues_max) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("snapshot frame: a merged step has more than ", limits.queues_max, " queues"));
+  }
+  for (const QueueDescriptor& queue : step.queues) {
+    NS_RETURN_IF_ERROR(CheckDescriptor(queue, limits));
+  }
+  for (const QueueDescriptor& queue : step.gone) NS_RETURN_IF_ERROR(CheckDescriptor(queue, limits));
   return absl::OkStatus();
 }
 
@@ -88,8 +117,7 @@ absl::Status FrameDecoder::Apply(FrameColumns& frame) {
 
 absl::Status FrameDecoder::Begin(FrameColumns& frame) {
   if (!frame.header.has_value()) return Malformed("part 0 has no header");
-  if (frame.header->end_us < frame.header->begin_us) return Malformed("it ends before it begins");
-  if (frame.header->host_boot_id.empty()) return Malformed("it has no host_boot_id");
+  NS_RETURN_IF_ERROR(CheckHeader(*frame.header, limits_));
   if (frame.queue_count > limits_.queues_max) {
     return absl::ResourceExhaustedError(absl::StrCat("snapshot frame: ", frame.queue_count,
                                                      " queues, the limit is ", limits_.queues_max));
@@ -98,6 +126,7 @@ absl::Status FrameDecoder::Begin(FrameColumns& frame) {
     return absl::ResourceExhaustedError(absl::StrCat(
         "snapshot frame: ", frame.steps.size(), " merged steps, the limit is ", limits_.steps_max));
   }
+  for (const FrameColumns::Step& step : frame.steps) NS_RETURN_IF_ERROR(CheckStep(step, limits_));
   if (!frame.absolute && !primed_) {
     return Malformed("differences without an absolute snapshot before them on this stream");
   }
@@ -116,7 +145,8 @@ absl::Status FrameDecoder::TakeDictionary(FrameColumns& frame) {
     }
     live_[index].alive = false;
     --live_count_;
-    dictionary_->table.Drop(index);
+    // Merged steps put entries of their own into the table, so the two numberings may differ.
+    dictionary_->table.Drop(live_[index].reading.descriptor);
   }
   if (frame.added.size() > limits_.queues_max - std::min(live_count_, limits_.queues_max)) {
     return absl::ResourceExhaustedError(

@@ -42,8 +42,11 @@ struct FrameColumns {
 struct DecoderLimits {
   std::uint32_t queues_max = 1'000'000;
   std::uint32_t parts_max = 4'096;
-  std::size_t steps_max = 100'000;
-  std::size_t name_bytes_max = 4'096;  // of each text field of a descriptor
+  std::size_t steps_max = 4'096;  // no more than a journal row can hold
+  // What the store takes of a queue's name, which is also part of its key.
+  std::size_t name_bytes_max = 2'048;
+  // Every other text of a descriptor or header.
+  std::size_t text_bytes_max = 4'096;
 };
 
 // A whole snapshot in the stream's numbering.

@@ -1,5 +1,6 @@
 #include "aggregator/ingest/grpc_ingest_service.h"
 
+#include <atomic>
 #include <deque>
 #include <memory>
 #include <string>
@@ -11,6 +12,9 @@
 
 namespace netsentinel::ingest {
 namespace {
+
+// What a message takes in memory beside its bytes.
+constexpr std::uint64_t kMessageBytes = 1024;
 
 grpc::Status GrpcStatus(const absl::Status& status) {
   return grpc::Status(static_cast<grpc::StatusCode>(status.code()), std::string(status.message()));
@@ -42,7 +46,7 @@ class IngestReactor final : public grpc::ServerBidiReactor<v1::IngestRequest, v1
         stream_(stream),
         limits_(limits),
         sink_(std::make_shared<ReactorSink>(this)) {
-    events_.Post({stream_, StreamOpened{sink_, std::move(identity)}});
+    events_.Post({stream_, StreamOpened{sink_, std::move(identity)}, nullptr});
     request_ = std::make_shared<v1::IngestRequest>();
     StartRead(request_.get());
   }
@@ -52,22 +56,21 @@ class IngestReactor final : public grpc::ServerBidiReactor<v1::IngestRequest, v1
       Finish(absl::OkStatus());
       return;
     }
+    const std::uint64_t bytes = request_->ByteSizeLong() + kMessageBytes;
     absl::StatusOr<CollectorMessage> message = FromWire(std::exchange(request_, nullptr));
     if (!message.ok()) {
       Finish(message.status());
       return;
     }
-    const auto* part = std::get_if<SnapshotPart>(&*message);
-    const std::uint64_t bytes = part == nullptr ? 0 : part->wire_bytes;
-    const std::uint64_t held = unanswered_bytes_.fetch_add(bytes) + bytes;
+    StreamEvent event{stream_, *std::move(message), nullptr};
+    const std::uint64_t held = Account(bytes, event);
     if (held > limits_.unanswered_bytes_max) {
       Finish(absl::ResourceExhaustedError(
-          absl::StrCat(held, " bytes of frames wait for an answer, the limit is ",
+          absl::StrCat(held, " bytes of messages wait for an answer, the limit is ",
                        limits_.unanswered_bytes_max, ": keep to the credit of the welcome")));
       return;
     }
-    if (part != nullptr) Account(*part, *message);
-    events_.Post({stream_, *std::move(message)});
+    events_.Post(std::move(event));
     request_ = std::make_shared<v1::IngestRequest>();
     StartRead(request_.get());
   }
@@ -86,7 +89,7 @@ class IngestReactor final : public grpc::ServerBidiReactor<v1::IngestRequest, v1
 
   void OnDone() override {
     sink_->Detach();
-    events_.Post({stream_, StreamClosed{}});
+    events_.Post({stream_, StreamClosed{}, nullptr});
     delete this;
   }
 
@@ -114,8 +117,9 @@ class IngestReactor final : public grpc::ServerBidiReactor<v1::IngestRequest, v1
   }
 
  private:
-  // The frame's bytes count until the engine lets go of its storage.
-  void Account(const SnapshotPart& part, CollectorMessage& message) {
+  // A message's bytes count until the engine has dealt with it: a frame's until its storage goes.
+  // Gives the bytes that count now.
+  std::uint64_t Account(std::uint64_t bytes, StreamEvent& event) {
     struct Release {
       std::shared_ptr<std::atomic<std::uint64_t>> counter;
       std::uint64_t bytes;
@@ -123,10 +127,17 @@ class IngestReactor final : public grpc::ServerBidiReactor<v1::IngestRequest, v1
       ~Release() { counter->fetch_sub(bytes); }
     };
     auto counted = std::make_shared<Release>();
-    counted->counter = unanswered_counter_;
-    counted->bytes = part.wire_bytes;
-    counted->storage = part.storage;
-    std::get<SnapshotPart>(message).storage = std::move(counted);
+    counted->counter = unanswered_bytes_;
+    counted->bytes = bytes;
+    const std::uint64_t held = unanswered_bytes_->fetch_add(bytes) + bytes;
+    auto& message = std::get<CollectorMessage>(event.what);
+    if (auto* part = std::get_if<SnapshotPart>(&message); part != nullptr) {
+      counted->storage = std::move(part->storage);
+      part->storage = std::move(counted);
+    } else {
+      event.hold = std::move(counted);
+    }
+    return held;
   }
 
   void StartNextWrite() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
@@ -142,9 +153,8 @@ class IngestReactor final : public grpc::ServerBidiReactor<v1::IngestRequest, v1
   const StreamLimits limits_;
   std::shared_ptr<ReactorSink> sink_;
   std::shared_ptr<v1::IngestRequest> request_;
-  std::shared_ptr<std::atomic<std::uint64_t>> unanswered_counter_ =
+  const std::shared_ptr<std::atomic<std::uint64_t>> unanswered_bytes_ =
       std::make_shared<std::atomic<std::uint64_t>>(0);
-  std::atomic<std::uint64_t>& unanswered_bytes_ = *unanswered_counter_;
 
   base::Mutex mutex_;
   std::deque<v1::IngestResponse> outgoing_ ABSL_GUARDED_BY(mutex_);

@@ -12,8 +12,8 @@
 namespace netsentinel::ingest {
 
 struct StreamLimits {
-  // Bytes of received and not yet answered frames after which a stream is closed: its peer does not
-  // keep to its credit.
+  // Bytes of received and not yet answered messages (and 1 KiB for each) after which a stream is
+  // closed: its peer does not keep to its credit.
   std::uint64_t unanswered_bytes_max = 128U << 20;
   // Messages waiting to be read by the peer after which the stream is closed.
   std::size_t outgoing_max = 65'536;

@@ -11,6 +11,8 @@ namespace netsentinel::ingest {
 namespace {
 
 constexpr std::size_t kIdMax = 64;
+// As many as a configuration may name.
+constexpr int kOffersMax = 20'000;
 
 absl::Status Bad(absl::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat("ingest message: ", what));
@@ -115,6 +117,10 @@ absl::StatusOr<CollectorMessage> HelloOf(const v1::Hello& wire) {
   hello.software_version = wire.software_version();
   hello.host_boot_id = wire.host_boot_id();
   NS_ASSIGN_OR_RETURN(hello.spool_uuid, Uuid(wire.spool_uuid()));
+  if (wire.routers_size() > kOffersMax) {
+    return Bad(absl::StrCat("a hello offers ", wire.routers_size(), " routers, the limit is ",
+                            kOffersMax));
+  }
   for (const v1::RouterOffer& offer : wire.routers()) {
     RouterOffer plain;
     NS_ASSIGN_OR_RETURN(std::string router, Id(offer.router_id(), "router_id"));

@@ -16,7 +16,8 @@ namespace netsentinel::outbox {
 struct DispatcherSettings {
   std::string owner;  // names this process among claimants
   std::size_t batch = 500;
-  absl::Duration claim_for = absl::Seconds(60);
+  // Longer than the deadline. What a killed process had claimed waits this long.
+  absl::Duration claim_for = absl::Seconds(20);
   absl::Duration deadline = absl::Seconds(15);
   // How long to sleep without a wake-up: finds rows whose claim ran out.
   absl::Duration idle = absl::Seconds(5);

@@ -1,0 +1,124 @@
+#include <thread>
+
+#include "common/base/random.h"
+#include "common/http/client.h"
+#include "tests/integration/aggregator_fixture.h"
+#include "tests/support/mariadb_server.h"
+
+namespace netsentinel {
+namespace {
+
+constexpr std::uint64_t kSnapshots = 300;
+constexpr int kKills = 6;
+constexpr std::size_t kQueues = 20;
+
+// A collector that owns the truth: counters only it writes, kept in a spool that never forgets.
+class AggregatorCrashTest : public AggregatorFixture {
+ protected:
+  AggregatorCrashTest() {
+    std::vector<test::ClientQueue> counters(kQueues);
+    for (std::size_t i = 0; i < kQueues; ++i) counters[i].name = absl::StrCat("user-", i);
+    begun_ = absl::Now();
+    for (std::uint64_t sequence = 1; sequence <= kSnapshots; ++sequence) {
+      for (test::ClientQueue& queue : counters) {
+        queue.upload += random_.Next() % 1000;
+        queue.download += random_.Next() % 100'000;
+      }
+      spool_.push_back(counters);
+    }
+  }
+
+  // Sends what follows the resume point until all is acknowledged or the stream ends.
+  bool SendAll() {
+    test::IngestClient client(Channel(rpc::Role::kCollector, "c1"));
+    client.Send(test::MakeHello("c1", kSpool, {"r1"}));
+    const auto welcome = client.ReadWelcome();
+    if (!welcome.has_value()) return false;
+    welcome_ = *welcome;
+    std::uint64_t sequence = Resume("r1");
+    EXPECT_GE(sequence, acknowledged_) << "an acknowledged snapshot is lost";
+    std::uint64_t sent = sequence;
+    while (sequence < kSnapshots) {
+      // A small window, so that kills fall between commits.
+      while (sent < kSnapshots && sent - sequence < 5) {
+        ++sent;
+        const absl::Time at = begun_ + absl::Milliseconds(10) * static_cast<int>(sent);
+        if (!client.Send(test::MakeSnapshot({"r1", EpochOf(sent), kSpool, sent, sent - 1},
+                                            spool_[sent - 1], at))) {
+          return false;
+        }
+      }
+      const auto ack = client.ReadAck();
+      if (!ack.has_value()) return false;
+      sequence = ack->sequence();
+      acknowledged_ = std::max(acknowledged_, sequence);
+    }
+    return true;
+  }
+  // The lease epoch a snapshot was first sent under stays with it, as in a spool.
+  std::uint64_t EpochOf(std::uint64_t sequence) {
+    return epochs_.try_emplace(sequence, Epoch("r1")).first->second;
+  }
+  void ExpectExactTotals() {
+    const std::map<std::string, std::uint64_t> figures = Ranking();
+    for (std::size_t i = 0; i < kQueues; ++i) {
+      const auto row = figures.find(absl::StrCat("r1/user-", i));
+      ASSERT_NE(row, figures.end()) << i;
+      EXPECT_EQ(row->second, spool_.back()[i].download - spool_.front()[i].download) << i;
+    }
+  }
+  int ReadyStatus() {
+    const auto answer = http::Fetch({.host = "127.0.0.1", .port = ports_.at("http")}, "/readyz");
+    return answer.ok() ? answer->status : 0;
+  }
+
+  base::SeededRandom random_{20261123};
+  absl::Time begun_;
+  std::vector<std::vector<test::ClientQueue>> spool_;
+  std::map<std::uint64_t, std::uint64_t> epochs_;
+  std::uint64_t acknowledged_ = 0;
+};
+
+TEST_F(AggregatorCrashTest, LosesAndDoublesNothingWhenKilledAtRandomMoments) {
+  Start();
+  for (int kill = 0; kill < kKills; ++kill) {
+    const std::uint64_t after = random_.Next() % 60;
+    std::thread killer([&] {
+      std::this_thread::sleep_for(std::chrono::milliseconds(after));
+      Kill();
+    });
+    SendAll();
+    killer.join();
+    Start();
+  }
+  ASSERT_TRUE(SendAll()) << Log();
+  ExpectExactTotals();
+  EXPECT_EQ(aggregator_->Stop(SIGTERM), 0) << Log();
+  Start();
+  ExpectExactTotals();
+}
+
+TEST_F(AggregatorCrashTest, LosesAndDoublesNothingWhenTheDatabaseIsKilled) {
+  auto database = test::MariaDbServer::Start();
+  ASSERT_TRUE(database.ok()) << database.status();
+  ASSERT_TRUE((*database)->Run("CREATE DATABASE netsentinel CHARACTER SET utf8mb4").ok());
+  store_url_ = absl::StrCat("mysql://root@127.0.0.1:", (*database)->port(), "/netsentinel");
+  WriteConfig();
+  Start();
+  for (int kill = 0; kill < 2; ++kill) {
+    const std::uint64_t after = 50 + random_.Next() % 200;
+    std::thread collector([&] { SendAll(); });
+    std::this_thread::sleep_for(std::chrono::milliseconds(after));
+    (*database)->Kill();
+    EXPECT_TRUE(test::WaitUntil([this] { return ReadyStatus() == 503; })) << Log();
+    ASSERT_TRUE((*database)->Restart().ok());
+    collector.join();
+    EXPECT_TRUE(test::WaitUntil([this] { return ReadyStatus() == 200; })) << Log();
+  }
+  ASSERT_TRUE(test::WaitUntil([this] { return SendAll(); })) << Log();
+  ExpectExactTotals();
+  EXPECT_EQ(aggregator_->Stop(SIGTERM), 0) << Log();
+}
+
+}  // namespace
+}  // namespace netsentinel
