@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <atomic>
 #include <thread>
 
 #include "common/base/random.h"
@@ -9,7 +11,7 @@ namespace netsentinel {
 namespace {
 
 constexpr std::uint64_t kSnapshots = 300;
-constexpr int kKills = 6;
+constexpr std::uint64_t kKills = 6;
 constexpr std::size_t kQueues = 20;
 
 // A collector that owns the truth: counters only it writes, kept in a spool that never forgets.
@@ -51,7 +53,7 @@ class AggregatorCrashTest : public AggregatorFixture {
       const auto ack = client.ReadAck();
       if (!ack.has_value()) return false;
       sequence = ack->sequence();
-      acknowledged_ = std::max(acknowledged_, sequence);
+      acknowledged_ = std::max(acknowledged_.load(), sequence);
     }
     return true;
   }
@@ -76,19 +78,18 @@ class AggregatorCrashTest : public AggregatorFixture {
   absl::Time begun_;
   std::vector<std::vector<test::ClientQueue>> spool_;
   std::map<std::uint64_t, std::uint64_t> epochs_;
-  std::uint64_t acknowledged_ = 0;
+  std::atomic<std::uint64_t> acknowledged_{0};
 };
 
 TEST_F(AggregatorCrashTest, LosesAndDoublesNothingWhenKilledAtRandomMoments) {
   Start();
-  for (int kill = 0; kill < kKills; ++kill) {
-    const std::uint64_t after = random_.Next() % 60;
-    std::thread killer([&] {
-      std::this_thread::sleep_for(std::chrono::milliseconds(after));
-      Kill();
-    });
-    SendAll();
-    killer.join();
+  for (std::uint64_t kill = 0; kill < kKills; ++kill) {
+    std::thread collector([this] { SendAll(); });
+    const std::uint64_t when = kill * kSnapshots / kKills + random_.Next() % 40;
+    EXPECT_TRUE(test::WaitUntil([&] { return acknowledged_ >= when; })) << Log();
+    std::this_thread::sleep_for(std::chrono::microseconds(random_.Next() % 10'000));
+    Kill();
+    collector.join();
     Start();
   }
   ASSERT_TRUE(SendAll()) << Log();
@@ -105,17 +106,18 @@ TEST_F(AggregatorCrashTest, LosesAndDoublesNothingWhenTheDatabaseIsKilled) {
   store_url_ = absl::StrCat("mysql://root@127.0.0.1:", (*database)->port(), "/netsentinel");
   WriteConfig();
   Start();
-  for (int kill = 0; kill < 2; ++kill) {
-    const std::uint64_t after = 50 + random_.Next() % 200;
-    std::thread collector([&] { SendAll(); });
-    std::this_thread::sleep_for(std::chrono::milliseconds(after));
+  bool done = false;
+  std::thread collector(
+      [&] { done = test::WaitUntil([this] { return SendAll(); }, std::chrono::seconds(60)); });
+  for (const std::uint64_t when : {kSnapshots / 4, kSnapshots / 2}) {
+    EXPECT_TRUE(test::WaitUntil([&] { return acknowledged_ >= when; })) << Log();
     (*database)->Kill();
     EXPECT_TRUE(test::WaitUntil([this] { return ReadyStatus() == 503; })) << Log();
-    ASSERT_TRUE((*database)->Restart().ok());
-    collector.join();
+    EXPECT_TRUE((*database)->Restart().ok());
     EXPECT_TRUE(test::WaitUntil([this] { return ReadyStatus() == 200; })) << Log();
   }
-  ASSERT_TRUE(test::WaitUntil([this] { return SendAll(); })) << Log();
+  collector.join();
+  ASSERT_TRUE(done) << Log();
   ExpectExactTotals();
   EXPECT_EQ(aggregator_->Stop(SIGTERM), 0) << Log();
 }

@@ -7,7 +7,6 @@ namespace netsentinel::test {
 IngestClient::IngestClient(const std::shared_ptr<grpc::Channel>& channel)
     : stub_(v1::IngestService::NewStub(channel)) {
   context_.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(60));
-  context_.set_wait_for_ready(true);
   stream_ = stub_->Ingest(&context_);
 }
 

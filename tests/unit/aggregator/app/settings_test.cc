@@ -1,0 +1,112 @@
+#include "aggregator/app/settings.h"
+
+#include <string>
+
+#include "absl/strings/str_replace.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+#include "common/config/document.h"
+#include "tests/support/status_matchers.h"
+
+namespace netsentinel::app {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+// One key a line, so that a mistake's line names it.
+const char kExample[] = R"(listen: {grpc: "0.0.0.0:7443", http: "127.0.0.1:9101"}
+tls: {ca: ca.crt, cert: a.crt, key: a.key}
+store: {url: "sqlite:///var/lib/ns.db", flush_interval: 30s, lease_ttl: 15s}
+notifier: {target: "dns:///notifier.example:7444"}
+router_lease_ttl: 60s
+retention: {daily: 14d, monthly: 24mo}
+sites: [{id: lab, time_zone: Asia/Karachi, day_start: "00:00", cut_times: ["06:00"]}]
+routers: [{id: r1, site: lab, collectors: [c1], account: simple, parents: roots, line_rate: 1Gbps, poll_interval: 30s}]
+map: [{menu: tree, name: "(.*)-up", subscriber: "$1", direction: upload, join_routers: true}]
+quota: {default: {period: day, basis: download, limit: 10GiB, thresholds: [80, 100]}}
+)";
+
+absl::Status ReadText(const std::string& text, AggregatorSettings* settings = nullptr) {
+  auto document = config::Document::Parse(text, "/etc/ns/aggregator.yaml");
+  if (!document.ok()) return document.status();
+  const AggregatorSettings read = ReadAggregatorSettings((*document)->root());
+  if (settings != nullptr) *settings = read;
+  return (*document)->Finish();
+}
+
+TEST(AggregatorSettingsTest, ReadsTheExample) {
+  AggregatorSettings settings;
+  ASSERT_THAT(ReadText(kExample, &settings), test::IsOk());
+  EXPECT_EQ(settings.listen.grpc.port, 7443);
+  EXPECT_EQ(settings.store.path, "/var/lib/ns.db");
+  EXPECT_EQ(settings.flush_interval, absl::Seconds(30));
+  EXPECT_EQ(settings.daily_retention_days, 14);
+  EXPECT_EQ(settings.policy.accounting.sites.at(0).cuts.size(), 1U);
+  EXPECT_EQ(settings.policy.accounting.routers.at(0).line_rate_bps, 1'000'000'000U);
+  EXPECT_TRUE(settings.policy.accounting.mapping.at(0).join_routers);
+  EXPECT_EQ(settings.policy.accounting.quotas.at(0).limit_bytes, 10ULL << 30);
+  EXPECT_EQ(settings.policy.text, settings.policy_text);
+}
+
+struct Mistake {
+  const char* before;
+  const char* after;
+  const char* where;
+  const char* words;
+};
+
+TEST(AggregatorSettingsTest, NamesEveryMistakeWithPlaceAndKey) {
+  const Mistake table[] = {
+      {"listen: {grpc: \"0.0.0.0:7443\"", "listen: {grpc: 7", ":1:", "listen.grpc"},
+      {"http: \"127.0.0.1:9101\"", "htp: \"127.0.0.1:9101\"", ":1:", "listen.http: is missing"},
+      {"tls: {ca", "tls: {caa", ":2:", "tls.ca"},
+      {"url: \"sqlite:///var/lib/ns.db\"", "url: \"oracle://x\"", ":3:", "store.url"},
+      {"url: \"sqlite:///var/lib/ns.db\"", "url: [1]", ":3:", "store.url"},
+      {"flush_interval: 30s", "flush_interval: 30", ":3:", "store.flush_interval"},
+      {"flush_interval: 30s", "flush_interval: 2m", ":3:", "store.flush_interval"},
+      {"lease_ttl: 15s}", "lease_ttl: 1ms}", ":3:", "store.lease_ttl"},
+      {"lease_ttl: 15s}", "lease_ttl: 15s, password: x}", ":3:", "store.password"},
+      {"lease_ttl: 15s}", "lease_ttl: 15s, ca: ca.crt}", ":3:", "neither password nor ca"},
+      {"lease_ttl: 15s}", "lease_ttl: 15s, colour: red}", ":3:", "store.colour"},
+      {"target: \"dns", "target: \"ftp", ":4:", "notifier.target"},
+      {"router_lease_ttl: 60s", "router_lease_ttl: 1s", ":5:", "router_lease_ttl"},
+      {"router_lease_ttl: 60s", "router_lease_ttl: 60s\nrouter_lease_ttl: 60s",
+       ":6:", "router_lease_ttl"},
+      {"daily: 14d", "daily: 1d", ":6:", "retention.daily"},
+      {"id: lab,", "id: \"a b\",", ":7:", "sites[0].id"},
+      {"Asia/Karachi", "Asia/Nowhere", ":7:", "sites[0].time_zone"},
+      {"day_start: \"00:00\"", "day_start: \"25:00\"", ":7:", "sites[0].day_start"},
+      {"cut_times: [\"06:00\"]", "cut_times: [\"00:00\"]", ":7:", "sites[0].cut_times"},
+      {"id: r1,", "", ":8:", "routers[0].id: is missing"},
+      {"site: lab,", "site: moon,", ":8:", "there is no site \"moon\""},
+      {"collectors: [c1]", "collectors: c1", ":8:", "routers[0].collectors"},
+      {"account: simple", "account: both", ":8:", "routers[0].account"},
+      {"parents: roots", "parents: all", ":8:", "routers[0].parents"},
+      {"line_rate: 1Gbps", "line_rate: 1GB", ":8:", "routers[0].line_rate"},
+      {"poll_interval: 30s", "poll_interval: 2h", ":8:", "routers[0].poll_interval"},
+      {"menu: tree", "menu: bush", ":9:", "map[0].menu"},
+      {"direction: upload", "direction: both", ":9:", "a tree queue has one counter"},
+      {"join_routers: true", "join_routers: maybe", ":9:", "map[0].join_routers"},
+      {"subscriber: \"$1\",", "", ":9:", "map[0].subscriber: is missing"},
+      {"period: day", "period: hour", ":10:", "quota.default.period"},
+      {"basis: download", "basis: all", ":10:", "quota.default.basis"},
+      {"limit: 10GiB", "limit: 10", ":10:", "quota.default.limit"},
+      {"thresholds: [80, 100]", "thresholds: [0]", ":10:", "quota.default.thresholds"},
+      {"thresholds: [80, 100]", "thresholds: [100, 80]", ":10:", "quota.default"},
+      {"basis: download", "start_day: 40", ":10:", "quota.default.start_day"},
+  };
+  for (const Mistake& mistake : table) {
+    SCOPED_TRACE(mistake.after);
+    const std::string text = absl::StrReplaceAll(kExample, {{mistake.before, mistake.after}});
+    ASSERT_NE(text, kExample);
+    const absl::Status status = ReadText(text);
+    EXPECT_THAT(
+        std::string(status.message()),
+        AllOf(HasSubstr(std::string("aggregator.yaml") + mistake.where), HasSubstr(mistake.words)));
+  }
+}
+
+}  // namespace
+}  // namespace netsentinel::app
