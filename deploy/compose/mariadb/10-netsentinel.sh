@@ -1,4 +1,4 @@
-#!/bin/bash
+# shellcheck shell=bash
 # Sourced by the mariadb image when it makes the database: a user with the rights that the
 # aggregator needs and no others, who must come over TLS.
 docker_process_sql --database=mysql <<SQL
