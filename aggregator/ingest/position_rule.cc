@@ -12,8 +12,6 @@ PositionVerdict JudgePosition(const OfferedPosition& offered,
   if (!watermark.has_value()) return PositionVerdict::kApply;
   if (position.spool_uuid == watermark->spool_uuid) {
     if (position.sequence <= watermark->sequence) return PositionVerdict::kDuplicate;
-    // A spool's lease epochs ascend with its sequences; the store takes nothing else.
-    if (position.lease_epoch < watermark->lease_epoch) return PositionVerdict::kForeign;
     return offered.previous_sequence > watermark->sequence ? PositionVerdict::kGap
                                                            : PositionVerdict::kApply;
   }

@@ -68,7 +68,7 @@ INSTANTIATE_TEST_SUITE_P(
             {{1, kSpoolA, 6}, 5},
             {{2, kSpoolA, 5}},
             3,
-            PositionVerdict::kForeign},
+            PositionVerdict::kApply},
         Row{"SequenceZero", {{1, kSpoolA, 0}, 0}, std::nullopt, 1, PositionVerdict::kForeign}),
     [](const ::testing::TestParamInfo<Row>& test) { return test.param.name; });
 
