@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/base/check.h"
 #include "common/base/status_macros.h"
 
 namespace netsentinel::test {
@@ -162,7 +163,12 @@ void MariaDbServer::Kill() {
 
 absl::Status MariaDbServer::Restart() { return Launch(); }
 
-void MariaDbServer::Freeze() { ::kill(pid_, SIGSTOP); }
+void MariaDbServer::Freeze() {
+  ::kill(pid_, SIGSTOP);
+  // The signal is under way until the last thread stands still.
+  int status = 0;
+  NS_CHECK(::waitpid(pid_, &status, WUNTRACED) == pid_ && WIFSTOPPED(status), "mariadbd stops");
+}
 void MariaDbServer::Thaw() { ::kill(pid_, SIGCONT); }
 
 absl::Status MariaDbServer::Run(const std::string& sql) {
