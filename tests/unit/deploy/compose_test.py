@@ -65,6 +65,17 @@ class ShippedConfigurationTest(unittest.TestCase):
                 self.assertIn(f"secrets: [{name}]", services[program])
 
 
+class StartOrderTest(unittest.TestCase):
+    def test_only_the_aggregator_waits_for_health_and_only_for_that_of_the_database(self):
+        services = blocks((COMPOSE / "compose.yaml").read_text(), r"^  ([a-z]+):$")
+        waits = {name: re.findall(r"^      ([a-z]+): \{condition: (\w+)\}$", block, re.MULTILINE)
+                 for name, block in services.items()}
+        self.assertEqual({"aggregator": [("mariadb", "service_healthy")],
+                          "notifier": [("aggregator", "service_started")],
+                          "collector": [("aggregator", "service_started")]},
+                         {name: found for name, found in waits.items() if found})
+
+
 class HardeningTest(unittest.TestCase):
     def test_images_of_processes_have_a_user_and_a_probe(self):
         text = (ROOT / "deploy/docker/Dockerfile").read_text()
