@@ -1,7 +1,10 @@
 """Starts, watches, kills and stops the programs of a quickstart."""
+import contextlib
+import fcntl
 import json
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import subprocess
@@ -11,6 +14,94 @@ import time
 
 class Failure(Exception):
     """What went wrong, in words for the person at the terminal."""
+
+
+class Interrupted(BaseException):
+    """A signal asked the run to end. No Exception, so that nothing takes it for a failure."""
+
+    def __init__(self, number):
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
+
+class Signals:
+    """The first SIGINT, SIGTERM or SIGHUP becomes Interrupted; later ones change nothing, so that
+    the stopping they ask for is not cut short. A SIGHUP or SIGINT that the caller has set to be
+    ignored, as nohup does, stays ignored."""
+
+    def __init__(self):
+        self.held = self.came = 0
+
+    def install(self):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if number == signal.SIGTERM or signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self._handle)
+        return self
+
+    def _handle(self, number, _frame):
+        if not self.came:
+            self.came = number
+            if not self.held:
+                raise Interrupted(number)
+
+    @contextlib.contextmanager
+    def hold(self):
+        """What runs inside ends before the signal takes effect: a child that was just made is
+        known to whoever has to stop it."""
+        self.held += 1
+        try:
+            yield
+        finally:
+            self.held -= 1
+        if self.came and not self.held:
+            raise Interrupted(self.came)
+
+    def ignore(self):
+        """From here on nothing interrupts: what was started is being stopped."""
+        self.came = self.came or signal.SIGTERM
+
+
+SIGNALS = Signals()
+
+
+def exit_code(interrupted):
+    """What a shell makes of the signal."""
+    return 128 + interrupted.number
+
+
+MARKER = ".netsentinel-run"
+
+
+def fresh_folder(path):
+    """An empty folder at `path` with our marker. What an earlier run left there goes; a folder that
+    is not ours, or that a run is using, is refused. (folder, lock to keep open while it runs)."""
+    folder = pathlib.Path(path).resolve()
+    marker = folder / MARKER
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()) and not marker.is_file():
+            raise Failure(f"{folder} is not empty and was not made by this script, which would "
+                          "empty it: name another folder with --dir, or remove it yourself")
+        lock = _locked(marker)
+        for entry in folder.iterdir():
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            elif entry != marker:
+                entry.unlink()
+    except OSError as error:
+        raise Failure(f"the folder {folder} cannot be used: {error.strerror}") from error
+    return folder, lock
+
+
+def _locked(marker):
+    lock = open(marker, "a", encoding="utf-8")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        raise Failure(f"another run is using {marker.parent}: end it, or name another folder with "
+                      "--dir") from error
+    return lock
 
 
 def say(text):
@@ -45,10 +136,13 @@ class Process:
         self.child = None
 
     def start(self):
-        with open(self.log, "ab") as log:
-            self.child = subprocess.Popen(self.arguments, stdin=subprocess.DEVNULL, stdout=log,
-                                          stderr=log, env=self.environment,
-                                          start_new_session=True)
+        with open(self.log, "ab") as log, SIGNALS.hold():
+            try:
+                self.child = subprocess.Popen(self.arguments, stdin=subprocess.DEVNULL, stdout=log,
+                                              stderr=log, env=self.environment,
+                                              start_new_session=True)
+            except OSError as error:
+                raise Failure(f"{self.arguments[0]} cannot be started: {error.strerror}") from error
         return self
 
     def check(self):
@@ -88,9 +182,9 @@ class Fleet:
         self.processes = []
 
     def start(self, name, arguments):
-        process = Process(name, arguments, self.logs / f"{name}.log").start()
+        process = Process(name, arguments, self.logs / f"{name}.log")
         self.processes.append(process)
-        return process
+        return process.start()
 
     def ports(self, process, path, seconds=30):
         """The JSON of a program's ports file, once it is there."""
@@ -104,6 +198,7 @@ class Fleet:
             process.check()
 
     def stop(self):
+        """Stops all of them, whatever signals come meanwhile; their exit codes by name."""
         codes = {}
         for process in reversed(self.processes):
             codes[process.name] = process.stop()
@@ -113,8 +208,13 @@ class Fleet:
 
 def run(arguments, what, **options):
     """Runs a command to its end; its output, or Failure with the words of its error."""
-    result = subprocess.run([str(a) for a in arguments], capture_output=True, text=True,
-                            check=False, timeout=60, **options)
+    try:
+        result = subprocess.run([str(a) for a in arguments], capture_output=True, text=True,
+                                check=False, timeout=60, **options)
+    except subprocess.TimeoutExpired as error:
+        raise Failure(f"{what} did not end within 60 s") from error
+    except OSError as error:
+        raise Failure(f"{what}: {arguments[0]} cannot be started: {error.strerror}") from error
     if result.returncode != 0:
         raise Failure(f"{what} failed: {(result.stderr or result.stdout).strip()}")
     return result.stdout
@@ -126,13 +226,21 @@ class Simulator:
     def __init__(self, path):
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(10)
-        self.socket.connect(str(path))
+        try:
+            self.socket.connect(str(path))
+        except OSError as error:
+            self.socket.close()
+            raise Failure(f"the simulator does not answer at {path}: {error}") from error
         self.file = self.socket.makefile("rw", encoding="utf-8")
 
     def do(self, router, verb, **arguments):
-        self.file.write(json.dumps({"router": router, "do": verb, **arguments}) + "\n")
-        self.file.flush()
-        answer = json.loads(self.file.readline())
+        try:
+            self.file.write(json.dumps({"router": router, "do": verb, **arguments}) + "\n")
+            self.file.flush()
+            answer = json.loads(self.file.readline())
+        except (OSError, ValueError) as error:
+            raise Failure(f"the simulator is gone: no answer to {verb} on {router}: {error}"
+                          ) from error
         if not answer.get("ok"):
             raise Failure(f"the simulator refused {verb} on {router}: {answer}")
         return answer

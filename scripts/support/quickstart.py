@@ -3,81 +3,123 @@
 import argparse
 import datetime
 import getpass
+import os
 import pathlib
-import shutil
-import signal
 import sys
 import time
 import zoneinfo
 
-from processes import Failure, Fleet, Simulator, ensure_root, say, wait_until
-from setup import SITE, Database, Setup
-from story import QUOTA, SCENARIO, ZONE, Story, prove
+import falsify
+from processes import (SIGNALS, Failure, Fleet, Interrupted, Simulator, ensure_root, exit_code,
+                       fresh_folder, say, wait_until)
+from setup import SITE, Database, Setup, read_secret
+from story import LINE_RATE, POLL, QUOTA, ZONE, Story, prove, scenario
 
-POLL = "1s"
 # The first day's part of the story has to fit between the start of the programs and the day's end.
 FIRST_DAY_S = 30
+# A story may take so long, from built programs to its end.
+STORY_LIMIT_S = 90
 
 
-def parse():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--bin", required=True)
-    parser.add_argument("--dir", default="build/quickstart")
-    parser.add_argument("--once", action="store_true")
-    parser.add_argument("--mysql", action="store_true")
-    parser.add_argument("--kill", choices=["collector", "aggregator", "notifier", "database"])
-    parser.add_argument("--router")
-    parser.add_argument("--user")
-    parser.add_argument("--password-file")
+def parse(arguments=None):
+    parser = argparse.ArgumentParser(prog="quickstart", description=__doc__)
+    parser.add_argument("--bin", default="build/release/bin", help=argparse.SUPPRESS)
+    parser.add_argument("--check", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--dir", default="build/quickstart", help="what an earlier run left goes")
+    parser.add_argument("--once", action="store_true", help="a story with its proof")
+    parser.add_argument("--mysql", action="store_true", help="a private MariaDB, not SQLite")
+    parser.add_argument("--kill", choices=["collector", "aggregator", "notifier", "database"],
+                        help="with --once: killed midway and started again")
+    parser.add_argument("--router", help="host, or host:port, of a real router")
+    parser.add_argument("--user", help="the account on it, with the policies read and api")
+    parser.add_argument("--password-file", help="its password; asked for otherwise")
     parser.add_argument("--transport", choices=["api-ssl", "api"], default="api-ssl")
     parser.add_argument("--pin-sha256", help="fingerprint of the router's certificate")
     parser.add_argument("--ca", help="authority that signed the router's certificate")
-    parser.add_argument("--time-zone", default=None)
-    options = parser.parse_args()
+    parser.add_argument("--line-rate", help="more than this cannot have passed; 10Gbps by default")
+    parser.add_argument("--time-zone", help="in which days are local; this machine's by default")
+    options = parser.parse_args(arguments)
     if options.kill == "database":
         options.mysql = True
-    if options.kill and not options.once:
-        parser.error("--kill goes with --once")
-    if options.router and (options.once or not options.user):
-        parser.error("--router needs --user, and does not go with --once")
+    try:
+        check(options)
+    except Failure as failure:
+        parser.error(str(failure))
     return options
 
 
+def check(options):
+    """Everything that can be said of the options without building; Failure says what to do."""
+    falsify.check_name(os.environ.get("NS_MUTATE"))
+    if options.kill and not options.once:
+        raise Failure("--kill goes with --once")
+    if options.time_zone is not None:
+        if options.once:
+            raise Failure("--time-zone does not go with --once, whose day ends midway")
+        if options.time_zone not in zoneinfo.available_timezones():
+            raise Failure(f"--time-zone {options.time_zone} is no zone such as Asia/Karachi")
+    if options.router is None:
+        given = [f"--{name.replace('_', '-')}" for name in
+                 ("user", "password_file", "pin_sha256", "ca", "line_rate")
+                 if getattr(options, name) is not None]
+        if given:
+            raise Failure(f"{given[0]} goes with --router")
+    else:
+        check_router(options)
+
+
+def check_router(options):
+    if options.once:
+        raise Failure("--once plays on simulated routers: leave out --router")
+    if not options.router or not options.user:
+        raise Failure("--router HOST needs --user NAME, the account on the router")
+    if options.password_file is not None:
+        read_secret(options.password_file)
+    trusts = [trust for trust in (options.pin_sha256, options.ca) if trust is not None]
+    if options.transport == "api":
+        if trusts:
+            raise Failure("--pin-sha256 and --ca go with --transport api-ssl")
+        return
+    if len(trusts) != 1:
+        raise Failure("api-ssl needs --pin-sha256 or --ca, one of them, so that the password "
+                      "reaches the right router; --transport api sends it in clear")
+    if options.ca is not None and not pathlib.Path(options.ca).is_file():
+        raise Failure(f"--ca {options.ca} is no file")
+
+
 def router_password(options, setup):
-    if options.password_file:
-        return setup.secret("router", pathlib.Path(options.password_file).read_text().rstrip("\n"))
-    if options.router:
-        return setup.secret("router", getpass.getpass(f"Password of {options.user}@{options.router}: "))
-    return setup.secret("router")
+    if options.password_file is not None:
+        return setup.secret("router", read_secret(options.password_file))
+    password = getpass.getpass(f"Password of {options.user}@{options.router}: ")
+    if not password:
+        raise Failure(f"no password was entered for {options.user}@{options.router}")
+    return setup.secret("router", password)
 
 
 def real_router(options, setup):
     router = {"id": "router", "address": options.router, "transport": options.transport,
               "user": options.user, "password_file": router_password(options, setup),
-              "queues": ["simple"], "poll_interval": "5s"}
+              "queues": ["simple"], "poll_interval": "5s", "line_rate": options.line_rate}
     if options.transport == "api-ssl":
         if options.pin_sha256:
             router["tls"] = f"{{pin_sha256: \"{options.pin_sha256}\"}}"
-        elif options.ca:
-            router["tls"] = f"{{ca: {pathlib.Path(options.ca).resolve()}}}"
         else:
-            raise Failure("api-ssl needs --pin-sha256 or --ca, so that the password reaches the "
-                          "right router; --transport api sends it in clear")
+            router["tls"] = f"{{ca: {pathlib.Path(options.ca).resolve()}}}"
     return [router]
 
 
-def simulated_routers(setup, fleet, options):
-    password = router_password(options, setup)
-    scenario = setup.write("scenario.yaml", SCENARIO.format(
-        folder=setup.folder, password=password.read_text().strip()))
+def simulated_routers(setup, fleet):
+    password = setup.secret("router")
+    file = setup.write("scenario.yaml", scenario(setup.folder, password.read_text().strip()))
     process = fleet.start("simulator", [
-        setup.bin / "netsentinel-simulator", "--scenario", scenario,
+        setup.bin / "netsentinel-simulator", "--scenario", file,
         "--ports-file", setup.folder / "simulator-ports.json",
         "--truth-log", setup.folder / "truth.jsonl", "--seed", "7",
         "--control", f"unix:{setup.folder}/control.sock"])
     ports = fleet.ports(process, setup.folder / "simulator-ports.json")
     by_id = ports["routers"]
-    common = {"user": "netsentinel", "password_file": password, "poll_interval": POLL}
+    common = {"user": "netsentinel", "password_file": password, "poll_interval": POLL,
+              "line_rate": LINE_RATE}
     return [
         {"id": "hq-core", "address": f"127.0.0.1:{by_id['hq-core']['api_ssl']}",
          "transport": "api-ssl", "tls": f"{{ca: {setup.folder}/router.crt}}",
@@ -115,8 +157,7 @@ def start_all(options, setup, fleet):
         store = database.start()
         parts["database"] = database.process
     mail_port = start_mail(setup, fleet)
-    routers = real_router(options, setup) if options.router else simulated_routers(
-        setup, fleet, options)
+    routers = real_router(options, setup) if options.router else simulated_routers(setup, fleet)
     zone, day_start, boundary_us, limit = local_zone(options), "00:00", 0, "10GiB"
     if options.once:
         boundary = int(time.time()) + FIRST_DAY_S + (4 if options.mysql else 0)
@@ -171,8 +212,12 @@ def run_once(options, setup, fleet):
     bad.pop("mariadb", None)
     if bad:
         raise Failure(f"these did not stop cleanly: {bad}; see {setup.folder}/logs")
-    say(f"the story held, in {time.monotonic() - begun:.1f} s"
-        + (f", with the {options.kill} killed midway" if options.kill else ""))
+    took = time.monotonic() - begun
+    killed = f", with the {options.kill} killed midway" if options.kill else ""
+    if took > STORY_LIMIT_S:
+        raise Failure(f"the story held{killed}, but took {took:.1f} s; {STORY_LIMIT_S} s is the "
+                      "limit")
+    say(f"the story held{killed}, in {took:.1f} s of at most {STORY_LIMIT_S} s")
 
 
 def run_live(options, setup, fleet):
@@ -202,31 +247,42 @@ def run_live(options, setup, fleet):
             say(str(failure))
 
 
+def run(options):
+    """The whole run; its exit code. Whatever happens, what was started is stopped."""
+    folder, lock = fresh_folder(options.dir)
+    setup = Setup(folder, pathlib.Path(options.bin).resolve())
+    fleet = Fleet(folder)
+    with lock:
+        try:
+            try:
+                (run_once if options.once else run_live)(options, setup, fleet)
+            except Failure as failure:
+                raise Failure(f"{failure}\nquickstart: logs are in {folder}/logs") from failure
+            finally:
+                SIGNALS.ignore()
+        finally:
+            fleet.stop()
+    return 0
+
+
 def main():
     options = parse()
     ensure_root()
-    folder = pathlib.Path(options.dir).resolve()
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    setup = Setup(folder, pathlib.Path(options.bin).resolve())
-    fleet = Fleet(folder)
-
-    def interrupt(*_):
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, interrupt)
-    try:
-        (run_once if options.once else run_live)(options, setup, fleet)
+    if options.check:
         return 0
+    SIGNALS.install()
+    try:
+        return run(options)
     except Failure as failure:
         print(f"quickstart: FAILED: {failure}", file=sys.stderr)
-        print(f"quickstart: logs are in {folder}/logs", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        say("stopping")
-        return 0
-    finally:
-        fleet.stop()
+    except OSError as error:
+        print(f"quickstart: FAILED: {error}", file=sys.stderr)
+        return 1
+    except Interrupted as interrupted:
+        # To be stopped is how a live run ends; a story that did not reach its end proved nothing.
+        say(f"stopped by {interrupted}")
+        return exit_code(interrupted) if options.once else 0
 
 
 if __name__ == "__main__":

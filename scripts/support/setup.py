@@ -10,6 +10,18 @@ from processes import Failure, free_port, run, wait_until
 SITE = "lab"
 
 
+def read_secret(path):
+    """The one line of a file, or Failure when there is none."""
+    try:
+        text = pathlib.Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Failure(f"the password file {path} cannot be read: {error}") from error
+    password = text.removesuffix("\n").removesuffix("\r")
+    if not password:
+        raise Failure(f"the password file {path} is empty")
+    return password
+
+
 class Setup:
     """A run's folder with everything its programs read."""
 
@@ -21,9 +33,10 @@ class Setup:
         self.secrets.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def secret(self, name, value=None):
+        """A file with a secret; without a value, a random one."""
         path = self.secrets / name
         path.touch(mode=0o600)
-        path.write_text((value or secrets.token_urlsafe(18)) + "\n")
+        path.write_text((secrets.token_urlsafe(18) if value is None else value) + "\n")
         return path
 
     def certificates(self):
@@ -95,8 +108,9 @@ class Setup:
                  f"sites: [{{id: {SITE}, time_zone: {zone}, day_start: \"{day_start}\"}}]",
                  "routers:"]
         for router in routers:
+            rate = f"line_rate: {router['line_rate']}, " if router["line_rate"] else ""
             lines.append(f"  - {{id: {router['id']}, site: {SITE}, collectors: [lab-collector], "
-                         f"line_rate: 1Gbps, poll_interval: {router['poll_interval']}}}")
+                         f"{rate}poll_interval: {router['poll_interval']}}}")
         lines += [f"quota: {{default: {{period: day, basis: download, limit: {limit}}}}}",
                   f"notifier: {{target: \"dns:///localhost:{self.ports['notifier']}\"}}"]
         return self.write("aggregator.yaml", "\n".join(lines) + "\n")

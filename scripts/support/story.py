@@ -1,24 +1,32 @@
 """The story that quickstart --once plays on the simulated routers, and its proof."""
-import csv
 import datetime
 import email
 import email.policy
-import html.parser
-import io
 import json
 import os
 import time
 import zoneinfo
 
+import checker
+import falsify
+import readings
 import truth
 from processes import Failure, say, wait_until
 from setup import SITE
 
 ZONE = "Asia/Karachi"
 LATIN = "caf\xe9".encode("latin-1")
-QUOTA = "64MiB"
 MIB = 1 << 20
-PARENTS = {b"floor-1": [b"carol", b"dave"]}
+QUOTA, QUOTA_BYTES = "64MiB", 64 * MIB
+POLL, POLL_US = "1s", 1_000_000
+LINE_RATE, LINE_RATE_BPS = "1Gbps", 1_000_000_000
+ALICE_BPS = 100_000_000
+# dave is renamed on the way.
+PARENTS = {b"floor-1": [b"carol", b"dave", b"david"]}
+SETTINGS = {
+    "hq-core": truth.Settings(POLL_US, LINE_RATE_BPS, {b"alice": (ALICE_BPS, ALICE_BPS)}, PARENTS),
+    "branch": truth.Settings(POLL_US, LINE_RATE_BPS),
+}
 
 SCENARIO = """
 routers:
@@ -33,7 +41,7 @@ routers:
     plain: false
     users: [{{name: netsentinel, password: "{password}", policies: [read, api]}}]
     queues:
-      - {{name: alice, target: 10.0.0.1/32, max_limit: 100000000/100000000}}
+      - {{name: alice, target: 10.0.0.1/32, max_limit: {alice_bps}/{alice_bps}}}
       - {{name: bob, target: 10.0.0.2/32, up_rate: 40000, down_rate: 300000}}
       - {{name_hex: 636166e9, target: 10.0.0.3/32, up_rate: 9000, down_rate: 120000}}
       - {{name: floor-1, target: 10.0.1.0/24}}
@@ -54,12 +62,18 @@ routers:
 """
 
 
+def scenario(folder, password):
+    """The simulator's scenario, with the routers' files in a folder."""
+    return SCENARIO.format(folder=folder, password=password, alice_bps=ALICE_BPS)
+
+
 class Story:
-    """One run of the story. `restart` is the component to kill midway, or None."""
+    """One run of the story. `killed` is the component that was killed midway, or None."""
 
     def __init__(self, setup, fleet, simulator, parts):
         self.setup, self.fleet, self.simulator, self.parts = setup, fleet, simulator, parts
         self.boundary_us = 0
+        self.killed = None
 
     def ask(self, *arguments):
         return json.loads(self.setup.ctl(*arguments, "--json"))
@@ -87,7 +101,7 @@ class Story:
         print(self.setup.ctl("ranking", "--site", SITE), flush=True)
 
     def play(self, kill, boundary_us):
-        self.boundary_us = boundary_us
+        self.boundary_us, self.killed = boundary_us, kill
         simulator = self.simulator
         wait_until("both routers to be read",
                    lambda: all(self.snapshots().get(r, 0) > 0 for r in ("hq-core", "branch")), 45)
@@ -100,8 +114,9 @@ class Story:
         say("a PPPoE reconnect: the queue goes and comes under another .id")
         simulator.do("hq-core", "pppoe_reconnect", user="erin")
         self.settle(("hq-core",))
-        say("a counter reset by hand")
+        say("a counter reset by hand, and a queue gets another name")
         simulator.do("hq-core", "reset_counters", queue="bob")
+        simulator.do("hq-core", "rename", queue="dave", to="david")
         self.settle(("hq-core",), polls=2)
         self.ranking()
         left = boundary_us / 1e6 - time.time()
@@ -128,7 +143,7 @@ class Story:
         simulator.do("hq-core", "pppoe_reconnect", user="erin", reuse_id=True)
         simulator.do("hq-core", "move", queue="alice", up=3, down=70 * MIB)
         crossed = time.time()
-        mail = wait_until("the breach mail", lambda: self.mails("noc@"), 40)[0]
+        _to, mail = wait_until("the breach mail", lambda: self.mails("noc@"), 40)[0]
         say(f"the breach mail was there {time.time() - crossed:.1f} s after the bytes moved: "
             f"{mail['subject']}")
         for router in ("hq-core", "branch"):
@@ -136,163 +151,91 @@ class Story:
         self.settle(polls=2)
 
     def mails(self, recipient):
+        """[(recipients, message)] of the mails to somebody, in the order of their arrival."""
         found = []
         for path in sorted((self.setup.folder / "mail").glob("*.json")):
             envelope = json.loads(path.read_text())
             if any(to.startswith(recipient) for to in envelope["to"]):
-                found.append(email.message_from_bytes(path.with_suffix(".eml").read_bytes(),
-                                                      policy=email.policy.default))
+                found.append((envelope["to"], email.message_from_bytes(
+                    path.with_suffix(".eml").read_bytes(), policy=email.policy.default)))
         return found
 
 
-class TableReader(html.parser.HTMLParser):
-    """The text cells of every table row of a page."""
-
-    def __init__(self):
-        super().__init__()
-        self.rows, self.cell = [], None
-
-    def handle_starttag(self, tag, attrs):
-        if tag == "tr":
-            self.rows.append([])
-        elif tag in ("td", "th"):
-            self.cell = ""
-
-    def handle_data(self, data):
-        if self.cell is not None:
-            self.cell += data
-
-    def handle_endtag(self, tag):
-        if tag in ("td", "th") and self.cell is not None and self.rows:
-            self.rows[-1].append(" ".join(self.cell.split()))
-            self.cell = None
-
-
-def display(name):
-    """A raw name as the product shows it, by the rule of docs/grpc.md."""
-    try:
-        return name.decode("utf-8").replace("\\", "\\\\")
-    except UnicodeDecodeError:
-        return "".join(chr(b) if 32 <= b < 127 else f"\\x{b:02X}" for b in name)
-
-
 def prove(story, truth_log):
-    """Compares ledger, report and mail with the truth log; raises Failure on the first difference."""
-    observers = [truth.Observer("hq-core", story.boundary_us, PARENTS),
-                 truth.Observer("branch", story.boundary_us, {})]
-    truth.read(truth_log, observers)
-    zone = zoneinfo.ZoneInfo(ZONE)
-    second = datetime.datetime.fromtimestamp(story.boundary_us / 1e6, zone).date()
-    days = [second - datetime.timedelta(days=1), second]
-    problems = []
-    mutate = os.environ.get("NS_MUTATE") == "lose_one_byte"
-    unseen = {}
-    reports = {}
-    for number, day in enumerate(days):
-        ledger = {}
-        for row in story.ask("ranking", "--site", SITE, "--day", str(day))["rows"]:
-            who = row["subscriber"]
-            ledger[(who["router_id"], who["name"]["display_name"])] = row["usage"]
-        report = reports[day] = reported(story, day)
-        for observer in observers:
-            observed, moved = observer.result()
-            for name, (up, down) in sorted(observed[number].items()):
-                key = (observer.router, display(name))
-                usage = ledger.pop(key, None)
-                if usage is None and up == 0 and down == 0:
-                    continue
-                if usage is None:
-                    problems.append(f"{day} {key}: observed {up}/{down}, the ledger has nothing")
-                    continue
-                if mutate and down > 0:
-                    down -= 1
-                    mutate = False
-                best = (int(usage["best"]["upload_bytes"]), int(usage["best"]["download_bytes"]))
-                if best != (up, down):
-                    problems.append(f"{day} {key}: observed {up}/{down}, the ledger says "
-                                    f"{best[0]}/{best[1]}")
-                if report.get(key) != (up, down):
-                    problems.append(f"{day} {key}: observed {up}/{down}, the report says "
-                                    f"{report.get(key)}")
-                entry = unseen.setdefault(key, {"moved": moved.get(name, (0, 0)),
-                                                "seen": [0, 0], "bound": [0, 0], "grades": []})
-                entry["seen"][0] += best[0]
-                entry["seen"][1] += best[1]
-                entry["bound"][0] += int(usage["loss_bound"]["upload_bytes"])
-                entry["bound"][1] += int(usage["loss_bound"]["download_bytes"])
-                entry["grades"].append(usage["grade"].removeprefix("GRADE_").lower())
-        for key, usage in ledger.items():
-            if any(int(value) for value in usage["best"].values()):
-                problems.append(f"{day} {key}: the ledger counts bytes that nobody observed")
-    problems += bounds(unseen)
-    problems += mails(story, reports)
+    """Compares ledger, reports and mails with the truth log; raises Failure when they differ."""
+    wanted = expected(story, truth.load(truth_log))
+    got = read(story, wanted.days)
+    falsify.falsify(os.environ.get("NS_MUTATE"), wanted, got)
+    table(wanted, got)
+    problems = checker.problems(wanted, got)
     if problems:
         raise Failure("the figures differ:\n  " + "\n  ".join(problems))
-    say(f"{len(unseen)} subscribers on 2 local days: ledger and report agree with what "
-        f"{sum(o.snapshots for o in observers)} served snapshots show, to the byte")
+    keys = {key for day in wanted.expected for key, row in day.items() if row.has_row()}
+    say(f"{len(keys)} subscribers on 2 local days: ledger, reports, page and mails agree with "
+        "what the routers' log shows, to the byte")
 
 
-def bounds(unseen):
-    problems = []
-    print(f"\n{'subscriber':<34}{'moved, not observable':>24}{'loss bound':>28}  grades")
-    for key, entry in sorted(unseen.items()):
-        gap = [entry["moved"][half] - entry["seen"][half] for half in (0, 1)]
-        print(f"{key[0] + ' ' + key[1]:<34}{f'{gap[0]}/{gap[1]}':>24}"
-              f"{str(entry['bound'][0]) + '/' + str(entry['bound'][1]):>28}"
-              f"  {', '.join(entry['grades'])}")
-        for half, way in ((0, "upload"), (1, "download")):
-            if not 0 <= gap[half] <= entry["bound"][half]:
-                problems.append(f"{key}: {gap[half]} bytes of {way} moved unseen, the bound is "
-                                f"{entry['bound'][half]}")
-    print(flush=True)
-    return problems
+def expected(story, entries):
+    """What the simulator's log shows."""
+    second = datetime.datetime.fromtimestamp(story.boundary_us / 1e6, zoneinfo.ZoneInfo(ZONE)).date()
+    days, crossings = [{}, {}], []
+    for router, settings in SETTINGS.items():
+        observer = truth.Observer(router, story.boundary_us, settings, QUOTA_BYTES)
+        observer.read(entries)
+        for day, rows in zip(days, observer.result()):
+            day.update({(router, checker.display(name)): row for name, row in rows.items()})
+        crossings += [((router, checker.display(one.name)), one) for one in observer.crossings]
+    if [key for key, _ in crossings] != [("hq-core", "alice")]:
+        raise Failure(f"the story was to have one breach, it had {crossings}")
+    return checker.Story(SITE, [str(second - datetime.timedelta(days=1)), str(second)], days,
+                         crossings, QUOTA_BYTES, story.killed == "notifier")
 
 
-def table_of(text, day):
-    """{(router, subscriber): (upload, download)} of one day in a report's CSV."""
-    rows = {}
-    for row in csv.DictReader(io.StringIO(text, newline="")):
-        if row["day"] == str(day):
-            # A leading apostrophe keeps spreadsheets from taking a name for a formula.
-            key = (row["router"], row["subscriber"].removeprefix("'"))
-            rows[key] = (int(row["upload_bytes"]), int(row["download_bytes"]))
-    return rows
+def read(story, days):
+    """What the product says. The mails are read last: an alert too many has had time to come."""
+    ledger = {day: readings.ledger_rows(story.ask("ranking", "--site", SITE, "--day", day))
+              for day in days}
+    documents = []
+    for number, day in enumerate(days):
+        report = story.ask("report", "now", "--render", "--site", SITE, "--day", day)
+        (story.setup.folder / f"report-{day}.html").write_text(report["html"])
+        documents.append(readings.Document(
+            f"the report of {day}", days[max(number - 1, 0):number + 1],
+            readings.csv_tables(report["csv"]), readings.pages_of(report["html"])))
+    documents.append(mailed_report(story, days))
+    breaches = wait_until("the breach to be known as handed over", lambda: handed_over(story), 20)
+    return readings.Readings(ledger, documents, [
+        readings.mail_of(message, recipients) for recipients, message in story.mails("noc@")],
+        breaches)
 
 
-def reported(story, day):
-    """What the rendered report of a day says; its page must show the same subscribers."""
-    report = story.ask("report", "now", "--render", "--site", SITE, "--day", str(day))
-    table = table_of(report["csv"], day)
-    page = TableReader()
-    page.feed(report["html"])
-    cells = [" ".join(row) for row in page.rows]
-    for _router, name in table:
-        if not any(name in cell for cell in cells):
-            raise Failure(f"the page of {day} does not show {name!r}")
-    (story.setup.folder / f"report-{day}.html").write_text(report["html"])
-    return table
+def handed_over(story):
+    records = readings.breach_records(story.ask("breaches"))
+    return records if all(one.delivery == "handed_over" for one in records) else None
 
 
-def mails(story, reports):
-    """The breach mail once, and the report mail with the same figures as the rendered reports."""
-    problems = []
-    breaches = story.mails("noc@")
-    names = [mail for mail in breaches if "alice" in mail["subject"] + str(mail.get_body())]
-    ids = {mail["message-id"] for mail in names}
-    if len(ids) != 1:
-        problems.append(f"{len(ids)} breach mails about alice instead of one")
+def mailed_report(story, days):
+    """Has the report sent; what the mail holds."""
+    before = len(story.mails("manager@"))
     story.setup.ctl("report", "now", "--site", SITE)
-    report = wait_until("the report mail", lambda: story.mails("manager@"), 30)[-1]
-    attachments = [part for part in report.iter_attachments()
-                   if part.get_content_type() == "text/csv"]
-    if not attachments:
-        return problems + ["the report mail has no CSV attached"]
-    for day, table in reports.items():
-        if table_of(attachments[0].get_content().removeprefix("\ufeff"), day) != table:
-            problems.append(f"the mailed CSV differs from the rendered report of {day}")
-    kinds = {part.get_content_type() for part in report.walk()}
-    for kind in ("text/html", "text/plain"):
-        if kind not in kinds:
-            problems.append(f"the report mail has no {kind} part")
-    say(f"the report mail: {report['subject']}")
-    return problems
+    _to, mail = wait_until("the report mail", lambda: story.mails("manager@")[before:], 30)[-1]
+    parts = {part.get_content_type(): part for part in mail.walk()}
+    missing = {"text/csv", "text/html", "text/plain"} - set(parts)
+    if missing:
+        raise Failure(f"the report mail {mail['subject']!r} has no {' and no '.join(missing)} part")
+    say(f"the report mail: {mail['subject']}")
+    return readings.Document("the mailed report", days,
+                             readings.csv_tables(parts["text/csv"].get_content()),
+                             readings.pages_of(parts["text/html"].get_content()))
+
+
+def table(wanted, got):
+    """Prints what moved unseen beside its bound."""
+    print(f"\n{'subscriber':<32}{'day':<12}{'moved, not observable':>22}{'loss bound':>22}  grade")
+    for day, rows in zip(wanted.days, wanted.expected):
+        for key, row in sorted(rows.items()):
+            said = got.ledger[day].get(key)
+            if said is not None:
+                print(f"{' '.join(key):<32}{day:<12}{f'{row.unseen[0]}/{row.unseen[1]}':>22}"
+                      f"{f'{said.loss[0]}/{said.loss[1]}':>22}  {said.grade}")
+    print(flush=True)

@@ -199,5 +199,40 @@ exit "${FAKE_CTEST:-0}"
                 self.assertIn(output, result.stdout)
 
 
+class QuickstartScriptTest(unittest.TestCase):
+    """In a copy of scripts/ with apt and cmake replaced."""
+
+    def setUp(self):
+        self.box = Sandbox(self)
+        self.tree = os.path.join(self.box.folder, "tree")
+        shutil.copytree(os.path.join(ROOT, "scripts"), os.path.join(self.tree, "scripts"))
+        self.box.tool("cmake", 'echo "cmake $*" >>"$FAKE_FOLDER/calls"; exit 1')
+
+    def run_it(self, *arguments, **environment):
+        return self.box.run([os.path.join(self.tree, "scripts/quickstart"), *arguments],
+                            FAKE_MISSING="mold", **environment)
+
+    def test_wrong_options_are_said_before_anything_is_installed_or_built(self):
+        result = self.run_it("--router", "192.0.2.1")
+        self.assertEqual(2, result.returncode, result.stdout)
+        self.assertIn("--router HOST needs --user NAME", result.stdout)
+        self.assertEqual("", self.box.read("apt-calls") + self.box.read("calls"))
+
+    def test_installs_and_builds_when_the_options_are_right(self):
+        result = self.run_it("--once")
+        self.assertEqual(1, result.returncode, result.stdout)
+        if os.geteuid() != 0:
+            self.assertIn("run as root", result.stdout)
+            return
+        self.assertNotEqual("", self.box.read("apt-calls"))
+        self.assertEqual("cmake --preset release", self.box.read("calls").strip())
+
+    def test_help_needs_nothing(self):
+        result = self.run_it("--help")
+        self.assertEqual(0, result.returncode, result.stdout)
+        self.assertIn("--once --kill WHAT", result.stdout)
+        self.assertEqual("", self.box.read("apt-calls"))
+
+
 if __name__ == "__main__":
     unittest.main()
