@@ -234,5 +234,51 @@ class QuickstartScriptTest(unittest.TestCase):
         self.assertEqual("", self.box.read("apt-calls"))
 
 
+class BenchScriptTest(unittest.TestCase):
+    """In a copy of scripts/ with cmake and the benches replaced."""
+
+    def setUp(self):
+        self.box = Sandbox(self)
+        self.tree = os.path.join(self.box.folder, "tree")
+        shutil.copytree(os.path.join(ROOT, "scripts"), os.path.join(self.tree, "scripts"))
+        self.box.tool("cmake", 'echo "cmake $*" >>"$FAKE_FOLDER/calls"')
+        for path in ("build/release/bin/bench_accounting", "build/release/bin/bench_api_reader",
+                     "build/release/bin/bench_store", "tests/bench/run_api_reader"):
+            name = path.rsplit("/", 1)[-1]
+            os.makedirs(os.path.join(self.tree, os.path.dirname(path)), exist_ok=True)
+            self.box.tool(name, f'echo "{name} $*" >>"$FAKE_FOLDER/calls"')
+            os.rename(os.path.join(self.box.folder, name), os.path.join(self.tree, path))
+
+    def run_it(self, *arguments):
+        result = self.box.run([os.path.join(self.tree, "scripts/bench"), *arguments])
+        return result, self.box.read("calls").splitlines()
+
+    def test_builds_and_runs_all_one_after_the_other(self):
+        result, calls = self.run_it()
+        self.assertEqual(0, result.returncode, result.stdout)
+        self.assertEqual(["cmake", "cmake", "bench_accounting", "bench_api_reader",
+                          "run_api_reader", "bench_store"], [call.split()[0] for call in calls])
+        self.assertIn("bench_api_client netsentinel-simulator bench_store", calls[1])
+
+    def test_runs_what_is_named(self):
+        result, calls = self.run_it("store")
+        self.assertEqual(0, result.returncode, result.stdout)
+        self.assertEqual("cmake --build --preset release --target bench_store", calls[1])
+        self.assertEqual(["bench_store "], calls[2:])
+
+    def test_refuses_an_unknown_name(self):
+        result, calls = self.run_it("everything")
+        self.assertEqual(2, result.returncode)
+        self.assertIn("no such bench: everything", result.stdout)
+        self.assertEqual([], calls)
+
+    def test_knows_every_bench(self):
+        with open(os.path.join(ROOT, "scripts/bench"), encoding="utf-8") as file:
+            known = file.read().replace("bench_$name", "bench_accounting bench_store")
+        for name in os.listdir(os.path.join(ROOT, "tests/bench")):
+            if name.startswith("bench_") and name.endswith(".cc"):
+                self.assertIn(name.removesuffix(".cc"), known)
+
+
 if __name__ == "__main__":
     unittest.main()
