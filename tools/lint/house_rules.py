@@ -10,7 +10,7 @@ MAX_LINES = 600
 
 # What only the edge may call; everything else gets it passed in.
 _BANNED_CALLS = (
-    (r"\babsl::Now\s*\(", "take the time from a base::Clock"),
+    (r"\babsl::(Now|GetCurrentTimeNanos)\s*\(", "take the time from a base::Clock"),
     (r"\b(steady|system|high_resolution)_clock::now\b", "take the time from a base::Clock"),
     (r"\b(clock_gettime|gettimeofday)\s*\(", "take the time from a base::Clock"),
     (r"(?<![\w:.>])(std::|::)?time\s*\(\s*(nullptr|NULL|0)\s*\)",
@@ -18,8 +18,9 @@ _BANNED_CALLS = (
     (r"\bstd::s?rand\b|\brandom_device\b|(?<![\w:.>])s?rand\s*\(",
      "take randomness from a base::Random"),
     (r"\b(secure_)?getenv\s*\(", "read the environment in main.cc or common/io and pass it in"),
-    (r"\b(sleep_for|sleep_until|SleepFor|usleep|nanosleep)\s*\(",
+    (r"\b(sleep_for|sleep_until|SleepFor|usleep|(clock_)?nanosleep)\s*\(",
      "wait for an event with a deadline"),
+    (r"(?<![\w:.>])(::)?sleep\s*\(", "wait for an event with a deadline"),
 )
 _EDGE_FOLDERS = ("common/io/", "tests/", "tools/simulator/")
 

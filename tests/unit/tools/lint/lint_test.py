@@ -117,6 +117,15 @@ PLANTED = {
             "common/base/CMakeLists.txt": "ns_library(base SOURCES check.cc) # lost.cc\n"}),
     "a header without pragma once": ("pragma-once", {"common/rpc/a.h": cpp("rpc")}),
     "another folder's namespace": ("namespace", {"common/rpc/a.h": header("log")}),
+    "the clock by its other name": (
+        "banned-call", {"common/rpc/a.h": header("rpc", "auto t = absl::GetCurrentTimeNanos();")}),
+    "POSIX sleep": ("banned-call", {"common/rpc/a.h": header("rpc", "void f() { sleep(1); }")}),
+    "POSIX sleep with its scope": (
+        "banned-call", {"common/rpc/a.h": header("rpc", "void f() { ::sleep(1); }")}),
+    "usleep": ("banned-call", {"common/rpc/a.h": header("rpc", "void f() { ::usleep(1); }")}),
+    "nanosleep": ("banned-call", {"common/rpc/a.h": header("rpc", "void f() { nanosleep(a, b); }")}),
+    "clock_nanosleep": (
+        "banned-call", {"common/rpc/a.h": header("rpc", "void f() { clock_nanosleep(a, 0, b); }")}),
     "a skip that CI does not see": (
         "skip", {"tests/unit/a.h": "#pragma once\nGTEST_SKIP() << 1;\n"}),
     "a script without strict mode": ("script", {"scripts/go": "#!/usr/bin/env bash\necho\n"}),
@@ -157,7 +166,11 @@ ALLOWED = {
     "a skip that fails in CI": {
         "tests/unit/a.h": '#pragma once\nif (std::getenv("CI")) FAIL() << 1;\nGTEST_SKIP();\n'},
     "methods called time and rand": {
-        "common/rpc/a.h": header("rpc", "auto t = x.time(0);", "auto r = x.rand();")},
+        "common/rpc/a.h": header("rpc", "auto t = x.time(0);", "auto r = x.rand();",
+                                 "x->sleep(1);", "x.sleep(1);", "Own::sleep(1);")},
+    "sleep in common/io and in tests": {
+        "common/io/a.h": header("io", "void f() { ::sleep(1); }"),
+        "tests/unit/a.h": "#pragma once\nvoid f() { usleep(1); }\n"},
     "digit separators and character literals": {
         "common/rpc/a.h": header("rpc", "int a = 1'000'000;", "char c = '\"';", "int b = 2;")},
 }
