@@ -5,6 +5,7 @@ import datetime
 import getpass
 import os
 import pathlib
+import re
 import sys
 import time
 import zoneinfo
@@ -75,6 +76,9 @@ def check_router(options):
         raise Failure("--router HOST needs --user NAME, the account on the router")
     if options.password_file is not None:
         read_secret(options.password_file)
+    if options.line_rate is not None and not re.fullmatch(r"\d+(\.\d+)?[kMGT]?bps",
+                                                          options.line_rate):
+        raise Failure(f"--line-rate {options.line_rate} is no rate such as 500Mbps or 10Gbps")
     trusts = [trust for trust in (options.pin_sha256, options.ca) if trust is not None]
     if options.transport == "api":
         if trusts:
@@ -83,6 +87,10 @@ def check_router(options):
     if len(trusts) != 1:
         raise Failure("api-ssl needs --pin-sha256 or --ca, one of them, so that the password "
                       "reaches the right router; --transport api sends it in clear")
+    if options.pin_sha256 is not None and not re.fullmatch(r"([0-9A-Fa-f]{2}:?){32}",
+                                                           options.pin_sha256):
+        raise Failure("--pin-sha256 takes 64 hexadecimal digits, with or without colons: the "
+                      "certificate's SHA-256 fingerprint")
     if options.ca is not None and not pathlib.Path(options.ca).is_file():
         raise Failure(f"--ca {options.ca} is no file")
 
@@ -143,8 +151,9 @@ def start_mail(setup, fleet):
 def local_zone(options):
     if options.time_zone:
         return options.time_zone
-    zone = pathlib.Path("/etc/timezone")
-    return zone.read_text().strip() if zone.exists() else "UTC"
+    file = pathlib.Path("/etc/timezone")
+    zone = file.read_text().strip() if file.exists() else "UTC"
+    return zone if zone in zoneinfo.available_timezones() else "UTC"
 
 
 def start_all(options, setup, fleet):

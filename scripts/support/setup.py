@@ -1,4 +1,5 @@
 """Certificates, configuration files and the database of a quickstart run."""
+import json
 import os
 import pathlib
 import secrets
@@ -94,7 +95,7 @@ class Setup:
                       f"    address: \"{router['address']}\"",
                       f"    transport: {router['transport']}",
                       *([f"    tls: {router['tls']}"] if "tls" in router else []),
-                      f"    username: {router['user']}",
+                      f"    username: {json.dumps(router['user'])}",
                       f"    password_file: {router['password_file']}",
                       f"    queues: [{', '.join(router['queues'])}]",
                       f"    poll_interval: {poll_interval}"]

@@ -25,6 +25,8 @@ import quickstart  # noqa: E402
 import setup  # noqa: E402
 from processes import Failure  # noqa: E402
 
+PIN = ":".join(["A5"] * 32)
+
 # A quickstart whose run starts one child and waits. The child says when it was asked to stop, and
 # does so once it is allowed to.
 DRIVER = """
@@ -173,9 +175,9 @@ class OptionsTest(Folder):
         return str(path)
 
     def test_wrong_options_are_said(self):
-        pinned = ("--router", "r", "--user", "u", "--pin-sha256", "aa")
+        pinned = ("--router", "r", "--user", "u", "--pin-sha256", PIN)
         for words, arguments in (
-                ("--router HOST needs --user", ("--router", "r", "--pin-sha256", "aa")),
+                ("--router HOST needs --user", ("--router", "r", "--pin-sha256", PIN)),
                 ("--router HOST needs --user", ("--router", "", "--user", "u")),
                 ("api-ssl needs --pin-sha256 or --ca", ("--router", "r", "--user", "u")),
                 ("api-ssl needs --pin-sha256 or --ca", (*pinned, "--ca", __file__)),
@@ -184,6 +186,8 @@ class OptionsTest(Folder):
                 ("--once plays on simulated routers", (*pinned, "--once")),
                 ("/nowhere cannot be read", (*pinned, "--password-file", "/nowhere")),
                 ("is empty", (*pinned, "--password-file", self.password("\n"))),
+                ("64 hexadecimal digits", ("--router", "r", "--user", "u", "--pin-sha256", "aa")),
+                ("is no rate such as", (*pinned, "--line-rate", "fast")),
                 ("--user goes with --router", ("--user", "u")),
                 ("--line-rate goes with --router", ("--line-rate", "1Gbps")),
                 ("--kill goes with --once", ("--kill", "notifier")),
@@ -206,7 +210,7 @@ class OptionsTest(Folder):
                           "--password-file", self.password("secret\n")])
 
     def test_an_empty_password_is_no_random_one(self):
-        options = quickstart.parse(["--router", "r", "--user", "u", "--pin-sha256", "aa"])
+        options = quickstart.parse(["--router", "r", "--user", "u", "--pin-sha256", PIN])
         made = setup.Setup(self.folder, self.folder)
         with mock.patch("getpass.getpass", return_value=""), self.assertRaisesRegex(
                 Failure, "no password was entered for u@r"):
@@ -217,7 +221,7 @@ class OptionsTest(Folder):
     def test_the_line_rate_of_a_real_router_is_the_programs_default_or_the_one_given(self):
         made = setup.Setup(self.folder, self.folder)
         for arguments, wanted in (((), ""), (("--line-rate", "2Gbps"), "line_rate: 2Gbps, ")):
-            options = quickstart.parse(["--router", "r", "--user", "u", "--pin-sha256", "aa",
+            options = quickstart.parse(["--router", "r", "--user", "u", "--pin-sha256", PIN,
                                         "--password-file", self.password("p"), *arguments])
             with mock.patch.object(made, "tls_yaml", return_value="{}"):
                 text = made.aggregator_yaml(quickstart.real_router(options, made), "", "UTC",
