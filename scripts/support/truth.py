@@ -16,8 +16,8 @@ from processes import Failure
 # A poll at most this long after the day's end is the one asked for there.
 BOUNDARY_WINDOW_US = 5_000_000
 # The collector's clock times a reading by the middle of its request, the log by the instant of the
-# counters; and it may ask for the uptime in another second than the print's.
-SLACK_US = 500_000
+# counters, and a busy machine comes between; it may ask for the uptime in another second, too.
+SLACK_US = 1_000_000
 UPTIME_SLACK_US = 1_000_000
 # Verbs that change no counter's life.
 HARMLESS = {"pause", "resume"}

@@ -190,12 +190,15 @@ class TruthTest(unittest.TestCase):
 
     def test_the_loss_bound_is_blind_time_at_the_queues_own_rate(self):
         first, second = observer(log()).result()
-        # One second between two polls, half a second of slack either way.
-        self.assertEqual([500_000] * 2, first[BOB].loss_least)
-        self.assertEqual([1_500_000] * 2, first[BOB].loss_most)
+        # One second between two polls, one of slack either way.
+        self.assertEqual([0] * 2, first[BOB].loss_least)
+        self.assertEqual([2_000_000] * 2, first[BOB].loss_most)
         # Two seconds until the boot, and a second more of doubt about it.
-        self.assertEqual([50_000] * 2, second[ALICE].loss_least)
-        self.assertEqual([350_000] * 2, second[ALICE].loss_most)
+        self.assertEqual([0] * 2, second[ALICE].loss_least)
+        self.assertEqual([400_000] * 2, second[ALICE].loss_most)
+        late = log()[:-2] + [moved(110, alice=(2, 2)), snapshot(
+            110, uptime_s=2, alice=(2, 2), bob=(0, 0), floor=(0, 0), boy=(0, 0))]
+        self.assertEqual([450_000] * 2, observer(late).result()[1][ALICE].loss_least)
         self.assertEqual([0, 0], first[ALICE].loss_most)
 
     def test_grades_follow_the_length_of_the_blind_time(self):
