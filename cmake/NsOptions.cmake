@@ -2,7 +2,10 @@
 set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
-set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+# Every library is static and ends in a program, so all of it is compiled as one: functions may be
+# inlined across a file, which -fPIC forbids, and all share their precompiled headers.
+add_compile_options(-fPIE)
+add_link_options(-pie)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")
 if(NOT CMAKE_BUILD_TYPE)
@@ -15,9 +18,12 @@ if(NS_SANITIZE AND NOT NS_SANITIZE MATCHES "fuzzer")
   set(CMAKE_CXX_FLAGS_RELEASE "-Og")
 endif()
 
+set(CMAKE_PCH_WARN_INVALID OFF)
 find_program(NS_CCACHE ccache)
 if(NS_CCACHE)
-  set(CMAKE_CXX_COMPILER_LAUNCHER "${NS_CCACHE}")
+  # What ccache needs to be told before it caches a file that uses a precompiled header.
+  set(CMAKE_CXX_COMPILER_LAUNCHER
+    "${CMAKE_COMMAND}" -E env CCACHE_SLOPPINESS=pch_defines,time_macros "${NS_CCACHE}")
 endif()
 find_program(NS_MOLD mold)
 

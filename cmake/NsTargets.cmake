@@ -1,8 +1,25 @@
 # The only functions that create targets. A folder is a target is a namespace:
 #   ns_library(accounting SOURCES menu_state.cc DEPS NetSentinel::counters absl::time)
 # makes `ns_accounting` with the alias `NetSentinel::accounting`; DEPS name aliases only.
+# `kind` is one of cmake/pch. A target with other settings than the header was compiled with builds
+# as if there were none.
+function(_ns_use_precompiled_headers target kind)
+  if(NS_PCH)
+    target_precompile_headers(${target} REUSE_FROM ns_pch_${kind})
+  endif()
+endfunction()
+
 function(_ns_finish target)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;PRIVATE_DEPS" ${ARGN})
+  if(ARG_SOURCES)
+    set(pch base)
+    foreach(dep ${ARG_DEPS} ${ARG_PRIVATE_DEPS})
+      if(dep MATCHES "^(NetSentinel::proto|gRPC::)")
+        set(pch grpc_base)
+      endif()
+    endforeach()
+    _ns_use_precompiled_headers(${target} ${pch})
+  endif()
   get_target_property(kind ${target} TYPE)
   if(kind STREQUAL "INTERFACE_LIBRARY")
     target_link_libraries(${target} INTERFACE ${ARG_DEPS})
@@ -48,6 +65,11 @@ function(ns_test name)
   endif()
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE ns_options ${ARG_DEPS} GTest::gmock GTest::gtest_main)
+  _ns_use_precompiled_headers(${name} test)
+  if(NOT NS_SANITIZE AND CMAKE_BUILD_TYPE STREQUAL "Release")
+    # What is tested is compiled as it is shipped; the test itself need not be fast.
+    target_compile_options(${name} PRIVATE -O1)
+  endif()
   if("unit" IN_LIST ARG_LABELS OR "contract" IN_LIST ARG_LABELS)
     add_dependencies(ns_unit_and_contract ${name})
   endif()

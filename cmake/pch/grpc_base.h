@@ -1,0 +1,6 @@
+#pragma once
+
+// For targets that speak gRPC.
+#include <grpcpp/grpcpp.h>
+
+#include "cmake/pch/base.h"
