@@ -155,12 +155,13 @@ absl::Status NotifierApp::Check(const NotifierSettings& settings) {
 
 absl::Status NotifierApp::Run(const NotifierSettings& settings, shell::Context& context) {
   NS_ASSIGN_OR_RETURN(const std::unique_ptr<Parts> parts, MakeParts(settings, context));
-  NS_ASSIGN_OR_RETURN(
-      const std::unique_ptr<rpc::Server> server,
-      rpc::Server::Start(
-          {.address = settings.listen.grpc, .security = settings.security},
-          std::vector<grpc::Service*>{&parts->alert_service, &parts->notifier_service},
-          context.clock, context.logger));
+  NS_ASSIGN_OR_RETURN(const std::unique_ptr<rpc::Server> server,
+                      rpc::Server::Start({.address = settings.listen.grpc,
+                                          .security = settings.security,
+                                          .max_receive_bytes = delivery::kMaxAlertRequestBytes},
+                                         std::vector<grpc::Service*>{&parts->alert_service,
+                                                                     &parts->notifier_service},
+                                         context.clock, context.logger));
   std::map<std::string, std::uint16_t> ports = {{"grpc", server->port()}};
   std::unique_ptr<http::Server> web;
   if (settings.web.has_value()) {

@@ -34,6 +34,9 @@ enum class Outcome {
   kRetrySlowly,
   // This recipient never.
   kRejected,
+  // Not to this recipient by this way: relaying, policy or login. Somebody has to change a
+  // configuration here or there; other recipients may be served.
+  kNotPermitted,
   // The channel cannot be used at the moment, whoever the recipient is.
   kChannelDown,
   // The channel cannot be used until somebody changes a configuration here or there.
@@ -56,6 +59,9 @@ class Channel {
   // Delivers to one recipient; returns within the channel's own deadlines. The same letter and
   // recipient again is the same mail again, so that a receiver can tell a repetition.
   virtual SendResult Send(const Letter& letter, const std::string& recipient) = 0;
+  // Goes as far as a delivery would without sending anything. kDelivered: it would be tried;
+  // kChannelDown or kMisconfigured: it could not.
+  virtual SendResult Probe() = 0;
   // Called when nothing is to be sent for a while: closes what is held open.
   virtual void Rest() {}
 };

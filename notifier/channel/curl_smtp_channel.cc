@@ -28,6 +28,7 @@ struct Conversation {
   SmtpStage stage = SmtpStage::kConnect;
   int code = 0;
   std::string reply;
+  bool logged_in = false;
   // libcurl says goodbye after a refusal; that answer is not the one that counts.
   bool leaving = false;
 };
@@ -38,11 +39,12 @@ void OnCommand(absl::string_view line, Conversation& conversation) {
     conversation.leaving = true;
     return;
   }
-  constexpr std::array<std::pair<absl::string_view, SmtpStage>, 7> kVerbs = {{
+  constexpr std::array<std::pair<absl::string_view, SmtpStage>, 8> kVerbs = {{
       {"EHLO", SmtpStage::kHello},
       {"HELO", SmtpStage::kHello},
       {"STARTTLS", SmtpStage::kStartTls},
       {"AUTH", SmtpStage::kAuth},
+      {"NOOP", SmtpStage::kNoop},
       {"MAIL FROM", SmtpStage::kMail},
       {"RCPT TO", SmtpStage::kRecipient},
       {"DATA", SmtpStage::kData},
@@ -51,6 +53,8 @@ void OnCommand(absl::string_view line, Conversation& conversation) {
     if (!absl::StartsWith(line, verb)) continue;
     conversation.leaving = false;
     conversation.stage = stage;
+    if (stage == SmtpStage::kHello) conversation.logged_in = false;
+    if (stage == SmtpStage::kAuth) conversation.logged_in = true;
     conversation.code = 0;
     conversation.reply.clear();
     return;
@@ -137,6 +141,8 @@ struct CurlSmtpChannel::Handle {
   Handle& operator=(const Handle&) = delete;
   ~Handle() { curl_easy_cleanup(easy); }
   CURL* easy;
+  // Whether its connection has said AUTH; libcurl goes on without it where none is offered.
+  bool logged_in = false;
   std::array<char, CURL_ERROR_SIZE> error = {};
 };
 
@@ -158,7 +164,7 @@ absl::StatusOr<std::unique_ptr<CurlSmtpChannel>> CurlSmtpChannel::Create(SmtpSet
   return std::unique_ptr<CurlSmtpChannel>(new CurlSmtpChannel(std::move(settings)));
 }
 
-absl::Status CurlSmtpChannel::Open() {
+absl::StatusOr<std::unique_ptr<CurlSmtpChannel::Handle>> CurlSmtpChannel::Open() {
   auto handle = std::make_unique<Handle>();
   CURL* easy = handle->easy;
   if (easy == nullptr) return absl::ResourceExhaustedError("libcurl could not be initialised");
@@ -206,32 +212,48 @@ absl::Status CurlSmtpChannel::Open() {
   if (result != CURLE_OK) {
     return absl::InternalError(absl::StrCat("libcurl: ", curl_easy_strerror(result)));
   }
-  handle_ = std::move(handle);
-  return absl::OkStatus();
+  return handle;
+}
+
+SmtpAttempt CurlSmtpChannel::Perform(Handle& handle, absl::string_view mail) const {
+  Conversation conversation{.mail = mail, .reply = "", .logged_in = handle.logged_in};
+  CURL* easy = handle.easy;
+  handle.error[0] = '\0';
+  curl_easy_setopt(easy, CURLOPT_READDATA, &conversation);
+  curl_easy_setopt(easy, CURLOPT_DEBUGDATA, &conversation);
+  const CURLcode code = curl_easy_perform(easy);
+  // The option must not point at what is gone when the handle is cleaned up.
+  curl_easy_setopt(easy, CURLOPT_DEBUGDATA, nullptr);
+  handle.logged_in = conversation.logged_in;
+  SmtpAttempt attempt{.end = EndOf(code, conversation),
+                      .stage = conversation.stage,
+                      .code = conversation.code,
+                      .text = conversation.reply,
+                      .logged_in = conversation.logged_in};
+  if (attempt.text.empty() && code != CURLE_OK) {
+    attempt.text = handle.error[0] != '\0' ? handle.error.data() : curl_easy_strerror(code);
+  }
+  const bool passed_by = !settings_.username.empty() && !attempt.logged_in;
+  if (passed_by && attempt.end == SmtpEnd::kReply && attempt.code >= 500 &&
+      attempt.stage >= SmtpStage::kNoop) {
+    attempt.end = SmtpEnd::kLoginRefused;
+  }
+  if (passed_by && attempt.end == SmtpEnd::kAccepted && attempt.stage == SmtpStage::kNoop) {
+    attempt.end = SmtpEnd::kLoginRefused;
+    attempt.text = "the server offers no login that is known here";
+  }
+  return attempt;
 }
 
 SmtpAttempt CurlSmtpChannel::Transact(const std::string& mail, const std::string& recipient) {
-  Conversation conversation{.mail = mail, .reply = ""};
   CURL* easy = handle_->easy;
-  handle_->error[0] = '\0';
   std::unique_ptr<curl_slist, void (*)(curl_slist*)> recipients(
       curl_slist_append(nullptr, absl::StrCat("<", recipient, ">").c_str()), curl_slist_free_all);
   if (recipients == nullptr) return {.text = "out of memory"};
   curl_easy_setopt(easy, CURLOPT_MAIL_RCPT, recipients.get());
-  curl_easy_setopt(easy, CURLOPT_READDATA, &conversation);
-  curl_easy_setopt(easy, CURLOPT_DEBUGDATA, &conversation);
   curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, static_cast<curl_off_t>(mail.size()));
-  const CURLcode code = curl_easy_perform(easy);
-  SmtpAttempt attempt{.end = EndOf(code, conversation),
-                      .stage = conversation.stage,
-                      .code = conversation.code,
-                      .text = conversation.reply};
-  if (attempt.text.empty() && code != CURLE_OK) {
-    attempt.text = handle_->error[0] != '\0' ? handle_->error.data() : curl_easy_strerror(code);
-  }
-  // The options must not point at what is gone when the handle is cleaned up.
+  SmtpAttempt attempt = Perform(*handle_, mail);
   curl_easy_setopt(easy, CURLOPT_MAIL_RCPT, nullptr);
-  curl_easy_setopt(easy, CURLOPT_DEBUGDATA, nullptr);
   return attempt;
 }
 
@@ -241,11 +263,27 @@ SendResult CurlSmtpChannel::Send(const Letter& letter, const std::string& recipi
     return {.outcome = Outcome::kRejected, .detail = std::string(mail.status().message())};
   }
   if (handle_ == nullptr) {
-    if (const absl::Status opened = Open(); !opened.ok()) {
-      return {.outcome = Outcome::kChannelDown, .detail = std::string(opened.message())};
+    absl::StatusOr<std::unique_ptr<Handle>> opened = Open();
+    if (!opened.ok()) {
+      return {.outcome = Outcome::kChannelDown, .detail = std::string(opened.status().message())};
     }
+    handle_ = *std::move(opened);
   }
   return JudgeSmtp(Transact(*mail, recipient));
+}
+
+SendResult CurlSmtpChannel::Probe() {
+  const absl::StatusOr<std::unique_ptr<Handle>> opened = Open();
+  if (!opened.ok()) {
+    return {.outcome = Outcome::kChannelDown, .detail = std::string(opened.status().message())};
+  }
+  CURL* easy = (*opened)->easy;
+  curl_easy_setopt(easy, CURLOPT_UPLOAD, 0L);
+  curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+  curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, "NOOP");
+  curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS,
+                   Milliseconds(std::min(settings_.probe_timeout, settings_.total_timeout)));
+  return JudgeSmtp(Perform(**opened, ""));
 }
 
 void CurlSmtpChannel::Rest() { handle_.reset(); }

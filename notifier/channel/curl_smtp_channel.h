@@ -42,6 +42,7 @@ struct SmtpSettings {
   absl::Duration reply_timeout = absl::Minutes(5);
   // One whole transaction, whatever it waits for.
   absl::Duration total_timeout = absl::Minutes(15);
+  absl::Duration probe_timeout = absl::Minutes(1);
   // An open connection is not used again after this long.
   absl::Duration max_idle = absl::Seconds(30);
   // Asked about once a second during a transaction; true ends it, with an unknown outcome. May be
@@ -60,12 +61,16 @@ class CurlSmtpChannel final : public Channel {
 
   absl::string_view name() const override { return "smtp"; }
   SendResult Send(const Letter& letter, const std::string& recipient) override;
+  // Connects, greets, secures and logs in as for a mail, and says NOOP; within probe_timeout.
+  SendResult Probe() override;
   void Rest() override;
 
  private:
   struct Handle;
   explicit CurlSmtpChannel(SmtpSettings settings);
-  absl::Status Open();
+  absl::StatusOr<std::unique_ptr<Handle>> Open();
+  // Performs what the handle is set up for, with `mail` as the body.
+  SmtpAttempt Perform(Handle& handle, absl::string_view mail) const;
   SmtpAttempt Transact(const std::string& mail, const std::string& recipient);
 
   SmtpSettings settings_;

@@ -1,6 +1,10 @@
 #include "notifier/channel/smtp_verdict.h"
 
+#include <algorithm>
+#include <array>
+
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
 #include "common/base/display_name.h"
@@ -10,10 +14,45 @@ namespace {
 
 constexpr std::size_t kMaxDetailBytes = 400;
 constexpr int kServiceClosing = 421;
-constexpr int kAuthenticationRequired = 530;
 constexpr int kMailTooLarge = 552;
 
 bool InTransaction(SmtpStage stage) { return stage >= SmtpStage::kMail; }
+
+// "5.7.1" of "550 5.7.1 no"; empty when the reply has no enhanced code.
+absl::string_view EnhancedCode(absl::string_view text) {
+  if (text.size() < 4) return "";
+  const absl::string_view words = text.substr(4);
+  const absl::string_view first = words.substr(0, words.find_first_not_of("0123456789."));
+  return absl::StartsWith(first, "5.") && std::count(first.begin(), first.end(), '.') == 2 ? first
+                                                                                           : "";
+}
+
+// The server wants another login, whoever the recipient is (RFC 4954).
+bool WantsLogin(int code) {
+  constexpr std::array<int, 4> kCodes = {530, 534, 535, 538};
+  return std::find(kCodes.begin(), kCodes.end(), code) != kCodes.end();
+}
+
+// A permanent refusal of RCPT TO.
+Outcome JudgeRecipient(const SmtpAttempt& attempt) {
+  const absl::string_view enhanced = EnhancedCode(absl::StripAsciiWhitespace(attempt.text));
+  if (absl::StartsWith(enhanced, "5.1.")) return Outcome::kRejected;
+  if (absl::StartsWith(enhanced, "5.7.")) return Outcome::kNotPermitted;
+  switch (attempt.code) {
+    case 551:
+    case 553:
+      return Outcome::kRejected;
+    case 550:
+      // Without an enhanced code it says as often "no relaying for you" as "nobody of that name":
+      // the former is not what one who has logged in is told.
+      return attempt.logged_in || !enhanced.empty() ? Outcome::kRejected : Outcome::kNotPermitted;
+    case kMailTooLarge:
+      // The mailbox is full.
+      return Outcome::kRetrySlowly;
+    default:
+      return Outcome::kNotPermitted;
+  }
+}
 
 Outcome JudgeReply(const SmtpAttempt& attempt) {
   const bool permanent = attempt.code >= 500;
@@ -21,13 +60,13 @@ Outcome JudgeReply(const SmtpAttempt& attempt) {
     return permanent ? Outcome::kMisconfigured : Outcome::kChannelDown;
   }
   if (!permanent || attempt.code == kServiceClosing) return Outcome::kRetry;
-  if (attempt.code == kAuthenticationRequired) return Outcome::kMisconfigured;
+  if (WantsLogin(attempt.code)) return Outcome::kMisconfigured;
   switch (attempt.stage) {
     case SmtpStage::kMail:
       // The size is announced with MAIL, so this one refusal is about the letter, not the sender.
       return attempt.code == kMailTooLarge ? Outcome::kRetrySlowly : Outcome::kMisconfigured;
     case SmtpStage::kRecipient:
-      return Outcome::kRejected;
+      return JudgeRecipient(attempt);
     default:
       return Outcome::kRetrySlowly;
   }
@@ -82,6 +121,8 @@ absl::string_view StageWord(SmtpStage stage) {
       return "STARTTLS";
     case SmtpStage::kAuth:
       return "AUTH";
+    case SmtpStage::kNoop:
+      return "NOOP";
     case SmtpStage::kMail:
       return "MAIL FROM";
     case SmtpStage::kRecipient:

@@ -15,6 +15,8 @@ enum class SmtpStage {
   kHello,
   kStartTls,
   kAuth,
+  // Asking a server whether it is there, without a transaction.
+  kNoop,
   kMail,
   kRecipient,
   // DATA was sent and not yet agreed to.
@@ -45,9 +47,12 @@ struct SmtpAttempt {
   int code = 0;
   // The last reply's text or the library's words; hostile.
   std::string text;
+  // The connection is one that has logged in.
+  bool logged_in = false;
 };
 
-// Whom a failed attempt concerns and whether trying again can help (RFC 5321 section 4.2). Pure.
+// Whom a failed attempt concerns and whether trying again can help (RFC 5321 section 4.2, enhanced
+// codes of RFC 3463). Only what is about the address itself gives a recipient up. Pure.
 SendResult JudgeSmtp(const SmtpAttempt& attempt);
 
 // "STARTTLS", "RCPT TO", …

@@ -10,13 +10,16 @@
 #include "common/base/display_name.h"
 #include "common/base/status_macros.h"
 #include "common/io/sha256.h"
+#include "notifier/report/alert_text.h"
 
 namespace netsentinel::delivery {
 namespace {
 
-// Alerts of one digest; more make another one.
-constexpr std::size_t kMaxDigest = 1'000;
+// Alerts of one digest, all of them named in it; more make another one.
+constexpr std::size_t kMaxDigest = report::kMaxInlineAlerts;
 constexpr std::size_t kMaxTextBytes = 4096;
+// What could not be formed is tried again after this long.
+constexpr absl::Duration kAfterFailure = absl::Seconds(10);
 
 // The id of a letter: of its one alert, or of all it tells.
 std::string LetterId(const std::vector<report::Alert>& alerts) {
@@ -39,32 +42,50 @@ void AlertDesk::Change(AlertSettings settings) {
   settings_ = std::move(settings);
 }
 
-absl::StatusOr<absl::Time> AlertDesk::FormLetters(absl::Time now) {
+Forming AlertDesk::FormLetters(absl::Time now) {
   AlertSettings settings;
   {
     base::MutexLock lock(mutex_);
     settings = settings_;
   }
-  absl::Time look_again = absl::InfiniteFuture();
-  NS_ASSIGN_OR_RETURN(const std::vector<std::string> sites, queue_.Groups());
-  for (const std::string& site : sites) {
-    NS_ASSIGN_OR_RETURN(const GroupState state, queue_.Group(site));
-    GroupPlan plan = PlanGroup(state, settings.group, now);
-    if (plan.step == GroupStep::kClose) NS_RETURN_IF_ERROR(queue_.CloseWindow(site));
-    if (plan.step == GroupStep::kFirst) NS_RETURN_IF_ERROR(Form(settings, site, 1, now));
-    if (plan.step == GroupStep::kDigest) NS_RETURN_IF_ERROR(Form(settings, site, kMaxDigest, now));
-    if (plan.step == GroupStep::kFirst || plan.step == GroupStep::kDigest) {
-      plan.look_again = now + settings.group.window;
-    }
-    look_again = std::min(look_again, plan.look_again);
+  Forming forming;
+  const absl::StatusOr<std::vector<std::string>> sites = queue_.Groups();
+  if (!sites.ok()) return {.look_again = now + kAfterFailure, .failure = sites.status()};
+  for (const std::string& site : *sites) {
+    const absl::StatusOr<absl::Time> look_again = FormSite(settings, site, now);
+    forming.look_again = std::min(forming.look_again, look_again.value_or(now + kAfterFailure));
+    // What kept an alert back still does until the site's next letter.
+    const auto kept_back = failures_.find(site);
+    const absl::Status failure = !look_again.ok()               ? look_again.status()
+                                 : kept_back == failures_.end() ? absl::OkStatus()
+                                                                : kept_back->second;
+    if (failure.ok()) continue;
+    forming.failure.Update(
+        absl::Status(failure.code(), absl::StrCat("site ", site, ": ", failure.message())));
   }
-  return look_again;
+  return forming;
+}
+
+absl::StatusOr<absl::Time> AlertDesk::FormSite(const AlertSettings& settings,
+                                               const std::string& site_id, absl::Time now) {
+  NS_ASSIGN_OR_RETURN(const GroupState state, queue_.Group(site_id));
+  const GroupPlan plan = PlanGroup(state, settings.group, now);
+  if (plan.step == GroupStep::kClose) NS_RETURN_IF_ERROR(queue_.CloseWindow(site_id));
+  if (plan.step != GroupStep::kFirst && plan.step != GroupStep::kDigest) return plan.look_again;
+  const std::size_t most = plan.step == GroupStep::kFirst ? 1 : kMaxDigest;
+  if (absl::Status formed = Form(settings, site_id, most, now); !formed.ok()) {
+    failures_[site_id] = std::move(formed);
+    return now + kAfterFailure;
+  }
+  failures_.erase(site_id);
+  return now + settings.group.window;
 }
 
 absl::Status AlertDesk::Form(const AlertSettings& settings, const std::string& site_id,
                              std::size_t most, absl::Time now) {
-  NS_ASSIGN_OR_RETURN(const std::vector<report::Alert> alerts, queue_.PendingAlerts(site_id, most));
-  if (alerts.empty()) return absl::OkStatus();
+  NS_ASSIGN_OR_RETURN(const PendingAlerts pending, queue_.Pending(site_id, most));
+  const std::vector<report::Alert>& alerts = pending.alerts;
+  if (alerts.empty()) return pending.damaged;
   NS_ASSIGN_OR_RETURN(report::Rendering rendering, renderer_.RenderAlerts(alerts));
   NewLetter letter{.letter = {.id = LetterId(alerts),
                               .date = alerts.front().crossed_at,
@@ -79,7 +100,8 @@ absl::Status AlertDesk::Form(const AlertSettings& settings, const std::string& s
     letter.breach_ids.push_back(alert.breach_id);
     letter.letter.date = std::max(letter.letter.date, alert.crossed_at);
   }
-  return queue_.AddLetter(letter, now).status();
+  NS_RETURN_IF_ERROR(queue_.AddLetter(letter, now).status());
+  return pending.damaged;
 }
 
 absl::Status CheckAlert(const report::Alert& alert) {

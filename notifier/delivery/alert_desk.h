@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -21,6 +22,14 @@ struct AlertSettings {
   GroupPolicy group;
 };
 
+// What forming letters came to.
+struct Forming {
+  // When to look again.
+  absl::Time look_again = absl::InfiniteFuture();
+  // The first thing that kept an alert from becoming a letter; it is tried again.
+  absl::Status failure;
+};
+
 // Makes letters of the alerts that wait in the queue. One thread; Change() from any.
 class AlertDesk {
  public:
@@ -32,10 +41,13 @@ class AlertDesk {
   // New settings, for letters that are not formed yet.
   void Change(AlertSettings settings);
 
-  // Forms every letter that is due at `now`; when to look again.
-  absl::StatusOr<absl::Time> FormLetters(absl::Time now);
+  // Forms every letter that is due at `now`. What fails for one site leaves the others alone.
+  Forming FormLetters(absl::Time now);
 
  private:
+  absl::StatusOr<absl::Time> FormSite(const AlertSettings& settings, const std::string& site_id,
+                                      absl::Time now);
+  // An error also when the letter was formed and some alert is not in it.
   absl::Status Form(const AlertSettings& settings, const std::string& site_id, std::size_t most,
                     absl::Time now);
 
@@ -43,6 +55,8 @@ class AlertDesk {
   AlertSettings settings_ ABSL_GUARDED_BY(mutex_);
   SqliteDeliveryQueue& queue_;
   const report::HtmlRenderer& renderer_;
+  // By site: why its last letter left alerts out, or is none. The forming thread's.
+  std::map<std::string, absl::Status> failures_;
 };
 
 // Says why an alert can never be delivered, or OK: a breach id that is not 64 hexadecimal digits, a

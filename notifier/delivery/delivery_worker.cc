@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
-#include <optional>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 
@@ -15,6 +15,14 @@ namespace {
 constexpr absl::Duration kLongestWait = absl::Seconds(10);
 constexpr absl::Duration kAfterQueueFailure = absl::Seconds(5);
 constexpr absl::Duration kPurgeEvery = absl::Hours(6);
+// After this long without a delivery the channel is asked whether one could be made.
+constexpr absl::Duration kProbeAfter = absl::Minutes(5);
+// A delivery that is no older shows that refusals are about their recipients and not about us.
+constexpr absl::Duration kProvesTheWay = absl::Hours(24);
+
+bool ChannelFailed(channel::Outcome outcome) {
+  return outcome == channel::Outcome::kChannelDown || outcome == channel::Outcome::kMisconfigured;
+}
 
 }  // namespace
 
@@ -50,6 +58,12 @@ void DeliveryWorker::Run(const std::stop_token& stop) {
     const absl::Duration wait = RunOnce(stop);
     parts_.wakeup.Wait(std::clamp(wait, absl::ZeroDuration(), kLongestWait), stop);
   }
+  // Else the next process sends again what this one has sent.
+  if (const absl::Status written = WriteResult(); !written.ok()) {
+    parts_.logger.Error("delivery.result_lost",
+                        "what came of the last mail could not be stored; it is sent again",
+                        {{"error", written}});
+  }
   parts_.pulse.Stop();
 }
 
@@ -60,6 +74,7 @@ void DeliveryWorker::Unblock() {
 
 absl::Duration DeliveryWorker::RunOnce(const std::stop_token& stop) {
   absl::StatusOr<absl::Duration> wait = Work(stop);
+  ShowForming(forming_failure_);
   if (wait.ok()) {
     if (queue_failing_)
       parts_.logger.Info("delivery.queue_works", "the delivery queue works again");
@@ -80,18 +95,26 @@ absl::Duration DeliveryWorker::RunOnce(const std::stop_token& stop) {
 
 absl::StatusOr<absl::Duration> DeliveryWorker::Work(const std::stop_token& stop) {
   PurgeSometimes(parts_.clock.WallNow());
+  NS_RETURN_IF_ERROR(WriteResult());
+  // A claim whose outcome is not known; nothing is claimed here now.
+  if (queue_failing_) NS_RETURN_IF_ERROR(parts_.queue.ReleaseClaims(parts_.clock.WallNow()));
   while (true) {
     const absl::Time now = parts_.clock.WallNow();
-    NS_ASSIGN_OR_RETURN(const absl::Time look_again, parts_.desk.FormLetters(now));
-    if (unblock_.exchange(false)) rest_until_ = absl::ZeroDuration();
-    const absl::Duration rest = rest_until_ - parts_.clock.MonotonicNow();
+    const Forming forming = parts_.desk.FormLetters(now);
+    forming_failure_ = forming.failure;
+    if (unblock_.exchange(false)) {
+      rest_until_ = absl::ZeroDuration();
+      probe_at_ = absl::ZeroDuration();
+      refusal_.clear();
+    }
     if (stop.stop_requested()) return absl::ZeroDuration();
-    if (rest > absl::ZeroDuration()) return std::min(rest, look_again - now);
+    const absl::Duration rest = rest_until_ - parts_.clock.MonotonicNow();
+    if (rest > absl::ZeroDuration()) return std::min(rest, forming.look_again - now);
     NS_ASSIGN_OR_RETURN(const std::optional<Task> task, parts_.queue.Claim(channel_name_, now));
     if (!task.has_value()) {
       parts_.channel.Rest();
       NS_ASSIGN_OR_RETURN(const absl::Time next, parts_.queue.NextDueTime(channel_name_));
-      return std::min(next, look_again) - now;
+      return std::min(std::min(next, forming.look_again) - now, ProbeSometimes());
     }
     NS_RETURN_IF_ERROR(Deliver(*task));
     parts_.pulse.Beat();
@@ -100,39 +123,89 @@ absl::StatusOr<absl::Duration> DeliveryWorker::Work(const std::stop_token& stop)
 
 absl::Status DeliveryWorker::Deliver(const Task& task) {
   const channel::SendResult result = parts_.channel.Send(task.letter, task.recipient);
-  const bool channel_failed = result.outcome == channel::Outcome::kChannelDown ||
-                              result.outcome == channel::Outcome::kMisconfigured;
-  channel_failures_ = channel_failed ? channel_failures_ + 1 : 0;
   const absl::Time now = parts_.clock.WallNow();
-  const NextStep next = PlanNext(result.outcome,
-                                 {.attempts = task.attempts,
-                                  .age = std::max(absl::ZeroDuration(), now - task.made),
-                                  .channel_failures = channel_failures_},
-                                 policy_);
-  if (channel_failed) rest_until_ = parts_.clock.MonotonicNow() + next.channel_rest;
+  const absl::Time first_try = task.first_try.value_or(now);
+  if (result.outcome == channel::Outcome::kDelivered) {
+    delivered_at_ = now;
+    refusal_.clear();
+  }
+  if (result.outcome == channel::Outcome::kNotPermitted && now - delivered_at_ > kProvesTheWay) {
+    refusal_ = result.detail;
+  }
+  const NextStep next = Judge(result,
+                              {.attempts = task.attempts,
+                               .age = std::max(absl::ZeroDuration(), now - first_try),
+                               .others_pass = delivered_at_ >= first_try},
+                              task.letter.subject);
   Report(task, result, next);
-  return parts_.queue.Finish(task, next, result.detail, now);
+  result_ = TaskResult{.row = task.row, .next = next, .detail = result.detail, .at = now};
+  return WriteResult();
+}
+
+absl::Status DeliveryWorker::WriteResult() {
+  if (!result_.has_value()) return absl::OkStatus();
+  NS_RETURN_IF_ERROR(parts_.queue.Finish(*result_));
+  result_.reset();
+  return absl::OkStatus();
+}
+
+absl::Duration DeliveryWorker::ProbeSometimes() {
+  const absl::Duration left = probe_at_ - parts_.clock.MonotonicNow();
+  if (left > absl::ZeroDuration()) return left;
+  Judge(parts_.channel.Probe(), {}, "");
+  return std::max(rest_until_, probe_at_) - parts_.clock.MonotonicNow();
+}
+
+NextStep DeliveryWorker::Judge(const channel::SendResult& result, AttemptHistory history,
+                               absl::string_view waiting) {
+  const bool failed = ChannelFailed(result.outcome);
+  channel_failures_ = failed ? channel_failures_ + 1 : 0;
+  history.channel_failures = channel_failures_;
+  const NextStep next = PlanNext(result.outcome, history, policy_);
+  const absl::Duration now = parts_.clock.MonotonicNow();
+  if (!failed) {
+    probe_at_ = now + kProbeAfter;
+    if (refusal_.empty()) {
+      parts_.readiness.Ready(channel_name_);
+    } else {
+      parts_.readiness.NotReady(channel_name_,
+                                absl::StrCat("the server lets no mail pass: ", refusal_,
+                                             "; each is tried again every quarter of an hour"));
+    }
+    return next;
+  }
+  // The next turn after the rest delivers or probes.
+  rest_until_ = now + next.channel_rest;
+  probe_at_ = rest_until_;
+  const bool misconfigured = result.outcome == channel::Outcome::kMisconfigured;
+  parts_.readiness.NotReady(
+      channel_name_,
+      absl::StrCat(result.detail, "; trying again in ", absl::FormatDuration(next.channel_rest),
+                   misconfigured ? ", or after a restart" : ""));
+  if (misconfigured || channel_failures_ == 1) {
+    parts_.logger.Error(
+        misconfigured ? "delivery.channel_misconfigured" : "delivery.channel_down",
+        "no mail can be sent now; what waits stays in the queue",
+        {{"channel", channel_name_}, {"detail", result.detail}, {"waiting", waiting}});
+  }
+  return next;
+}
+
+void DeliveryWorker::ShowForming(const absl::Status& failure) {
+  if (failure.ok()) {
+    parts_.readiness.Ready("alerts");
+    shown_forming_failure_.clear();
+    return;
+  }
+  const std::string sentence =
+      absl::StrCat("some alerts cannot become mails yet, they wait: ", failure.message());
+  parts_.readiness.NotReady("alerts", sentence);
+  if (sentence != shown_forming_failure_) parts_.logger.Error("delivery.forming_failed", sentence);
+  shown_forming_failure_ = sentence;
 }
 
 void DeliveryWorker::Report(const Task& task, const channel::SendResult& result,
                             const NextStep& next) {
-  if (next.channel_rest > absl::ZeroDuration()) {
-    const bool misconfigured = result.outcome == channel::Outcome::kMisconfigured;
-    parts_.readiness.NotReady(
-        channel_name_,
-        absl::StrCat(result.detail, "; trying again in ", absl::FormatDuration(next.channel_rest),
-                     misconfigured ? ", or after a restart" : ""));
-    if (misconfigured || channel_failures_ == 1) {
-      parts_.logger.Error(
-          misconfigured ? "delivery.channel_misconfigured" : "delivery.channel_down",
-          "no mail can be sent now; what waits stays in the queue",
-          {{"channel", channel_name_},
-           {"detail", result.detail},
-           {"waiting", task.letter.subject}});
-    }
-  } else {
-    parts_.readiness.Ready(channel_name_);
-  }
   switch (next.step) {
     case Step::kDone:
       delivered_.Increment();
@@ -144,7 +217,7 @@ void DeliveryWorker::Report(const Task& task, const channel::SendResult& result,
       break;
     case Step::kTryAgain:
       retried_.Increment();
-      if (next.channel_rest == absl::ZeroDuration()) {
+      if (!ChannelFailed(result.outcome)) {
         parts_.logger.Warn("delivery.retry", "a mail was not accepted and is sent again later",
                            {{"delivery", task.delivery_id},
                             {"recipient", task.recipient},

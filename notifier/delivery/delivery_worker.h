@@ -3,6 +3,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 
@@ -46,9 +47,10 @@ struct WorkerParts {
   http::Liveness::Pulse& pulse;
 };
 
-// Sends what is due: each delivery one transaction, one after the other. The channel's state shows
-// as the readiness condition of the channel's name and in the log; a failure of the queue as
-// "queue". Its methods belong to one thread but for Unblock().
+// Sends what is due: each delivery one transaction, one after the other, and while there is none
+// asks every few minutes whether one could be sent. Readiness conditions, each also in the log: the
+// channel's name when nothing can be sent by it, "alerts" when some cannot become mails, "queue"
+// when the queue fails. Its methods belong to one thread but for Unblock().
 class DeliveryWorker {
  public:
   DeliveryWorker(const WorkerParts& parts, const RetryPolicy& policy);
@@ -66,7 +68,16 @@ class DeliveryWorker {
  private:
   absl::StatusOr<absl::Duration> Work(const std::stop_token& stop);
   absl::Status Deliver(const Task& task);
+  // How long until the next probe; makes it when it is time.
+  absl::Duration ProbeSometimes();
+  // Keeps count of failures of the channel, shows its state, and starts the rest that the failures
+  // so far ask for.
+  NextStep Judge(const channel::SendResult& result, AttemptHistory history,
+                 absl::string_view waiting);
+  void ShowForming(const absl::Status& failure);
   void Report(const Task& task, const channel::SendResult& result, const NextStep& next);
+  // Writes the result that the queue has not taken yet, if there is one.
+  absl::Status WriteResult();
   void PurgeSometimes(absl::Time now);
 
   WorkerParts parts_;
@@ -75,9 +86,17 @@ class DeliveryWorker {
   std::atomic<bool> unblock_ = false;
   int channel_failures_ = 0;
   bool queue_failing_ = false;
+  absl::Status forming_failure_;
+  std::string shown_forming_failure_;
+  std::optional<TaskResult> result_;
+  absl::Time delivered_at_ = absl::InfinitePast();
+  // What the server said to the last recipient we may not send to, while it lets nobody's mails
+  // pass; empty otherwise.
+  std::string refusal_;
   // On the monotonic clock.
   absl::Duration rest_until_ = absl::ZeroDuration();
   absl::Duration purge_at_ = absl::ZeroDuration();
+  absl::Duration probe_at_ = absl::ZeroDuration();
   metrics::Counter delivered_;
   metrics::Counter retried_;
   metrics::Counter parked_;

@@ -13,6 +13,9 @@ namespace netsentinel::delivery {
 
 // Most breaches of one call.
 inline constexpr int kMaxBreachesPerCall = 500;
+// Most bytes of one call: as many breaches with names of a few KiB whose display form is four times
+// as long.
+inline constexpr int kMaxAlertRequestBytes = 16 << 20;
 
 // Takes breaches from the aggregator: receipted when they are durable. For the role aggregator.
 class GrpcAlertService final : public v1::AlertService::Service {

@@ -46,7 +46,10 @@ grpc::Status GrpcNotifierService::SendReport(grpc::ServerContext* context,
   const auto caller = authority_.RequireRole(*context, {rpc::Role::kOperator, rpc::Role::kAdmin});
   if (!caller.ok()) return rpc::ToGrpc(caller.status());
   const absl::StatusOr<std::vector<std::string>> ids =
-      reports_.Send(request->report(), request->site_id(), request->day());
+      reports_.Send({.report = request->report(),
+                     .site_id = request->site_id(),
+                     .day = request->day(),
+                     .gone = [context] { return context->IsCancelled(); }});
   if (!ids.ok()) return rpc::ToGrpc(ids.status());
   for (const std::string& id : *ids) response->add_delivery_ids(id);
   return grpc::Status::OK;

@@ -44,10 +44,7 @@ absl::StatusOr<std::vector<Site>> GrpcUsageSource::ListSites() {
   v1::ListSitesResponse response;
   NS_RETURN_IF_ERROR(Explain(stub_->ListSites(&context, v1::ListSitesRequest(), &response)));
   std::vector<Site> sites;
-  for (const v1::SiteInfo& info : response.sites()) {
-    NS_ASSIGN_OR_RETURN(Site site, SiteFromWire(info));
-    sites.push_back(std::move(site));
-  }
+  for (const v1::SiteInfo& info : response.sites()) sites.push_back(SiteFromWire(info));
   return sites;
 }
 

@@ -22,6 +22,10 @@ NextStep PlanNext(channel::Outcome outcome, const AttemptHistory& history,
       return {.step = Step::kDone};
     case channel::Outcome::kRejected:
       return {.step = Step::kPark};
+    case channel::Outcome::kNotPermitted:
+      next.delay = policy.slow;
+      if (!history.others_pass) return next;
+      break;
     case channel::Outcome::kRetry:
       next.delay = Doubled(policy.first, policy.maximum, history.attempts - 1);
       break;
@@ -31,10 +35,12 @@ NextStep PlanNext(channel::Outcome outcome, const AttemptHistory& history,
     case channel::Outcome::kChannelDown:
       next.channel_rest = Doubled(policy.channel_first, policy.channel_maximum,
                                   std::max(0, history.channel_failures - 1));
-      break;
+      next.counts = false;
+      return next;
     case channel::Outcome::kMisconfigured:
       next.channel_rest = policy.slow;
-      break;
+      next.counts = false;
+      return next;
   }
   if (history.age >= policy.give_up) next.step = Step::kPark;
   return next;

@@ -12,7 +12,8 @@ struct RetryPolicy {
   absl::Duration maximum = absl::Minutes(30);
   // For what waiting may help and insisting does not.
   absl::Duration slow = absl::Minutes(15);
-  // A delivery that is older is parked: RFC 5321 section 4.5.4.1 says four to five days.
+  // A delivery that the server has put off for longer is parked: RFC 5321 section 4.5.4.1 says four
+  // to five days.
   absl::Duration give_up = absl::Hours(5 * 24);
   // While the channel is down: 5, 10, 20 … 300 seconds.
   absl::Duration channel_first = absl::Seconds(5);
@@ -27,21 +28,27 @@ struct NextStep {
   absl::Duration delay = absl::ZeroDuration();
   // How long the whole channel rests; zero: it goes on.
   absl::Duration channel_rest = absl::ZeroDuration();
+  // Whether the attempt counts for this delivery: it reached a transaction.
+  bool counts = true;
 
   bool operator==(const NextStep&) const = default;
 };
 
 // What happened to a delivery and its channel so far.
 struct AttemptHistory {
-  // Attempts of this delivery, this one included.
+  // Attempts of this delivery that reached a transaction, and this one.
   int attempts = 1;
-  // Since the delivery was made.
+  // Since the first attempt that reached a transaction.
   absl::Duration age = absl::ZeroDuration();
+  // A mail to somebody was taken since then.
+  bool others_pass = false;
   // Times in a row that the channel was down or misconfigured, this one included.
   int channel_failures = 0;
 };
 
-// What follows an attempt. Pure.
+// What follows an attempt. Only what a channel that works for others says about a delivery gives it
+// up, at once or after `give_up`; while the channel or its configuration is at fault it waits for
+// as long as that takes. Pure.
 NextStep PlanNext(channel::Outcome outcome, const AttemptHistory& history,
                   const RetryPolicy& policy);
 

@@ -11,9 +11,9 @@
 namespace netsentinel::delivery {
 namespace {
 
-constexpr std::int64_t kSchemaVersion = 1;
+constexpr std::int64_t kSchemaVersion = 2;
 // Statuses are those of enum Status: 1 waiting, 2 delivered, 3 parked.
-constexpr absl::string_view kSchema = R"(
+constexpr absl::string_view kSchema1 = R"(
 CREATE TABLE letters(
   id TEXT PRIMARY KEY, site TEXT NOT NULL, is_alert INTEGER NOT NULL, subject TEXT NOT NULL,
   text TEXT NOT NULL, html TEXT NOT NULL, csv_name TEXT NOT NULL, csv BLOB NOT NULL,
@@ -35,6 +35,17 @@ CREATE TABLE runs(
   report TEXT NOT NULL, site TEXT NOT NULL, date TEXT NOT NULL,
   PRIMARY KEY(report, site)) WITHOUT ROWID;
 )";
+// The lower priority goes first: 0 alerts, 1 reports. `first_try_us` is 0 while no attempt has
+// reached a transaction.
+constexpr absl::string_view kSchema2 = R"(
+ALTER TABLE deliveries ADD COLUMN priority INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE deliveries ADD COLUMN first_try_us INTEGER NOT NULL DEFAULT 0;
+UPDATE deliveries SET priority = 0
+  WHERE letter IN (SELECT id FROM letters WHERE is_alert = 1);
+UPDATE deliveries SET first_try_us = made_us WHERE attempts > 0;
+DROP INDEX deliveries_due;
+CREATE INDEX deliveries_due ON deliveries(channel, priority, next_us) WHERE status = 1;
+)";
 
 std::int64_t Us(absl::Time time) { return absl::ToUnixMicros(time); }
 
@@ -46,17 +57,21 @@ std::string DeliveryId(const NewLetter& letter, const std::string& recipient) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<SqliteDeliveryQueue>> SqliteDeliveryQueue::Open(
-    const std::string& path, const RetryPolicy& policy, absl::Time now) {
+    const std::string& path, const RetryPolicy& policy, absl::Time now, const QueueLimits& limits) {
   NS_ASSIGN_OR_RETURN(
       std::unique_ptr<sqlite::Database> database,
       sqlite::Database::Open(path, {.synchronous = sqlite::Synchronous::kFull, .exclusive = true}));
-  std::unique_ptr<SqliteDeliveryQueue> queue(new SqliteDeliveryQueue(std::move(database), policy));
-  base::MutexLock lock(queue->mutex_);
-  NS_RETURN_IF_ERROR(queue->Prepare(now));
+  std::unique_ptr<SqliteDeliveryQueue> queue(
+      new SqliteDeliveryQueue(std::move(database), policy, limits));
+  {
+    base::MutexLock lock(queue->mutex_);
+    NS_RETURN_IF_ERROR(queue->Prepare());
+  }
+  NS_RETURN_IF_ERROR(queue->ReleaseClaims(now));
   return queue;
 }
 
-absl::Status SqliteDeliveryQueue::Prepare(absl::Time now) {
+absl::Status SqliteDeliveryQueue::Prepare() {
   NS_ASSIGN_OR_RETURN(const std::int64_t version, database_->QueryInt("PRAGMA user_version"));
   if (version > kSchemaVersion) {
     return absl::FailedPreconditionError(absl::StrCat(database_->path(), ": its schema is version ",
@@ -64,10 +79,15 @@ absl::Status SqliteDeliveryQueue::Prepare(absl::Time now) {
                                                       kSchemaVersion, ": upgrade the notifier"));
   }
   NS_ASSIGN_OR_RETURN(sqlite::Transaction transaction, sqlite::Transaction::Begin(*database_));
-  if (version == 0) {
-    NS_RETURN_IF_ERROR(database_->Execute(kSchema));
-    NS_RETURN_IF_ERROR(database_->Execute(absl::StrCat("PRAGMA user_version = ", kSchemaVersion)));
-  }
+  if (version < 1) NS_RETURN_IF_ERROR(database_->Execute(kSchema1));
+  if (version < 2) NS_RETURN_IF_ERROR(database_->Execute(kSchema2));
+  NS_RETURN_IF_ERROR(database_->Execute(absl::StrCat("PRAGMA user_version = ", kSchemaVersion)));
+  return transaction.Commit();
+}
+
+absl::Status SqliteDeliveryQueue::ReleaseClaims(absl::Time now) {
+  base::MutexLock lock(mutex_);
+  NS_ASSIGN_OR_RETURN(sqlite::Transaction transaction, sqlite::Transaction::Begin(*database_));
   NS_ASSIGN_OR_RETURN(sqlite::Statement cut_off,
                       database_->Prepare("SELECT row, attempts FROM deliveries "
                                          "WHERE status = 1 AND claimed = 1"));
@@ -93,9 +113,9 @@ absl::Status SqliteDeliveryQueue::Accept(absl::Span<const report::Alert> alerts,
   NS_ASSIGN_OR_RETURN(sqlite::Transaction transaction, sqlite::Transaction::Begin(*database_));
   NS_ASSIGN_OR_RETURN(const std::int64_t pending,
                       database_->QueryInt("SELECT count(*) FROM breaches WHERE letter IS NULL"));
-  if (pending + static_cast<std::int64_t>(alerts.size()) > kMaxPendingAlerts) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat(pending, " alerts wait for a mail already, no more are taken"));
+  if (pending + static_cast<std::int64_t>(alerts.size()) > limits_.pending_alerts) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "as many alerts wait for a mail as may (", limits_.pending_alerts, "), no more are taken"));
   }
   NS_ASSIGN_OR_RETURN(
       sqlite::Statement insert,
@@ -156,21 +176,27 @@ absl::StatusOr<GroupState> SqliteDeliveryQueue::Group(const std::string& site_id
   return state;
 }
 
-absl::StatusOr<std::vector<report::Alert>> SqliteDeliveryQueue::PendingAlerts(
-    const std::string& site_id, std::size_t limit) {
+absl::StatusOr<PendingAlerts> SqliteDeliveryQueue::Pending(const std::string& site_id,
+                                                           std::size_t limit) {
   base::MutexLock lock(mutex_);
   NS_ASSIGN_OR_RETURN(sqlite::Statement select,
-                      database_->Prepare("SELECT alert FROM breaches WHERE letter IS NULL AND "
-                                         "site = ? ORDER BY crossed_us, id LIMIT ?"));
+                      database_->Prepare("SELECT id, alert FROM breaches WHERE letter IS NULL AND "
+                                         "site = ? ORDER BY crossed_us, id"));
   select.BindText(1, site_id);
-  select.BindUint(2, limit);
-  std::vector<report::Alert> alerts;
-  while (true) {
+  PendingAlerts pending;
+  while (pending.alerts.size() < limit) {
     NS_ASSIGN_OR_RETURN(const bool row, select.Step());
-    if (!row) return alerts;
-    NS_ASSIGN_OR_RETURN(report::Alert alert, DecodeAlert(select.Blob(0)));
-    alerts.push_back(std::move(alert));
+    if (!row) break;
+    absl::StatusOr<report::Alert> alert = DecodeAlert(select.Blob(1));
+    if (alert.ok()) {
+      pending.alerts.push_back(*std::move(alert));
+    } else {
+      pending.damaged.Update(
+          absl::Status(alert.status().code(),
+                       absl::StrCat("breach ", select.Text(0), ": ", alert.status().message())));
+    }
   }
+  return pending;
 }
 
 absl::Status SqliteDeliveryQueue::CloseWindow(const std::string& site_id) {
@@ -186,8 +212,8 @@ absl::Status SqliteDeliveryQueue::InsertDeliveries(const NewLetter& letter, absl
   NS_ASSIGN_OR_RETURN(
       sqlite::Statement insert,
       database_->Prepare("INSERT INTO deliveries(id, letter, channel, recipient, status, attempts, "
-                         "claimed, next_us, made_us, done_us, detail) "
-                         "VALUES(?, ?, ?, ?, 1, 0, 0, ?, ?, 0, '') ON CONFLICT(id) DO NOTHING"));
+                         "claimed, next_us, made_us, done_us, detail, priority) "
+                         "VALUES(?, ?, ?, ?, 1, 0, 0, ?, ?, 0, '', ?) ON CONFLICT(id) DO NOTHING"));
   for (const std::string& recipient : letter.recipients) {
     ids.push_back(DeliveryId(letter, recipient));
     insert.BindText(1, ids.back());
@@ -196,6 +222,7 @@ absl::Status SqliteDeliveryQueue::InsertDeliveries(const NewLetter& letter, absl
     insert.BindText(4, recipient);
     insert.BindInt(5, Us(now));
     insert.BindInt(6, Us(now));
+    insert.BindInt(7, letter.breach_ids.empty() ? 1 : 0);
     NS_RETURN_IF_ERROR(insert.Run());
   }
   return absl::OkStatus();
@@ -218,9 +245,9 @@ absl::StatusOr<std::vector<std::string>> SqliteDeliveryQueue::AddLetter(const Ne
   NS_ASSIGN_OR_RETURN(sqlite::Transaction transaction, sqlite::Transaction::Begin(*database_));
   NS_ASSIGN_OR_RETURN(const std::int64_t waiting,
                       database_->QueryInt("SELECT count(*) FROM deliveries WHERE status = 1"));
-  if (waiting + static_cast<std::int64_t>(letter.recipients.size()) > kMaxWaitingDeliveries) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat(waiting, " deliveries wait already, no more are taken"));
+  if (waiting + static_cast<std::int64_t>(letter.recipients.size()) > limits_.waiting_deliveries) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "as many deliveries wait as may (", limits_.waiting_deliveries, "), no more are taken"));
   }
   NS_ASSIGN_OR_RETURN(
       sqlite::Statement insert,
@@ -267,10 +294,11 @@ absl::StatusOr<std::optional<Task>> SqliteDeliveryQueue::Claim(const std::string
   NS_ASSIGN_OR_RETURN(
       sqlite::Statement select,
       database_->Prepare(
-          "SELECT d.row, d.id, d.recipient, d.attempts, d.made_us, l.id, l.subject, l.text, "
+          "SELECT d.row, d.id, d.recipient, d.attempts, d.first_try_us, l.id, l.subject, l.text, "
           "l.html, l.csv_name, l.csv, l.date_us FROM deliveries d JOIN letters l ON l.id = "
           "d.letter WHERE d.row = (SELECT row FROM deliveries WHERE status = 1 AND claimed = 0 AND "
-          "channel = ? AND (next_us <= ? OR next_us > ?) ORDER BY next_us, row LIMIT 1)"));
+          "channel = ? AND (next_us <= ? OR next_us > ?) ORDER BY priority, next_us, row LIMIT "
+          "1)"));
   select.BindText(1, channel);
   select.BindInt(2, Us(now));
   // Further away than any plan reaches: set before the clock stepped back.
@@ -287,8 +315,8 @@ absl::StatusOr<std::optional<Task>> SqliteDeliveryQueue::Claim(const std::string
                        .csv_name = select.Text(9),
                        .csv = select.Blob(10)},
             .recipient = select.Text(2),
-            .attempts = static_cast<int>(select.Int(3)) + 1,
-            .made = absl::FromUnixMicros(select.Int(4))};
+            .attempts = static_cast<int>(select.Int(3)) + 1};
+  if (select.Int(4) != 0) task.first_try = absl::FromUnixMicros(select.Int(4));
   select.Reset();
   NS_ASSIGN_OR_RETURN(
       sqlite::Statement claim,
@@ -299,22 +327,25 @@ absl::StatusOr<std::optional<Task>> SqliteDeliveryQueue::Claim(const std::string
   return std::optional<Task>(std::move(task));
 }
 
-absl::Status SqliteDeliveryQueue::Finish(const Task& task, const NextStep& next,
-                                         const std::string& detail, absl::Time now) {
+absl::Status SqliteDeliveryQueue::Finish(const TaskResult& result) {
   base::MutexLock lock(mutex_);
   NS_ASSIGN_OR_RETURN(
       sqlite::Statement update,
-      database_->Prepare("UPDATE deliveries SET claimed = 0, status = ?, next_us = ?, done_us = ?, "
-                         "detail = ? WHERE row = ?"));
-  const bool again = next.step == Step::kTryAgain;
-  const Status status = again                      ? Status::kWaiting
-                        : next.step == Step::kDone ? Status::kDelivered
-                                                   : Status::kParked;
+      database_->Prepare(
+          "UPDATE deliveries SET claimed = 0, status = ?, next_us = ?, done_us = ?, detail = ?, "
+          "attempts = attempts - ?, first_try_us = iif(first_try_us = 0, ?, first_try_us) "
+          "WHERE row = ?"));
+  const bool again = result.next.step == Step::kTryAgain;
+  const Status status = again                             ? Status::kWaiting
+                        : result.next.step == Step::kDone ? Status::kDelivered
+                                                          : Status::kParked;
   update.BindInt(1, static_cast<std::int64_t>(status));
-  update.BindInt(2, Us(now + next.delay));
-  update.BindInt(3, again ? 0 : Us(now));
-  update.BindText(4, detail);
-  update.BindInt(5, task.row);
+  update.BindInt(2, Us(result.at + result.next.delay));
+  update.BindInt(3, again ? 0 : Us(result.at));
+  update.BindText(4, result.detail);
+  update.BindInt(5, result.next.counts ? 0 : 1);
+  update.BindInt(6, result.next.counts ? Us(result.at) : 0);
+  update.BindInt(7, result.row);
   return update.Run();
 }
 

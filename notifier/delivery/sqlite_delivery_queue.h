@@ -20,10 +20,12 @@
 
 namespace netsentinel::delivery {
 
-// Alerts that may wait for a mail before Accept refuses more.
-inline constexpr std::int64_t kMaxPendingAlerts = 100'000;
-// Deliveries that may wait before AddLetter refuses more.
-inline constexpr std::int64_t kMaxWaitingDeliveries = 100'000;
+struct QueueLimits {
+  // Alerts that may wait for a mail before Accept refuses more.
+  std::int64_t pending_alerts = 100'000;
+  // Deliveries that may wait before AddLetter refuses more.
+  std::int64_t waiting_deliveries = 100'000;
+};
 // Ids of alerts and deliveries that are done are kept this long.
 inline constexpr absl::Duration kKeepDone = absl::Hours(40 * 24);
 
@@ -35,9 +37,25 @@ struct Task {
   std::string delivery_id;
   channel::Letter letter;
   std::string recipient;
-  // This one included.
+  // Those that reached a transaction, and this one.
   int attempts = 0;
-  absl::Time made;
+  // When the first of them ended; nothing when none did.
+  std::optional<absl::Time> first_try = std::nullopt;
+};
+
+// What came of a task.
+struct TaskResult {
+  std::int64_t row = 0;
+  NextStep next;
+  std::string detail;
+  absl::Time at;
+};
+
+struct PendingAlerts {
+  // Oldest first.
+  std::vector<report::Alert> alerts;
+  // Why stored ones beside them cannot be read; they stay where they are.
+  absl::Status damaged;
 };
 
 // A delivery as an operator sees it.
@@ -86,30 +104,30 @@ class SqliteDeliveryQueue {
   // earlier process cut off become due again, see PlanAfterCrash.
   static absl::StatusOr<std::unique_ptr<SqliteDeliveryQueue>> Open(const std::string& path,
                                                                    const RetryPolicy& policy,
-                                                                   absl::Time now);
+                                                                   absl::Time now,
+                                                                   const QueueLimits& limits = {});
 
   // Stores alerts; one whose id is known is left as it is. All or none. kResourceExhausted when
-  // kMaxPendingAlerts wait.
+  // as many wait as may.
   absl::Status Accept(absl::Span<const report::Alert> alerts, absl::Time now);
 
   // Sites with alerts that wait for a mail or with an open window.
   absl::StatusOr<std::vector<std::string>> Groups();
   absl::StatusOr<GroupState> Group(const std::string& site_id);
-  // Alerts of the site that are in no mail, oldest first, at most `limit`.
-  absl::StatusOr<std::vector<report::Alert>> PendingAlerts(const std::string& site_id,
-                                                           std::size_t limit);
+  // Alerts of the site that are in no mail, at most `limit` of those that can be read.
+  absl::StatusOr<PendingAlerts> Pending(const std::string& site_id, std::size_t limit);
   absl::Status CloseWindow(const std::string& site_id);
 
   // Stores a letter and one delivery a recipient, due at once; the ids of the deliveries. A letter
-  // that is known is left as it is. kResourceExhausted when kMaxWaitingDeliveries wait.
+  // that is known is left as it is. kResourceExhausted when as many wait as may.
   absl::StatusOr<std::vector<std::string>> AddLetter(const NewLetter& letter, absl::Time now);
 
-  // The next delivery of `channel` that is due, counted as an attempt before it is made; nothing
-  // when none is.
+  // The next delivery of `channel` that is due, those of alerts first, counted as an attempt before
+  // it is made; nothing when none is.
   absl::StatusOr<std::optional<Task>> Claim(const std::string& channel, absl::Time now);
-  // What came of it.
-  absl::Status Finish(const Task& task, const NextStep& next, const std::string& detail,
-                      absl::Time now);
+  absl::Status Finish(const TaskResult& result);
+  // Makes every claimed delivery due again, see PlanAfterCrash. For a caller that has none.
+  absl::Status ReleaseClaims(absl::Time now);
   // When the next delivery is due; InfiniteFuture when none waits.
   absl::StatusOr<absl::Time> NextDueTime(const std::string& channel);
 
@@ -125,9 +143,10 @@ class SqliteDeliveryQueue {
   absl::Status Purge(absl::Time now);
 
  private:
-  explicit SqliteDeliveryQueue(std::unique_ptr<sqlite::Database> database, RetryPolicy policy)
-      : database_(std::move(database)), policy_(policy) {}
-  absl::Status Prepare(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  SqliteDeliveryQueue(std::unique_ptr<sqlite::Database> database, RetryPolicy policy,
+                      QueueLimits limits)
+      : database_(std::move(database)), policy_(policy), limits_(limits) {}
+  absl::Status Prepare() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status InsertDeliveries(const NewLetter& letter, absl::Time now,
                                 std::vector<std::string>& ids)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -136,6 +155,7 @@ class SqliteDeliveryQueue {
   base::Mutex mutex_;
   std::unique_ptr<sqlite::Database> database_ ABSL_GUARDED_BY(mutex_);
   const RetryPolicy policy_;
+  const QueueLimits limits_;
 };
 
 }  // namespace netsentinel::delivery

@@ -17,6 +17,8 @@ struct Site {
   LocalTime day_start;
   // The local day that is running, ISO date.
   std::string current_day;
+  // Why no report can be made of it, for people; empty: one can.
+  std::string fault = {};
 };
 
 // Where figures come from. Thread-safe; every call returns within a deadline of its own.
@@ -24,8 +26,8 @@ class UsageSource {
  public:
   virtual ~UsageSource() = default;
   virtual absl::StatusOr<std::vector<Site>> ListSites() = 0;
-  // The ranking of a site's local day, as many rows as the source gives; `so_far` and shares are
-  // for the caller to set.
+  // The ranking of a site's local day, as many rows as the source gives; shares are for the caller
+  // to set.
   virtual absl::StatusOr<report::DayRanking> GetRanking(const std::string& site_id,
                                                         const std::string& day) = 0;
 };

@@ -108,17 +108,15 @@ bool ParseLocalTime(const std::string& text, LocalTime& time) {
          (parts.size() == 2 || read(2, 59, time.second));
 }
 
-absl::StatusOr<Site> SiteFromWire(const v1::SiteInfo& site) {
+Site SiteFromWire(const v1::SiteInfo& site) {
   Site out{.id = site.site_id(), .zone = {}, .day_start = {}, .current_day = site.current_day()};
   if (!absl::LoadTimeZone(site.time_zone(), &out.zone)) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "site ", base::DisplayName(site.site_id()), ": time zone \"",
-        base::DisplayName(site.time_zone()), "\" is not known on this host: install tzdata"));
-  }
-  if (!site.day_start().empty() && !ParseLocalTime(site.day_start(), out.day_start)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("site ", base::DisplayName(site.site_id()), ": day_start \"",
-                     base::DisplayName(site.day_start()), "\" is no time of day"));
+    out.fault = absl::StrCat("site ", base::DisplayName(site.site_id()), ": time zone \"",
+                             base::DisplayName(site.time_zone()),
+                             "\" is not known on this host: install tzdata");
+  } else if (!site.day_start().empty() && !ParseLocalTime(site.day_start(), out.day_start)) {
+    out.fault = absl::StrCat("site ", base::DisplayName(site.site_id()), ": day_start \"",
+                             base::DisplayName(site.day_start()), "\" is no time of day");
   }
   return out;
 }
@@ -126,6 +124,8 @@ absl::StatusOr<Site> SiteFromWire(const v1::SiteInfo& site) {
 report::DayRanking RankingFromWire(const v1::GetRankingResponse& response) {
   report::DayRanking day;
   day.day = response.first_day();
+  // Open for another reason than routers that are late.
+  day.so_far = response.open() && response.open_routers().empty();
   if (response.as_of_us() != 0) day.as_of = TimeFromWire(response.as_of_us());
   day.subscriber_count = response.subscriber_count();
   day.total = TrafficFromWire(response.total());

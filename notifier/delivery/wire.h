@@ -14,8 +14,8 @@ namespace netsentinel::delivery {
 
 // kInvalidArgument says what can never be taken, see CheckAlert.
 absl::StatusOr<report::Alert> AlertFromWire(const v1::Breach& breach);
-// kInvalidArgument when the zone or the time of day is not known here.
-absl::StatusOr<Site> SiteFromWire(const v1::SiteInfo& site);
+// A zone or time of day that is not known here is the site's fault.
+Site SiteFromWire(const v1::SiteInfo& site);
 report::DayRanking RankingFromWire(const v1::GetRankingResponse& response);
 void DeliveryToWire(const DeliveryRecord& record, v1::Delivery& out);
 

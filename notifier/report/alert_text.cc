@@ -64,15 +64,15 @@ std::string AlertText(absl::Span<const Alert> alerts) {
   for (const Alert& alert : alerts.first(shown)) {
     absl::StrAppend(&out, AlertSentence(alert), "\n", AlertDetail(alert), "\n\n");
   }
-  const std::string more = MoreAlertsText(alerts.size());
-  if (!more.empty()) absl::StrAppend(&out, more, "\n\n");
+  if (alerts.size() > shown) {
+    absl::StrAppend(&out, MoreAlertsText(alerts.size() - shown, "not listed"), "\n\n");
+  }
   absl::StrAppend(&out, "The figures are what was provably used. Each threshold alerts once.\n");
   return out;
 }
 
-std::string MoreAlertsText(std::size_t alerts) {
-  if (alerts <= kMaxInlineAlerts) return "";
-  return absl::StrCat(GroupDigits(alerts - kMaxInlineAlerts), " more alerts are not listed.");
+std::string MoreAlertsText(std::size_t more, absl::string_view where) {
+  return absl::StrCat(GroupDigits(more), " more alert", more == 1 ? " is " : "s are ", where, ".");
 }
 
 }  // namespace netsentinel::report

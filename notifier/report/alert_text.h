@@ -2,13 +2,14 @@
 
 #include <string>
 
+#include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 
 #include "notifier/report/model.h"
 
 namespace netsentinel::report {
 
-// Alerts spelled out in one mail; the rest are counted.
+// Alerts spelled out in one mail, and so the most that one should be about; the rest are counted.
 inline constexpr std::size_t kMaxInlineAlerts = 200;
 
 // The subject of a mail with `alerts`, which are of one site and not empty: the alert itself when
@@ -20,7 +21,7 @@ std::string AlertSentence(const Alert& alert);
 std::string AlertDetail(const Alert& alert);
 // The plain-text form of the mail.
 std::string AlertText(absl::Span<const Alert> alerts);
-// "3 more alerts are not listed." Empty when all are shown.
-std::string MoreAlertsText(std::size_t alerts);
+// "3 more alerts are not listed."
+std::string MoreAlertsText(std::size_t more, absl::string_view where);
 
 }  // namespace netsentinel::report

@@ -168,7 +168,7 @@ absl::StatusOr<std::string> HtmlRenderer::NotesHtml(const std::vector<std::strin
 
 absl::StatusOr<std::string> HtmlRenderer::DayHtml(const RankedReport& report, const DayRanking& day,
                                                   const std::string& rows_html,
-                                                  std::size_t shown) const {
+                                                  const ShownRows& shown) const {
   NS_ASSIGN_OR_RETURN(std::string notes, NotesHtml(DayNotes(day, report.zone)));
   std::string table;
   if (!day.rows.empty()) {
@@ -184,16 +184,20 @@ absl::StatusOr<std::string> HtmlRenderer::DayHtml(const RankedReport& report, co
                                  {"more_html", std::move(more)}});
 }
 
-absl::StatusOr<std::string> HtmlRenderer::ReportHtml(const RankedReport& report) const {
+absl::StatusOr<std::string> HtmlRenderer::ReportHtml(const RankedReport& report,
+                                                     RowShares in_file) const {
   const DayRanking none;
   const DayRanking& before = report.day_before.has_value() ? *report.day_before : none;
   const auto page = [&](const std::string& day_rows, std::size_t day_shown,
                         const std::string& before_rows,
                         std::size_t before_shown) -> absl::StatusOr<std::string> {
-    NS_ASSIGN_OR_RETURN(std::string body, DayHtml(report, report.day, day_rows, day_shown));
+    NS_ASSIGN_OR_RETURN(std::string body,
+                        DayHtml(report, report.day, day_rows,
+                                {.inline_rows = day_shown, .file_rows = in_file.day}));
     if (report.day_before.has_value()) {
       NS_ASSIGN_OR_RETURN(const std::string below,
-                          DayHtml(report, before, before_rows, before_shown));
+                          DayHtml(report, before, before_rows,
+                                  {.inline_rows = before_shown, .file_rows = in_file.day_before}));
       body += below;
     }
     NS_ASSIGN_OR_RETURN(
@@ -203,7 +207,7 @@ absl::StatusOr<std::string> HtmlRenderer::ReportHtml(const RankedReport& report)
               "1 KiB is 1024 bytes, 1 GiB is 1024 MiB. Grades: complete, every byte was read "
               "inside the day; estimated, some were divided by time at a day's edge; bounded, "
               "some may have passed unseen at a reconnect or reset; partial, more is missing. "
-              "The exact figures are in the attached CSV file."}}));
+              "The exact figures are in the CSV file that the mail brings."}}));
     body += legend;
     return templates_->page.Render(
         {{"title", ReportSubject(report)},
@@ -238,16 +242,18 @@ absl::StatusOr<std::string> HtmlRenderer::ReportHtml(const RankedReport& report)
 }
 
 absl::StatusOr<Rendering> HtmlRenderer::Render(const RankedReport& report) const {
-  NS_ASSIGN_OR_RETURN(std::string html, ReportHtml(report));
+  RankingFile file = RankingCsv(report);
+  NS_ASSIGN_OR_RETURN(std::string html, ReportHtml(report, file.rows));
   return Rendering{.subject = ReportSubject(report),
-                   .text = RankingText(report),
+                   .text = RankingText(report, file.rows),
                    .html = std::move(html),
-                   .csv = RankingCsv(report)};
+                   .csv = std::move(file.csv)};
 }
 
 absl::StatusOr<Rendering> HtmlRenderer::RenderAlerts(absl::Span<const Alert> alerts) const {
   const std::string subject = AlertSubject(alerts);
   std::string body;
+  std::size_t shown = 0;
   for (const Alert& alert : alerts.first(std::min(alerts.size(), kMaxInlineAlerts))) {
     NS_ASSIGN_OR_RETURN(const std::string one,
                         templates_->alert.Render(
@@ -255,10 +261,15 @@ absl::StatusOr<Rendering> HtmlRenderer::RenderAlerts(absl::Span<const Alert> ale
     // The text form lists what does not fit here.
     if (body.size() + one.size() > kMaxHtmlBytes - 10'000) break;
     body += one;
+    ++shown;
   }
+  const std::size_t in_text = std::min(alerts.size(), kMaxInlineAlerts) - shown;
   std::vector<std::string> notes;
-  if (std::string more = MoreAlertsText(alerts.size()); !more.empty()) {
-    notes.push_back(std::move(more));
+  if (in_text > 0) {
+    notes.push_back(MoreAlertsText(in_text, "listed in the plain-text form of this mail"));
+  }
+  if (alerts.size() > kMaxInlineAlerts) {
+    notes.push_back(MoreAlertsText(alerts.size() - kMaxInlineAlerts, "not listed"));
   }
   NS_ASSIGN_OR_RETURN(const std::string below, NotesHtml(notes));
   NS_ASSIGN_OR_RETURN(

@@ -7,6 +7,8 @@
 #include "absl/types/span.h"
 
 #include "notifier/report/model.h"
+#include "notifier/report/ranking_text.h"
+#include "notifier/report/words.h"
 
 namespace netsentinel::report {
 
@@ -24,7 +26,7 @@ class HtmlRenderer {
   ~HtmlRenderer();
 
   // All forms of the report. At most kMaxInlineRows rows and kMaxHtmlBytes of HTML; the CSV has
-  // every row.
+  // every row that fits in kMaxCsvBytes.
   absl::StatusOr<Rendering> Render(const RankedReport& report) const;
   // All forms of a mail about `alerts`, which are of one site and not empty.
   absl::StatusOr<Rendering> RenderAlerts(absl::Span<const Alert> alerts) const;
@@ -32,10 +34,10 @@ class HtmlRenderer {
  private:
   struct Templates;
   explicit HtmlRenderer(std::unique_ptr<Templates> templates);
-  absl::StatusOr<std::string> ReportHtml(const RankedReport& report) const;
+  absl::StatusOr<std::string> ReportHtml(const RankedReport& report, RowShares in_file) const;
   absl::StatusOr<std::string> RowHtml(const RankedSubscriber& row) const;
   absl::StatusOr<std::string> DayHtml(const RankedReport& report, const DayRanking& day,
-                                      const std::string& rows_html, std::size_t shown) const;
+                                      const std::string& rows_html, const ShownRows& shown) const;
   absl::StatusOr<std::string> NotesHtml(const std::vector<std::string>& notes) const;
   std::unique_ptr<Templates> templates_;
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 
 #include "common/base/quantity_text.h"
 #include "notifier/report/safe_text.h"
@@ -23,38 +24,43 @@ void AppendRow(const RankedSubscriber& row, std::string& out) {
   out += '\n';
 }
 
-void AppendDay(const DayRanking& day, const absl::TimeZone& zone, std::size_t rows,
+void AppendDay(const DayRanking& day, const absl::TimeZone& zone, const ShownRows& rows,
                std::string& out) {
   const std::string title = DayTitle(day);
   absl::StrAppend(&out, title, "\n", std::string(title.size(), '-'), "\n");
   for (const std::string& note : DayNotes(day, zone)) absl::StrAppend(&out, note, "\n");
   out += '\n';
-  for (std::size_t i = 0; i < rows; ++i) AppendRow(day.rows[i], out);
+  for (std::size_t i = 0; i < rows.inline_rows; ++i) AppendRow(day.rows[i], out);
   const std::string more = MoreText(day, rows);
   if (!more.empty()) absl::StrAppend(&out, more, "\n");
   out += '\n';
 }
 
-void AppendCsvDay(const RankedReport& report, const DayRanking& day, std::string& out) {
+// Where the list separator is a semicolon, spreadsheets cut a line of commas at semicolons, quotes
+// or not, and take what follows for a cell of its own.
+std::string CsvName(absl::string_view raw) {
+  return CsvCell(absl::StrReplaceAll(Label(raw), {{";", "\\x3B"}}));
+}
+
+std::string CsvRow(const RankedReport& report, const DayRanking& day, const RankedSubscriber& row) {
   const absl::string_view state = day.so_far                 ? "so far"
                                   : day.open_routers.empty() ? "complete"
                                                              : "not closed";
-  for (const RankedSubscriber& row : day.rows) {
-    absl::StrAppend(&out, CsvCell(report.site_id), ",", CsvCell(day.day), ",", state, ",");
-    absl::StrAppend(&out, row.rank, ",", CsvCell(Label(row.name)), ",",
-                    CsvCell(Label(row.router_id)), ",");
-    absl::StrAppend(&out, row.best.download, ",", row.best.upload, ",", row.best.total(), ",");
-    absl::StrAppend(&out, row.share_permille, ",", QuotaStateWord(row.quota_state), ",");
-    if (row.quota_state != QuotaState::kNone) {
-      absl::StrAppend(&out, row.quota_limit_bytes, ",", BasisWord(row.quota_basis), ",");
-    } else {
-      out += ",,";
-    }
-    absl::StrAppend(&out, GradeWord(row.grade), ",", row.lower_bound.download, ",",
-                    row.lower_bound.upload, ",");
-    absl::StrAppend(&out, row.loss_bound.download, ",", row.loss_bound.upload, ",",
-                    row.estimated.download, ",", row.estimated.upload, "\r\n");
+  std::string out =
+      absl::StrCat(CsvCell(report.site_id), ",", CsvCell(day.day), ",", state, ",", row.rank, ",",
+                   CsvName(row.name), ",", CsvName(row.router_id), ",");
+  absl::StrAppend(&out, row.best.download, ",", row.best.upload, ",", row.best.total(), ",");
+  absl::StrAppend(&out, row.share_permille, ",", QuotaStateWord(row.quota_state), ",");
+  if (row.quota_state != QuotaState::kNone) {
+    absl::StrAppend(&out, row.quota_limit_bytes, ",", BasisWord(row.quota_basis), ",");
+  } else {
+    out += ",,";
   }
+  absl::StrAppend(&out, GradeWord(row.grade), ",", row.lower_bound.download, ",",
+                  row.lower_bound.upload, ",");
+  absl::StrAppend(&out, row.loss_bound.download, ",", row.loss_bound.upload, ",",
+                  row.estimated.download, ",", row.estimated.upload, "\r\n");
+  return out;
 }
 
 }  // namespace
@@ -65,32 +71,48 @@ RowShares ShareRows(std::size_t day, std::size_t day_before, std::size_t most) {
   return {.day = std::min(day, most - shown_before), .day_before = shown_before};
 }
 
-std::string RankingText(const RankedReport& report) {
+std::string RankingText(const RankedReport& report, RowShares in_file) {
   const RowShares rows =
       ShareRows(report.day.rows.size(),
                 report.day_before.has_value() ? report.day_before->rows.size() : 0, kMaxInlineRows);
   std::string out =
       absl::StrCat("Usage by subscriber, site ", report.site_id, " (", report.zone.name(), ").\n",
                    "1 KiB is 1024 bytes, 1 GiB is 1024 MiB.\n\n");
-  AppendDay(report.day, report.zone, rows.day, out);
+  AppendDay(report.day, report.zone, {.inline_rows = rows.day, .file_rows = in_file.day}, out);
   if (report.day_before.has_value()) {
-    AppendDay(*report.day_before, report.zone, rows.day_before, out);
+    AppendDay(*report.day_before, report.zone,
+              {.inline_rows = rows.day_before, .file_rows = in_file.day_before}, out);
   }
   return out;
 }
 
-std::string RankingCsv(const RankedReport& report) {
-  std::string out =
-      "site,day,state,rank,subscriber,router,download_bytes,upload_bytes,total_bytes,"
-      "share_permille,quota_state,quota_limit_bytes,quota_basis,grade,"
-      "lower_bound_download_bytes,lower_bound_upload_bytes,loss_bound_download_bytes,"
-      "loss_bound_upload_bytes,estimated_download_bytes,estimated_upload_bytes\r\n";
-  const std::size_t rows =
-      report.day.rows.size() + (report.day_before.has_value() ? report.day_before->rows.size() : 0);
-  out.reserve(out.size() + rows * 160);
-  AppendCsvDay(report, report.day, out);
-  if (report.day_before.has_value()) AppendCsvDay(report, *report.day_before, out);
-  return out;
+RankingFile RankingCsv(const RankedReport& report, std::size_t max_bytes) {
+  RankingFile file{
+      .csv =
+          "site,day,state,rank,subscriber,router,download_bytes,upload_bytes,total_bytes,"
+          "share_permille,quota_state,quota_limit_bytes,quota_basis,grade,"
+          "lower_bound_download_bytes,lower_bound_upload_bytes,loss_bound_download_bytes,"
+          "loss_bound_upload_bytes,estimated_download_bytes,estimated_upload_bytes\r\n"};
+  const DayRanking none;
+  const DayRanking& before = report.day_before.has_value() ? *report.day_before : none;
+  std::string before_csv;
+  bool room = true;
+  const auto add = [&](const DayRanking& day, std::size_t& shown, std::string& out) {
+    if (!room || shown == day.rows.size()) return;
+    const std::string row = CsvRow(report, day, day.rows[shown]);
+    room = file.csv.size() + before_csv.size() + row.size() <= max_bytes;
+    if (!room) return;
+    out += row;
+    ++shown;
+  };
+  // Both days in turn, so that a lack of room shortens both.
+  while (room &&
+         (file.rows.day < report.day.rows.size() || file.rows.day_before < before.rows.size())) {
+    add(report.day, file.rows.day, file.csv);
+    add(before, file.rows.day_before, before_csv);
+  }
+  file.csv += before_csv;
+  return file;
 }
 
 }  // namespace netsentinel::report

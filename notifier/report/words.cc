@@ -1,5 +1,7 @@
 #include "notifier/report/words.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -107,8 +109,12 @@ std::string DayTitle(const DayRanking& day) {
 std::vector<std::string> DayNotes(const DayRanking& day, const absl::TimeZone& zone) {
   std::vector<std::string> notes;
   if (day.so_far && day.as_of != absl::InfinitePast()) {
-    notes.push_back(absl::StrCat("Up to the last reading at ",
-                                 absl::FormatTime("%H:%M:%S (UTC%Ez)", day.as_of, zone), "."));
+    const bool same_date = absl::FormatTime("%Y-%m-%d", day.as_of, zone) == day.day;
+    notes.push_back(absl::StrCat(
+        "Up to the last reading at ",
+        absl::FormatTime(same_date ? "%H:%M:%S (UTC%Ez)" : "%Y-%m-%d %H:%M:%S (UTC%Ez)", day.as_of,
+                         zone),
+        "."));
   }
   if (day.subscriber_count == 0) {
     notes.push_back("No subscriber moved any traffic.");
@@ -134,19 +140,26 @@ std::vector<std::string> DayNotes(const DayRanking& day, const absl::TimeZone& z
   return notes;
 }
 
-std::string MoreText(const DayRanking& day, std::size_t shown) {
-  const std::size_t listed = day.rows.size();
-  std::string out;
-  if (listed > shown) {
-    const std::size_t more = listed - shown;
-    out = absl::StrCat(GroupDigits(more), " more subscriber", more == 1 ? " is" : "s are",
-                       " in the attached CSV file.");
+std::string MoreText(const DayRanking& day, const ShownRows& shown) {
+  const auto count = [](std::size_t more, absl::string_view where) {
+    return absl::StrCat(GroupDigits(more), " more subscriber", more == 1 ? " is" : "s are", where);
+  };
+  std::vector<std::string> sentences;
+  const std::size_t in_file = std::max(shown.inline_rows, shown.file_rows);
+  if (in_file > shown.inline_rows) {
+    sentences.push_back(
+        count(in_file - shown.inline_rows, " in the CSV file that the mail brings."));
   }
-  if (day.subscriber_count > listed) {
-    absl::StrAppend(&out, out.empty() ? "" : " ", GroupDigits(day.subscriber_count - listed),
-                    " with less traffic are past the limit of this report.");
+  if (day.rows.size() > in_file) {
+    sentences.push_back(
+        count(day.rows.size() - in_file,
+              " not in this report, since the CSV file would be too large for a mail."));
   }
-  return out;
+  if (day.subscriber_count > day.rows.size()) {
+    sentences.push_back(absl::StrCat(GroupDigits(day.subscriber_count - day.rows.size()),
+                                     " with less traffic are past the limit of this report."));
+  }
+  return absl::StrJoin(sentences, " ");
 }
 
 std::string ReportSubject(const RankedReport& report) {

@@ -36,8 +36,14 @@ std::string DoubtText(const RankedSubscriber& row);
 std::string DayTitle(const DayRanking& day);
 // What a reader must know before the table, one sentence each: up to when, sums, open routers.
 std::vector<std::string> DayNotes(const DayRanking& day, const absl::TimeZone& zone);
-// "12 more subscribers are in the attached CSV file." Empty when all are shown.
-std::string MoreText(const DayRanking& day, std::size_t shown);
+// How many rows of a day are where.
+struct ShownRows {
+  std::size_t inline_rows = 0;
+  // Of the mail's CSV file; the first inline_rows are among them.
+  std::size_t file_rows = 0;
+};
+// "12 more subscribers are in the CSV file that the mail brings." Empty when all are shown.
+std::string MoreText(const DayRanking& day, const ShownRows& shown);
 
 // The subject of the report.
 std::string ReportSubject(const RankedReport& report);

@@ -14,6 +14,7 @@
 #include "gtest/gtest.h"
 #include <grpcpp/grpcpp.h>
 
+#include "common/http/client.h"
 #include "netsentinel/v1/alerts.grpc.pb.h"
 #include "netsentinel/v1/notifier.grpc.pb.h"
 #include "netsentinel/v1/usage.grpc.pb.h"
@@ -42,6 +43,7 @@ class FakeUsage final : public v1::UsageService::Service {
   grpc::Status GetRanking(grpc::ServerContext*, const v1::GetRankingRequest* request,
                           v1::GetRankingResponse* response) override {
     response->set_first_day(request->first_day());
+    response->set_open(request->first_day() == "2026-03-26");
     response->set_as_of_us(1774534495000000);
     response->set_subscriber_count(2);
     for (std::uint32_t rank = 1; rank <= 2; ++rank) {
@@ -94,17 +96,23 @@ class NotifierTest : public ::testing::Test {
         << test::ReadWhole(Log());
     const std::string text = test::ReadWhole(ports);
     std::smatch match;
+    ASSERT_TRUE(std::regex_search(text, match, std::regex("http\\W+([0-9]+)"))) << text;
+    http_port_ = static_cast<std::uint16_t>(std::stoi(match[1].str()));
     ASSERT_TRUE(std::regex_search(text, match, std::regex("grpc\\W+([0-9]+)"))) << text;
     channel_ =
         grpc::CreateChannel("127.0.0.1:" + match[1].str(), grpc::InsecureChannelCredentials());
   }
   std::string Log() const { return folder_.path() + "/notifier.log"; }
+  std::string Readiness() const {
+    const auto answer = http::Fetch({.host = "127.0.0.1", .port = http_port_}, "/readyz");
+    return answer.ok() ? answer->body : std::string(answer.status().message());
+  }
 
   static void SetDeadline(grpc::ClientContext& context) {
     context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
     context.set_wait_for_ready(true);
   }
-  v1::DeliverBreachesResponse Deliver(const std::vector<int>& numbers) {
+  static v1::DeliverBreachesRequest Breaches(const std::vector<int>& numbers) {
     v1::DeliverBreachesRequest request;
     for (const int number : numbers) {
       v1::Breach* breach = request.add_breaches();
@@ -122,6 +130,12 @@ class NotifierTest : public ::testing::Test {
       breach->set_crossed_at_us(1774534495000000);
       breach->set_crossed_at_local("2026-03-26 19:14:55 +05:00");
     }
+    return request;
+  }
+  v1::DeliverBreachesResponse Deliver(const std::vector<int>& numbers) {
+    return Deliver(Breaches(numbers));
+  }
+  v1::DeliverBreachesResponse Deliver(const v1::DeliverBreachesRequest& request) {
     grpc::ClientContext context;
     SetDeadline(context);
     v1::DeliverBreachesResponse response;
@@ -149,6 +163,7 @@ class NotifierTest : public ::testing::Test {
   std::unique_ptr<test::SmtpCatcher> catcher_;
   std::unique_ptr<test::ChildProcess> notifier_;
   std::shared_ptr<grpc::Channel> channel_;
+  std::uint16_t http_port_ = 0;
 };
 
 TEST_F(NotifierTest, MailsABreachOnceHoweverOftenItIsHandedOver) {
@@ -191,6 +206,35 @@ TEST_F(NotifierTest, KeepsAcceptedBreachesWhileTheServerIsAway) {
   WriteConfig("");
   StartNotifier();
   EXPECT_TRUE(catcher_->WaitForMails(1)) << test::ReadWhole(Log());
+}
+
+TEST_F(NotifierTest, SaysBeforeAnyMailThatTheServerIsAway) {
+  const std::uint16_t port = catcher_->port();
+  catcher_.reset();
+  StartNotifier();
+  EXPECT_TRUE(test::WaitUntil([&] {
+    const std::string text = Readiness();
+    return text.find("smtp: ") != std::string::npos &&
+           text.find("connection failed at connecting") != std::string::npos;
+  })) << Readiness();
+  catcher_ = std::make_unique<test::SmtpCatcher>(folder_.path() + "/smtp",
+                                                 test::CatcherOptions{.port = port});
+  EXPECT_TRUE(test::WaitUntil([&] { return Readiness() == "ready\n"; })) << Readiness();
+  EXPECT_THAT(catcher_->Mails(), SizeIs(0));
+}
+
+TEST_F(NotifierTest, TakesAFullCallOfBreachesWithLongNames) {
+  StartNotifier();
+  v1::DeliverBreachesRequest request = Breaches({});
+  for (int number = 1; number <= 500; ++number) {
+    v1::Breach breach = Breaches({number}).breaches(0);
+    breach.mutable_subscriber()->mutable_name()->set_name(std::string(2048, '\xFF'));
+    std::string display;
+    for (int i = 0; i < 2048; ++i) display += "\\xFF";
+    breach.mutable_subscriber()->mutable_name()->set_display_name(display);
+    *request.add_breaches() = breach;
+  }
+  EXPECT_EQ(Deliver(request).accepted_ids_size(), 500);
 }
 
 TEST_F(NotifierTest, RendersAndSendsTheReportOnDemand) {

@@ -92,6 +92,15 @@ std::uint16_t FreePort() {
 
 class EximTest : public ::testing::Test {
  protected:
+  static Letter SampleLetter() {
+    return {.id = "letter-1",
+            .date = absl::FromUnixSeconds(1774534495),
+            .subject = "NetSentinel lahore: علی passed 100 %",
+            .text = "one\n.\n..two\n",
+            .html = "<p>one</p>\n",
+            .csv_name = "usage.csv",
+            .csv = "a,b\r\n1,2\r\n"};
+  }
   void SetUp() override {
     const std::string& folder = folder_.path();
     test::MakeCertificate(folder, "localhost");
@@ -146,13 +155,7 @@ TEST_F(EximTest, TakesAMailOverTlsWithALoginAndRefusesOneRecipient) {
                                           .from = from,
                                           .hello_name = "notifier.example"});
   ASSERT_THAT(channel, test::IsOk());
-  const Letter letter{.id = "letter-1",
-                      .date = absl::FromUnixSeconds(1774534495),
-                      .subject = "NetSentinel lahore: علی passed 100 %",
-                      .text = "one\n.\n..two\n",
-                      .html = "<p>one</p>\n",
-                      .csv_name = "usage.csv",
-                      .csv = "a,b\r\n1,2\r\n"};
+  const Letter letter = SampleLetter();
   SendResult result;
   // The pid file is there a moment before the socket is.
   ASSERT_TRUE(test::WaitUntil([&] {
@@ -169,6 +172,23 @@ TEST_F(EximTest, TakesAMailOverTlsWithALoginAndRefusesOneRecipient) {
   EXPECT_THAT(Maildir()[0], HasSubstr(absl::StrReplaceAll(built.substr(built.find("MIME-Version")),
                                                           {{"\r\n", "\n"}})));
   EXPECT_THAT(Maildir()[0], HasSubstr(MessageId("letter-1", "noc@example", "example")));
+}
+
+TEST_F(EximTest, WithoutALoginNobodyIsGivenUp) {
+  auto channel = CurlSmtpChannel::Create({.host = "localhost",
+                                          .port = port_,
+                                          .tls = SmtpTls::kStartTls,
+                                          .ca_file = folder_.path() + "/cert.pem",
+                                          .from = {.address = "alerts@example"},
+                                          .hello_name = "notifier.example"});
+  ASSERT_THAT(channel, test::IsOk());
+  SendResult result;
+  ASSERT_TRUE(test::WaitUntil([&] {
+    result = (*channel)->Send(SampleLetter(), "noc@example");
+    return result.outcome != Outcome::kChannelDown;
+  })) << result.detail;
+  EXPECT_EQ(result.outcome, Outcome::kNotPermitted);
+  EXPECT_THAT(result.detail, HasSubstr("log in first"));
 }
 
 }  // namespace

@@ -30,6 +30,8 @@ struct CatcherOptions {
   // Not empty: AUTH is required.
   std::string user = {};
   std::string password = {};
+  // 0: the kernel chooses.
+  std::uint16_t port = 0;
 };
 
 // scripts/support/smtp_catcher.py beside the test, its files in `folder`.
@@ -82,7 +84,9 @@ class SmtpCatcher {
         "--script",
         folder + "/script.json",
         "--log",
-        folder + "/log"};
+        folder + "/log",
+        "--port",
+        std::to_string(options.port)};
     if (options.tls) {
       command.insert(command.end(),
                      {"--tls-cert", folder + "/cert.pem", "--tls-key", folder + "/key.pem"});

@@ -96,6 +96,8 @@ struct VerdictCase {
   SmtpStage stage;
   int code;
   Outcome outcome;
+  std::string text = "";
+  bool logged_in = true;
 };
 
 TEST(SmtpVerdictTest, JudgesByTheTable) {
@@ -118,7 +120,24 @@ TEST(SmtpVerdictTest, JudgesByTheTable) {
       {SmtpEnd::kReply, SmtpStage::kMail, 552, Outcome::kRetrySlowly},
       {SmtpEnd::kReply, SmtpStage::kRecipient, 450, Outcome::kRetry},
       {SmtpEnd::kReply, SmtpStage::kRecipient, 421, Outcome::kRetry},
+      // Only what is about the address gives a recipient up.
       {SmtpEnd::kReply, SmtpStage::kRecipient, 550, Outcome::kRejected},
+      {SmtpEnd::kReply, SmtpStage::kRecipient, 550, Outcome::kRejected, "550 nobody of that name"},
+      {SmtpEnd::kReply, SmtpStage::kRecipient, 550, Outcome::kRejected, "550 5.1.1 nobody", false},
+      {SmtpEnd::kReply, SmtpStage::kRecipient, 550, Outcome::kRejected, "550 5.2.1 off", false},
+      {SmtpEnd::kReply, SmtpStage::kRecipient, 551, Outcome::kRejected, "551 not here", false},
+      {SmtpEnd::kReply, SmtpStage::kRecipient, 553, Outcome::kRejected, "553 no such", false},
+      {SmtpEnd::kReply, SmtpStage::kRecipient, 554, Outcome::kRejected, "554 5.1.2 no host"},
+      {SmtpEnd::kReply, SmtpStage::kRecipient, 554, Outcome::kNotPermitted,
+       "554 5.7.1 <a@b>: Relay access denied"},
+      {SmtpEnd::kReply, SmtpStage::kRecipient, 550, Outcome::kNotPermitted, "550 5.7.1 denied"},
+      {SmtpEnd::kReply, SmtpStage::kRecipient, 553, Outcome::kNotPermitted, "553 5.7.1 denied"},
+      {SmtpEnd::kReply, SmtpStage::kRecipient, 554, Outcome::kNotPermitted, "554 no"},
+      {SmtpEnd::kReply, SmtpStage::kRecipient, 550, Outcome::kNotPermitted,
+       "550 relay not permitted", false},
+      {SmtpEnd::kReply, SmtpStage::kRecipient, 552, Outcome::kRetrySlowly, "552 5.2.2 full"},
+      {SmtpEnd::kReply, SmtpStage::kRecipient, 530, Outcome::kMisconfigured, "530 5.7.0 log in"},
+      {SmtpEnd::kReply, SmtpStage::kRecipient, 535, Outcome::kMisconfigured, "535 5.7.8 no"},
       {SmtpEnd::kReply, SmtpStage::kData, 452, Outcome::kRetry},
       {SmtpEnd::kReply, SmtpStage::kData, 554, Outcome::kRetrySlowly},
       {SmtpEnd::kReply, SmtpStage::kBody, 451, Outcome::kRetry},
@@ -127,8 +146,9 @@ TEST(SmtpVerdictTest, JudgesByTheTable) {
       {SmtpEnd::kConnection, SmtpStage::kRecipient, 0, Outcome::kRetry},
   };
   for (const VerdictCase& one : cases) {
-    EXPECT_EQ(JudgeSmtp({one.end, one.stage, one.code, ""}).outcome, one.outcome)
-        << StageWord(one.stage) << " " << one.code;
+    EXPECT_EQ(JudgeSmtp({one.end, one.stage, one.code, one.text, one.logged_in}).outcome,
+              one.outcome)
+        << StageWord(one.stage) << " " << one.code << " " << one.text;
   }
 }
 

@@ -1,4 +1,5 @@
 #include <memory>
+#include <set>
 #include <string>
 
 #include "absl/strings/match.h"
@@ -70,15 +71,14 @@ TEST_F(SmtpTest, UsesOneConnectionForSeveralRecipients) {
   for (const char* recipient : {"a@example", "b@example", "c@example"}) {
     EXPECT_EQ(channel->Send(SampleLetter(), recipient).outcome, Outcome::kDelivered);
   }
-  const std::string log = catcher.Log();
-  const std::size_t at = log.find("\"session\": ");
-  ASSERT_NE(at, std::string::npos);
-  const std::string session = log.substr(at, log.find(',', at) - at);
-  std::size_t same = 0;
-  for (std::size_t i = log.find(session); i != std::string::npos; i = log.find(session, i + 1)) {
-    ++same;
+  // The address and port that each mail came from.
+  std::set<std::string> peers;
+  for (const std::string& envelope : catcher.Envelopes()) {
+    const std::size_t at = envelope.find("\"peer\": [");
+    ASSERT_NE(at, std::string::npos) << envelope;
+    peers.insert(envelope.substr(at, envelope.find(']', at) - at));
   }
-  EXPECT_EQ(same, 3U) << log;
+  EXPECT_EQ(peers.size(), 1U);
   EXPECT_EQ(catcher.Mails().size(), 3U);
 }
 
@@ -138,6 +138,48 @@ TEST_F(SmtpTest, AWrongPasswordIsAMatterOfConfigurationAndStaysSecret) {
   EXPECT_EQ(result.outcome, Outcome::kMisconfigured) << result.detail;
   EXPECT_THAT(result.detail, HasSubstr("login refused"));
   EXPECT_THAT(result.detail, Not(HasSubstr("wrong-and-secret")));
+}
+
+TEST_F(SmtpTest, AProbeGoesAsFarAsAMailWouldAndSendsNone) {
+  test::MakeCertificate(folder_.path(), "localhost");
+  SmtpSettings settings;
+  {
+    const test::SmtpCatcher catcher(folder_.path(),
+                                    {.tls = true, .user = "alerts", .password = "right"});
+    settings = Settings(catcher);
+    settings.tls = SmtpTls::kStartTls;
+    settings.ca_file = folder_.path() + "/cert.pem";
+    settings.username = "alerts";
+    settings.password = base::Secret("right");
+    const auto channel = Make(settings);
+    EXPECT_EQ(channel->Probe().outcome, Outcome::kDelivered) << channel->Probe().detail;
+    EXPECT_THAT(catcher.Log(), HasSubstr("\"event\": \"auth\""));
+    EXPECT_THAT(catcher.Log(), Not(HasSubstr("\"event\": \"mail\"")));
+    EXPECT_EQ(channel->Send(SampleLetter(), "a@example").outcome, Outcome::kDelivered);
+    EXPECT_EQ(channel->Probe().outcome, Outcome::kDelivered);
+    SmtpSettings wrong = settings;
+    wrong.password = base::Secret("wrong");
+    EXPECT_EQ(Make(wrong)->Probe().outcome, Outcome::kMisconfigured);
+    wrong = settings;
+    wrong.ca_file.clear();
+    EXPECT_EQ(Make(wrong)->Probe().outcome, Outcome::kMisconfigured);
+  }
+  EXPECT_EQ(Make(settings)->Probe().outcome, Outcome::kChannelDown);
+}
+
+TEST_F(SmtpTest, AConfiguredLoginThatIsNotOfferedIsAMatterOfConfiguration) {
+  test::MakeCertificate(folder_.path(), "localhost");
+  const test::SmtpCatcher catcher(folder_.path(), {.tls = true});  // no AUTH before TLS
+  SmtpSettings settings = Settings(catcher);
+  settings.username = "alerts";
+  settings.password = base::Secret("right");
+  const auto channel = Make(settings);
+  const SendResult probed = channel->Probe();
+  EXPECT_EQ(probed.outcome, Outcome::kMisconfigured);
+  EXPECT_THAT(probed.detail, HasSubstr("offers no login"));
+  const SendResult sent = channel->Send(SampleLetter(), "a@example");
+  EXPECT_EQ(sent.outcome, Outcome::kMisconfigured);
+  EXPECT_THAT(sent.detail, HasSubstr("login refused, check smtp.username"));
 }
 
 TEST_F(SmtpTest, NeverSendsInTheClearWhenTlsIsRequired) {

@@ -34,24 +34,38 @@ TEST(RetryPlanTest, DecidesByOutcome) {
   EXPECT_EQ(PlanNext(Outcome::kRejected, {}, {}), (NextStep{.step = Step::kPark}));
   EXPECT_EQ(PlanNext(Outcome::kRetrySlowly, {}, {}),
             (NextStep{.step = Step::kTryAgain, .delay = absl::Minutes(15)}));
-  EXPECT_EQ(PlanNext(Outcome::kMisconfigured, {.channel_failures = 1}, {}),
-            (NextStep{.step = Step::kTryAgain, .channel_rest = absl::Minutes(15)}));
+  EXPECT_EQ(
+      PlanNext(Outcome::kMisconfigured, {.channel_failures = 1}, {}),
+      (NextStep{.step = Step::kTryAgain, .channel_rest = absl::Minutes(15), .counts = false}));
+  EXPECT_EQ(PlanNext(Outcome::kNotPermitted, {}, {}),
+            (NextStep{.step = Step::kTryAgain, .delay = absl::Minutes(15)}));
 }
 
 TEST(RetryPlanTest, RestsTheChannelLongerEachTimeItIsDown) {
   const std::vector<int> seconds = {5, 10, 20, 40, 80, 160, 300, 300};
   for (std::size_t i = 0; i < seconds.size(); ++i) {
-    EXPECT_EQ(PlanNext(Outcome::kChannelDown, {.channel_failures = static_cast<int>(i) + 1}, {}),
-              (NextStep{.step = Step::kTryAgain, .channel_rest = absl::Seconds(seconds[i])}));
+    EXPECT_EQ(
+        PlanNext(Outcome::kChannelDown, {.channel_failures = static_cast<int>(i) + 1}, {}),
+        (NextStep{
+            .step = Step::kTryAgain, .channel_rest = absl::Seconds(seconds[i]), .counts = false}));
   }
 }
 
 TEST(RetryPlanTest, GivesUpAfterFiveDaysAndNotBefore) {
   const absl::Duration days = absl::Hours(5 * 24);
-  for (const Outcome outcome :
-       {Outcome::kRetry, Outcome::kRetrySlowly, Outcome::kChannelDown, Outcome::kMisconfigured}) {
+  for (const Outcome outcome : {Outcome::kRetry, Outcome::kRetrySlowly}) {
     EXPECT_EQ(PlanNext(outcome, {.age = days}, {}).step, Step::kPark);
     EXPECT_EQ(PlanNext(outcome, {.age = days - absl::Seconds(1)}, {}).step, Step::kTryAgain);
+  }
+  // It may be the configuration for as long as the server serves nobody.
+  const Outcome refused = Outcome::kNotPermitted;
+  EXPECT_EQ(PlanNext(refused, {.age = 9 * days}, {}).step, Step::kTryAgain);
+  EXPECT_EQ(PlanNext(refused, {.age = days, .others_pass = true}, {}).step, Step::kPark);
+}
+
+TEST(RetryPlanTest, NeverGivesUpWhatOnlyTheChannelKeepsWaiting) {
+  for (const Outcome outcome : {Outcome::kChannelDown, Outcome::kMisconfigured}) {
+    EXPECT_EQ(PlanNext(outcome, {.age = absl::Hours(365 * 24)}, {}).step, Step::kTryAgain);
   }
 }
 

@@ -1,9 +1,11 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
+#include "notifier/report/alert_text.h"
 #include "notifier/report/html_renderer.h"
 #include "notifier/report/html_template.h"
 #include "tests/support/golden.h"
@@ -78,7 +80,7 @@ TEST_F(HtmlRendererTest, EscapesMarkupAndIsolatesNames) {
 TEST_F(HtmlRendererTest, ShowsTwoHundredRowsAndCountsTheRest) {
   const std::string html = Html(test::SampleReport(5000));
   EXPECT_EQ(Count(html, "<td class=\"r\">"), 200U);
-  EXPECT_EQ(Count(html, "4,900 more subscribers are in the attached CSV file."), 2U);
+  EXPECT_EQ(Count(html, "4,900 more subscribers are in the CSV file that the mail brings."), 2U);
   EXPECT_LE(html.size(), kMaxHtmlBytes);
 }
 
@@ -90,7 +92,7 @@ TEST_F(HtmlRendererTest, KeepsToTheSizeWhenEveryNameIsAsLongAsItGets) {
   const std::string html = Html(report);
   EXPECT_LE(html.size(), kMaxHtmlBytes);
   EXPECT_GT(html.size(), kMaxHtmlBytes - 4'000);
-  EXPECT_THAT(html, HasSubstr("more subscribers are in the attached CSV file."));
+  EXPECT_THAT(html, HasSubstr("more subscribers are in the CSV file that the mail brings."));
   EXPECT_THAT(html, HasSubstr("</div></body></html>"));
 }
 
@@ -103,6 +105,12 @@ TEST_F(HtmlRendererTest, KeepsAFullDigestWithinTheSize) {
   EXPECT_LE(mail.html.size(), kMaxHtmlBytes);
   EXPECT_THAT(mail.html, Not(HasSubstr("<<")));
   EXPECT_EQ(mail.csv, "");
+  // Every alert of the digest is drawn, or counted as what the text form has.
+  const std::size_t drawn = Count(mail.html, "<h2>");
+  EXPECT_LT(drawn, kMaxInlineAlerts);
+  EXPECT_THAT(mail.html, HasSubstr(absl::StrCat(kMaxInlineAlerts - drawn,
+                                                " more alerts are listed in the plain-text form")));
+  EXPECT_THAT(mail.html, HasSubstr("300 more alerts are not listed."));
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "common/base/random.h"
 #include "notifier/report/alert_text.h"
 #include "notifier/report/ranking_text.h"
+#include "notifier/report/safe_text.h"
 #include "notifier/report/shares.h"
 #include "notifier/report/words.h"
 #include "tests/support/golden.h"
@@ -68,40 +69,73 @@ TEST(ShareRowsTest, GivesEachDayHalfAndTheRestToTheOther) {
   EXPECT_THAT(shown(5000, 0), ElementsAre(200, 0));
 }
 
+std::string Text(const RankedReport& report) {
+  return RankingText(report, RankingCsv(report).rows);
+}
+
 TEST(RankingTextTest, IsWhatTheGoldenFileSays) {
-  test::ExpectGolden(RankingText(test::SampleReport(8)), "notifier/report.txt");
+  test::ExpectGolden(Text(test::SampleReport(8)), "notifier/report.txt");
 }
 
 TEST(RankingTextTest, SaysWhenNothingMoved) {
-  const std::string text = RankingText(test::SampleReport(0));
+  const std::string text = Text(test::SampleReport(0));
   EXPECT_THAT(text, HasSubstr("Thursday 26 March 2026, so far\n"));
   EXPECT_THAT(text, HasSubstr("Wednesday 25 March 2026, complete\n"));
   EXPECT_THAT(text, HasSubstr("No subscriber moved any traffic."));
 }
 
 TEST(RankingTextTest, CountsTheRowsThatOnlyTheFileHas) {
-  const std::string text = RankingText(test::SampleReport(5000));
-  EXPECT_THAT(text, HasSubstr("4,900 more subscribers are in the attached CSV file."));
+  const std::string text = Text(test::SampleReport(5000));
+  EXPECT_THAT(text, HasSubstr("4,900 more subscribers are in the CSV file that the mail brings."));
   EXPECT_THAT(text, HasSubstr("\n100. customer-00099"));
   EXPECT_THAT(text, Not(HasSubstr("\n101. ")));
 }
 
 TEST(RankingTextTest, NamesTheRoutersThatAreStillOpen) {
-  EXPECT_THAT(RankingText(test::SampleReport(2)),
-              HasSubstr("Wednesday 25 March 2026, not closed yet"));
-  EXPECT_THAT(RankingText(test::SampleReport(2)),
+  EXPECT_THAT(Text(test::SampleReport(2)), HasSubstr("Wednesday 25 March 2026, not closed yet"));
+  EXPECT_THAT(Text(test::SampleReport(2)),
               HasSubstr("Still open, later readings may add to this day: gulberg-2."));
 }
 
 TEST(RankingCsvTest, IsWhatTheGoldenFileSays) {
-  test::ExpectGolden(RankingCsv(test::SampleReport(8)), "notifier/report.csv");
+  test::ExpectGolden(RankingCsv(test::SampleReport(8)).csv, "notifier/report.csv");
 }
 
 TEST(RankingCsvTest, HasEveryRowOfBothDays) {
-  const std::string csv = RankingCsv(test::SampleReport(5000));
+  const std::string csv = RankingCsv(test::SampleReport(5000)).csv;
   const std::vector<std::string> lines = absl::StrSplit(csv, "\r\n");
   EXPECT_EQ(lines.size(), 10'002U);
   EXPECT_EQ(lines.back(), "");
+}
+
+TEST(RankingCsvTest, KeepsToItsSizeAndTheTextSaysWhatIsMissing) {
+  const RankedReport report = test::SampleReport(5000);
+  const RankingFile file = RankingCsv(report, 100'000);
+  EXPECT_LE(file.csv.size(), 100'000U);
+  EXPECT_GT(file.csv.size(), 99'000U);
+  const std::vector<std::string> lines = absl::StrSplit(file.csv, "\r\n");
+  EXPECT_EQ(lines.size(), file.rows.day + file.rows.day_before + 2);
+  EXPECT_LE(file.rows.day - file.rows.day_before, 1U);
+  EXPECT_THAT(lines[1], HasSubstr("lahore,2026-03-26,so far,1,"));
+  EXPECT_THAT(lines[file.rows.day + 1], HasSubstr("lahore,2026-03-25,not closed,1,"));
+  EXPECT_THAT(RankingText(report, file.rows),
+              HasSubstr(GroupDigits(5000 - file.rows.day) +
+                        " more subscribers are not in this report, since the CSV file would be "
+                        "too large for a mail."));
+}
+
+TEST(RankingCsvTest, HasNoCellThatBeginsBehindASemicolon) {
+  RankedReport report = test::SampleReport(1);
+  report.day.rows[0].name = "a;=1+1";
+  EXPECT_THAT(RankingCsv(report).csv, HasSubstr(",a\\x3B=1+1,"));
+}
+
+TEST(DayNotesTest, DatesTheLastReadingWhenItIsOfAnotherDay) {
+  DayRanking day = test::SampleDay(1, "2026-03-26", true);
+  const auto note = [&] { return DayNotes(day, absl::FixedTimeZone(5 * 3600)).front(); };
+  EXPECT_EQ(note(), "Up to the last reading at 19:14:55 (UTC+05:00).");
+  day.as_of -= absl::Hours(24);
+  EXPECT_EQ(note(), "Up to the last reading at 2026-03-25 19:14:55 (UTC+05:00).");
 }
 
 TEST(SubjectTest, SaysSiteDayAndSum) {
