@@ -138,7 +138,7 @@ class Process {
   io::SystemClock clock_;
   io::OsRandom random_;
   io::SystemdNotifier systemd_;
-  std::unique_ptr<log::Logger> logger_;
+  std::unique_ptr<log::StderrLogger> logger_;
   rpc::LibraryLog library_log_;
   metrics::Registry metrics_;
   http::Readiness readiness_;
@@ -176,7 +176,9 @@ void Process::Reload(Context& context) {
       return absl::FailedPreconditionError("listen.http changes only with a restart");
     }
     NS_RETURN_IF_ERROR(program_.CheckAny(loaded.program));
-    return program_.ReloadAny(loaded.program, context);
+    NS_RETURN_IF_ERROR(program_.ReloadAny(loaded.program, context));
+    logger_->Change(loaded.shell.log);
+    return absl::OkStatus();
   };
   if (const absl::Status status = reload(); status.ok()) {
     logger_->Info("shell.reloaded", "the configuration was read again", {{"file", flags_.config}});

@@ -72,7 +72,7 @@ class Program : public AnyProgram {
   virtual absl::Status Run(const Settings& settings, Context& context) = 0;
   // Takes over new settings after SIGHUP, while Run() runs on another thread: what cannot change
   // in a running process is refused in words, and the old settings stay. Not called before
-  // context.started.
+  // context.started. The shell itself takes over `log`.
   virtual absl::Status Reload(const Settings& settings, Context& context) = 0;
 
  private:

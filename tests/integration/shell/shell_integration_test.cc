@@ -70,6 +70,22 @@ TEST_F(ShellIntegrationTest, AProcessStartsReloadsAndStopsCleanly) {
   EXPECT_THAT(process_->Stderr(), HasSubstr("event=shell.stopped"));
 }
 
+TEST_F(ShellIntegrationTest, AReloadChangesWhatIsLoggedAndHow) {
+  Start(std::string(kConfig) + "log: {level: warn}\n");
+  WriteConfig(std::string(kConfig) + "number: 8\nlog: {level: info, format: json}\n");
+  process_->Signal(SIGHUP);
+  ASSERT_TRUE(process_->WaitForStderr("\"level\":\"info\",\"event\":\"shell.reloaded\""))
+      << process_->Stderr();
+  EXPECT_THAT(process_->Stderr(), testing::Not(HasSubstr("shell.started")));
+  // A refused file changes nothing of it.
+  WriteConfig(std::string(kConfig) + "mode: hang\nlog: {level: error}\n");
+  process_->Signal(SIGHUP);
+  ASSERT_TRUE(process_->WaitForStderr("\"event\":\"shell.reload_failed\"")) << process_->Stderr();
+  process_->Signal(SIGTERM);
+  EXPECT_EQ(process_->Wait(), 0);
+  EXPECT_THAT(process_->Stderr(), HasSubstr("\"event\":\"shell.stopped\""));
+}
+
 TEST_F(ShellIntegrationTest, AWrongConfigurationDoesNotDisturbARunningProcess) {
   Start(std::string(kConfig) + "number: 7\n");
   WriteConfig(std::string(kConfig) + "number: 700\n");
