@@ -18,6 +18,10 @@ struct SecretSource {
   std::string environment;  // the name of a variable
 
   bool given() const { return !file.empty() || !environment.empty(); }
+  // The same secret; where the file names it does not matter.
+  bool operator==(const SecretSource& other) const {
+    return file == other.file && environment == other.environment;
+  }
 };
 
 // Reads it now. Fails in words as io::ReadSecretFile does; kFailedPrecondition when the variable is

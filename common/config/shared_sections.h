@@ -49,6 +49,8 @@ std::optional<Address> ReadListenAddress(Section& listen, absl::string_view key,
 struct Peer {
   std::string target;
   Security security;
+
+  bool operator==(const Peer&) const = default;
 };
 Peer ReadPeer(Section& section);
 

@@ -158,4 +158,11 @@ absl::StatusOr<CertificateFacts> CheckTlsFiles(const config::TlsFiles& files, ab
   return facts;
 }
 
+absl::Status CheckSecurity(const config::Security& security, absl::Time now) {
+  if (security.insecure) return absl::OkStatus();
+  return CheckTlsFiles(security.tls, now).status();
+}
+
+absl::Status CheckAuthorityFile(const std::string& path) { return LoadCertificates(path).status(); }
+
 }  // namespace netsentinel::rpc

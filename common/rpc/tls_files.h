@@ -25,4 +25,10 @@ absl::StatusOr<CertificateFacts> ReadCertificate(absl::string_view pem);
 // file and the fix.
 absl::StatusOr<CertificateFacts> CheckTlsFiles(const config::TlsFiles& files, absl::Time now);
 
+// As CheckTlsFiles; an insecure connection has no files and passes.
+absl::Status CheckSecurity(const config::Security& security, absl::Time now);
+
+// Checks that an authority's file can be read and holds a PEM certificate.
+absl::Status CheckAuthorityFile(const std::string& path);
+
 }  // namespace netsentinel::rpc

@@ -117,13 +117,16 @@ class Process {
         signals_(signals),
         logger_(log::MakeStderrLogger(clock_, settings_.shell.log)),
         library_log_(*logger_),
-        liveness_(clock_) {
+        liveness_(clock_),
+        certificates_(clock_, *logger_, metrics_) {
     AddProcessMetrics(metrics_, clock_);
+    metrics_.OnCollect([this] { ShowConditions(); });
   }
 
   int Run();
 
  private:
+  void ShowConditions();
   absl::Status Started(const std::map<std::string, std::uint16_t>& ports);
   void Reload(Context& context);
   void PingWatchdog();
@@ -138,11 +141,12 @@ class Process {
   io::SystemClock clock_;
   io::OsRandom random_;
   io::SystemdNotifier systemd_;
-  std::unique_ptr<log::Logger> logger_;
+  std::unique_ptr<log::StderrLogger> logger_;
   rpc::LibraryLog library_log_;
   metrics::Registry metrics_;
   http::Readiness readiness_;
   http::Liveness liveness_;
+  CertificateWatch certificates_;
   std::unique_ptr<http::Server> http_;
   std::stop_source stop_;
   std::atomic<bool> started_{false};
@@ -150,11 +154,30 @@ class Process {
   absl::Status result_;  // of Run; the worker's until finished_
 };
 
+void Process::ShowConditions() {
+  metrics_.AddGauge("netsentinel_ready", "1 while /readyz answers 200.")
+      .Set(readiness_.ready() ? 1 : 0);
+  for (const auto& [name, holds] : readiness_.Conditions()) {
+    metrics_
+        .AddGauge("netsentinel_condition_holds", "1 while a condition of /readyz holds.",
+                  {{"condition", name}})
+        .Set(holds ? 1 : 0);
+  }
+  for (const auto& [name, silence] : liveness_.Loops()) {
+    metrics_
+        .AddGauge("netsentinel_loop_silence_seconds",
+                  "How long ago a loop of /healthz turned, the last time it was expected to.",
+                  {{"loop", name}})
+        .Set(absl::ToDoubleSeconds(silence));
+  }
+}
+
 absl::Status Process::Started(const std::map<std::string, std::uint16_t>& ports) {
   std::map<std::string, std::uint16_t> all = ports;
   all["http"] = http_->port();
   // Before anybody can know of it: who sees the ports or READY=1 may send SIGHUP at once.
   started_ = true;
+  readiness_.Ready("start");
   if (!flags_.ports_file.empty()) {
     NS_RETURN_IF_ERROR(io::WriteFileDurably(flags_.ports_file, PortsJson(all)));
   }
@@ -176,7 +199,9 @@ void Process::Reload(Context& context) {
       return absl::FailedPreconditionError("listen.http changes only with a restart");
     }
     NS_RETURN_IF_ERROR(program_.CheckAny(loaded.program));
-    return program_.ReloadAny(loaded.program, context);
+    NS_RETURN_IF_ERROR(program_.ReloadAny(loaded.program, context));
+    logger_->Change(loaded.shell.log);
+    return absl::OkStatus();
   };
   if (const absl::Status status = reload(); status.ok()) {
     logger_->Info("shell.reloaded", "the configuration was read again", {{"file", flags_.config}});
@@ -234,11 +259,13 @@ int Process::Supervise(Context& context) {
         break;
     }
     PingWatchdog();
+    certificates_.Look();
   }
   return kExitClean;
 }
 
 int Process::Run() {
+  readiness_.NotReady("start", "the process is starting");
   absl::StatusOr<std::unique_ptr<http::Server>> server =
       http::Server::Start({.address = settings_.shell.http},
                           http::StandardHandlers(metrics_, liveness_, readiness_), *logger_);
@@ -247,14 +274,10 @@ int Process::Run() {
     return kExitFailed;
   }
   http_ = *std::move(server);
-  Context context{clock_,
-                  random_,
-                  *logger_,
-                  metrics_,
-                  readiness_,
-                  liveness_,
-                  stop_.get_token(),
-                  [this](const auto& ports) {
+  Context context{
+      clock_,        random_,           *logger_,
+      metrics_,      readiness_,        liveness_,
+      certificates_, stop_.get_token(), [this](const auto& ports) {
                     return Started(ports); }};
   std::thread worker([this, &context] {
     result_ = program_.RunAny(settings_.program, context);

@@ -18,6 +18,7 @@
 #include "common/http/health.h"
 #include "common/log/logger.h"
 #include "common/metrics/registry.h"
+#include "common/shell/certificate_watch.h"
 
 namespace netsentinel::shell {
 
@@ -38,10 +39,14 @@ struct Context {
   metrics::Registry& metrics;
   http::Readiness& readiness;
   http::Liveness& liveness;
+  // To be told of the connections whose certificates are in use.
+  CertificateWatch& certificates;
   // Requested by SIGTERM or SIGINT: finish what was begun, within kDrainLimit, and return.
   std::stop_token stop;
   // To be called once, when everything that listens does: {{"grpc", port}, {"web", port}}. Tells
-  // systemd, writes --ports-file (the HTTP port is added), logs. Not a promise of readiness.
+  // systemd, writes --ports-file (the HTTP port is added), logs. Not a promise of readiness: do not
+  // wait for others (a database) before it, since systemd ends what does not start in time. Until
+  // then the process is not ready.
   std::function<absl::Status(const std::map<std::string, std::uint16_t>& ports)> started;
 };
 
@@ -72,7 +77,7 @@ class Program : public AnyProgram {
   virtual absl::Status Run(const Settings& settings, Context& context) = 0;
   // Takes over new settings after SIGHUP, while Run() runs on another thread: what cannot change
   // in a running process is refused in words, and the old settings stay. Not called before
-  // context.started.
+  // context.started. The shell itself takes over `log`.
   virtual absl::Status Reload(const Settings& settings, Context& context) = 0;
 
  private:

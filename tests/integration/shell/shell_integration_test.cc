@@ -1,4 +1,5 @@
 #include <csignal>
+#include <cstdlib>
 #include <map>
 #include <memory>
 #include <string>
@@ -6,14 +7,17 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include <grpcpp/channel.h>
 
 #include "common/http/client.h"
+#include "common/io/environment.h"
 #include "common/io/files.h"
 #include "common/io/system_clock.h"
 #include "common/rpc/grpc_channel.h"
+#include "tests/support/notify_socket.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/subprocess.h"
 #include "tests/support/temp_folder.h"
@@ -68,6 +72,22 @@ TEST_F(ShellIntegrationTest, AProcessStartsReloadsAndStopsCleanly) {
   process_->Signal(SIGTERM);
   EXPECT_EQ(process_->Wait(), 0) << process_->Stderr();
   EXPECT_THAT(process_->Stderr(), HasSubstr("event=shell.stopped"));
+}
+
+TEST_F(ShellIntegrationTest, AReloadChangesWhatIsLoggedAndHow) {
+  Start(std::string(kConfig) + "log: {level: warn}\n");
+  WriteConfig(std::string(kConfig) + "number: 8\nlog: {level: info, format: json}\n");
+  process_->Signal(SIGHUP);
+  ASSERT_TRUE(process_->WaitForStderr("\"level\":\"info\",\"event\":\"shell.reloaded\""))
+      << process_->Stderr();
+  EXPECT_THAT(process_->Stderr(), testing::Not(HasSubstr("shell.started")));
+  // A refused file changes nothing of it.
+  WriteConfig(std::string(kConfig) + "mode: hang\nlog: {level: error}\n");
+  process_->Signal(SIGHUP);
+  ASSERT_TRUE(process_->WaitForStderr("\"event\":\"shell.reload_failed\"")) << process_->Stderr();
+  process_->Signal(SIGTERM);
+  EXPECT_EQ(process_->Wait(), 0);
+  EXPECT_THAT(process_->Stderr(), HasSubstr("\"event\":\"shell.stopped\""));
 }
 
 TEST_F(ShellIntegrationTest, AWrongConfigurationDoesNotDisturbARunningProcess) {
@@ -146,6 +166,61 @@ TEST_F(ShellIntegrationTest, TheHealthCheckAsksTheRunningProcess) {
   Subprocess gone(TINY_PROGRAM, {"--config", Path("c.yaml"), "--healthcheck"});
   EXPECT_EQ(gone.Wait(), 1);
   EXPECT_THAT(gone.Stderr(), HasSubstr("Connection refused"));
+}
+
+TEST_F(ShellIntegrationTest, TheServiceManagerIsToldOfStartReloadStopAndThatTheLoopsTurn) {
+  test::NotifySocket systemd;
+  io::SetEnvironment("WATCHDOG_USEC", "200000");
+  Start(kConfig);
+  ::unsetenv("WATCHDOG_USEC");
+  EXPECT_TRUE(systemd.WaitFor("READY=1"));
+  EXPECT_TRUE(systemd.WaitFor("WATCHDOG=1"));
+  EXPECT_TRUE(systemd.WaitFor("WATCHDOG=1"));
+  process_->Signal(SIGHUP);
+  EXPECT_TRUE(systemd.WaitFor("RELOADING=1\nMONOTONIC_USEC="));
+  EXPECT_TRUE(systemd.WaitFor("READY=1"));
+  process_->Signal(SIGTERM);
+  EXPECT_TRUE(systemd.WaitFor("STOPPING=1"));
+  EXPECT_EQ(process_->Wait(), 0);
+}
+
+TEST_F(ShellIntegrationTest, ConditionsAreMetricsToo) {
+  Start(kConfig);
+  const absl::Time deadline = absl::Now() + absl::Seconds(20);
+  while (Get("/readyz") != "200 ready\n" && absl::Now() < deadline) {
+  }
+  EXPECT_THAT(Get("/metrics"),
+              testing::AllOf(HasSubstr("netsentinel_ready 1\n"),
+                             HasSubstr("netsentinel_condition_holds{condition=\"tiny\"} 1\n")));
+}
+
+TEST_F(ShellIntegrationTest, EveryMistakeInTheShellsOwnKeysIsNamedWithItsPlace) {
+  const std::string listen = "listen: {grpc: \"127.0.0.1:0\", http: \"127.0.0.1:0\"}\n";
+  const std::string rest = "insecure: true\n";
+  const std::pair<std::string, std::string> table[] = {
+      {listen + rest + "log: {level: loud}\n",
+       "c.yaml:3:14: log.level: \"loud\" is not known; "
+       "expected one of info, warn, error"},
+      {listen + rest + "log: {level: [info]}\n", "c.yaml:3:14: log.level: is a list"},
+      {listen + rest + "log: {level: warm}\n", "did you mean warn?"},
+      {listen + rest + "log: {format: xml}\n",
+       "c.yaml:3:15: log.format: \"xml\" is not known; "
+       "expected one of logfmt, json"},
+      {listen + rest + "log: {format: {}}\n", "c.yaml:3:15: log.format"},
+      {listen + rest + "log: {colour: true}\n", "c.yaml:3:7: log.colour: is not a known key"},
+      {listen + rest + "log: {level: info, level: warn}\n", "c.yaml:3:20: log.level"},
+      {listen + rest + "log: info\n", "c.yaml:3:6: log"},
+      {"listen: {grpc: \"127.0.0.1:0\"}\n" + rest, "c.yaml:1:9: listen.http: is missing"},
+      {"listen: {grpc: \"127.0.0.1:0\", http: 9101}\n" + rest, "c.yaml:1:37: listen.http"},
+      {rest, "listen: is missing"},
+  };
+  for (const auto& [text, words] : table) {
+    SCOPED_TRACE(text);
+    WriteConfig(text);
+    Subprocess process(TINY_PROGRAM, {"--config", Path("c.yaml"), "--check-config"});
+    EXPECT_EQ(process.Wait(), 2);
+    EXPECT_THAT(process.Stderr(), HasSubstr(words));
+  }
 }
 
 TEST_F(ShellIntegrationTest, MemoryIsHiddenFromOtherProcessesOfTheUser) {

@@ -114,6 +114,18 @@ TEST(StderrLoggerTest, WritesOneLineAnEventAndDropsWhatIsBelowItsLevel) {
             "time=1970-01-01T00:00:00.000000Z level=error event=a.error msg=shown\n");
 }
 
+TEST(StderrLoggerTest, ItsLevelAndFormatChangeWithTheNextEvent) {
+  const test::FakeClock clock(absl::FromUnixSeconds(0));
+  const auto logger = MakeStderrLogger(clock, {.format = Format::kLogfmt, .level = Level::kWarn});
+  testing::internal::CaptureStderr();
+  logger->Info("a.info", "not shown");
+  logger->Change({.format = Format::kJson, .level = Level::kInfo});
+  logger->Info("a.info", "shown");
+  EXPECT_EQ(testing::internal::GetCapturedStderr(),
+            "{\"time\":\"1970-01-01T00:00:00.000000Z\",\"level\":\"info\",\"event\":\"a.info\","
+            "\"msg\":\"shown\"}\n");
+}
+
 TEST(CapturingLoggerTest, KeepsEventsForTests) {
   CapturingLogger logger;
   logger.Info("a.b", "One", {{"n", 1}});

@@ -79,5 +79,21 @@ TEST(TlsFilesTest, FilesThatAreNoPemAndMissingFilesAreNamed) {
               StatusIs(absl::StatusCode::kNotFound, HasSubstr("/nowhere.crt")));
 }
 
+TEST(TlsFilesTest, AnInsecureConnectionHasNoFilesToCheck) {
+  EXPECT_THAT(CheckSecurity({.insecure = true}, absl::Now()), IsOk());
+  EXPECT_THAT(CheckSecurity({.insecure = false, .tls = {"/a", "/b", "/c"}}, absl::Now()),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("/a")));
+}
+
+TEST(TlsFilesTest, AnAuthoritysFileMustHoldACertificate) {
+  const test::TestCertificates certificates;
+  const config::TlsFiles files = certificates.Issue(Role::kCollector, "a");
+  EXPECT_THAT(CheckAuthorityFile(files.ca), IsOk());
+  EXPECT_THAT(CheckAuthorityFile(files.key),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("no PEM certificate")));
+  EXPECT_THAT(CheckAuthorityFile("/nowhere.crt"),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("/nowhere.crt")));
+}
+
 }  // namespace
 }  // namespace netsentinel::rpc
