@@ -38,6 +38,11 @@ bool TooLargeToStore(const TrafficBytes& bytes) {
   return bytes.upload > base::kMaxStoredBytes || bytes.download > base::kMaxStoredBytes;
 }
 
+// `at`, moved into [from, to]; `to` when there is no such interval.
+std::int64_t Between(std::int64_t from, std::int64_t at, std::int64_t to) {
+  return std::min(std::max(from, at), to);
+}
+
 // True for an epoch whose begin is known, so that none of it went by unseen.
 bool SeenFromItsStart(EpochReason reason) {
   return reason == EpochReason::kReboot || reason == EpochReason::kBorn ||
@@ -253,6 +258,7 @@ void Applier::ReadOnward(std::uint32_t row, const QueueReading& reading) {
 
 void Applier::Recreate(std::uint32_t row, const QueueReading& reading) {
   ResolveAsReset(row);
+  TakeStone(reading);
   const QueueReading before = state_.rows[row];
   const std::int64_t from = ReadAt(row);
   const std::int64_t to = now_.attribution_us;
@@ -266,7 +272,7 @@ void Applier::RestartWithBoot(std::uint32_t row, const QueueReading& reading) {
   ResolveAsReset(row);
   const QueueReading before = state_.rows[row];
   const std::int64_t before_us = ReadAt(row);
-  const std::int64_t from = std::clamp(boot_us_, before_us, now_.attribution_us);
+  const std::int64_t from = Between(before_us, boot_us_, now_.attribution_us);
   AddBlind(row, before_us, from, {});
   state_.rows[row] = reading;
   const std::int64_t up = static_cast<std::int64_t>(now_.router_uptime_s) * kSecondUs + kSecondUs +
@@ -279,22 +285,29 @@ void Applier::RestartWithBoot(std::uint32_t row, const QueueReading& reading) {
   }
 }
 
-bool Applier::ComeBack(const QueueReading& reading) {
-  if (rebooted_ || state_.tombstones.empty()) return false;
+std::optional<Tombstone> Applier::TakeStone(const QueueReading& reading) {
+  if (rebooted_ || state_.tombstones.empty()) return std::nullopt;
   if (!stones_by_id_.has_value()) {
     stones_by_id_.emplace();
     for (std::size_t i = 0; i < state_.tombstones.size(); ++i) {
       (*stones_by_id_)[state_.dictionary.Find(state_.tombstones[i].descriptor)->row_id] = i;
     }
   }
-  const counters::QueueDescriptor& now = *state_.dictionary.Find(reading.descriptor);
-  const auto found = stones_by_id_->find(now.row_id);
-  if (found == stones_by_id_->end()) return false;
+  const auto found = stones_by_id_->find(state_.dictionary.Find(reading.descriptor)->row_id);
+  if (found == stones_by_id_->end()) return std::nullopt;
   const Tombstone stone = state_.tombstones[found->second];
-  if (state_.dictionary.Find(stone.descriptor)->name != now.name) return false;
   state_.tombstones[found->second].descriptor = kNoRow;  // taken away by TrimTombstones
   stones_by_id_->erase(found);
   unused_.push_back(stone.descriptor);
+  return stone;
+}
+
+bool Applier::ComeBack(const QueueReading& reading) {
+  const std::optional<Tombstone> taken = TakeStone(reading);
+  if (!taken.has_value()) return false;
+  const Tombstone& stone = *taken;
+  const counters::QueueDescriptor& now = *state_.dictionary.Find(reading.descriptor);
+  if (state_.dictionary.Find(stone.descriptor)->name != now.name) return false;
   const bool fresh = now_.attribution_us - stone.vanished_us <= kTombstoneUs;
   if (!fresh || !counters::NoWitnessFell(stone.reading, reading)) return false;
   const std::uint32_t row = NewRow(reading);
@@ -326,7 +339,7 @@ void Applier::Appear(const QueueReading& reading) {
   std::int64_t from = before->attribution_us;
   std::int64_t existed = counters::ElapsedUs(*before, now_) + counters::SlackUs(*before, now_);
   if (rebooted_) {
-    from = std::clamp(boot_us_, from, to);
+    from = Between(from, boot_us_, to);
     existed = std::min(existed, static_cast<std::int64_t>(now_.router_uptime_s) * kSecondUs +
                                     kSecondUs + (now_.end_us - now_.begin_us));
   }
@@ -403,53 +416,6 @@ void Applier::Begin(const SnapshotHeader& now) {
   }
 }
 
-counters::Matches Applier::MatchRows(const std::vector<QueueReading>& readings,
-                                     bool across_boots) const {
-  std::vector<counters::MatchRow> before(state_.rows.size());
-  for (std::size_t i = 0; i < before.size(); ++i) {
-    if (state_.rows[i].descriptor == kNoRow) continue;
-    before[i] = {state_.dictionary.Find(state_.rows[i].descriptor), state_.rows[i],
-                 state_.holds.contains(static_cast<std::uint32_t>(i))};
-  }
-  std::vector<counters::MatchRow> now(readings.size());
-  for (std::size_t i = 0; i < now.size(); ++i) {
-    now[i] = {state_.dictionary.Find(readings[i].descriptor), readings[i], false};
-  }
-  return across_boots ? counters::MatchAcrossBoots(before, now)
-                      : counters::MatchWithinBoot(before, now);
-}
-
-bool Applier::LacksTooMany(const SnapshotHeader& now,
-                           const std::vector<QueueReading>& readings) const {
-  if (!state_.last.has_value() || counters::RouterRebooted(*state_.last, now)) return false;
-  const std::size_t live = state_.live();
-  if (live <= 3) return false;
-  const counters::Matches matches = MatchRows(readings, false);
-  std::size_t matched = 0;
-  for (const std::uint32_t now_row : matches.before) matched += now_row != counters::kNoMatch;
-  return counters::LacksTooMany(live, live - matched);
-}
-
-absl::flat_hash_set<std::uint32_t> Applier::RowsBackAgain(
-    const std::vector<QueueReading>& readings) const {
-  absl::flat_hash_set<std::uint32_t> missing;
-  for (std::uint32_t row = 0; row < state_.rows.size(); ++row) {
-    if (state_.rows[row].descriptor != kNoRow) missing.insert(row);
-  }
-  const counters::Matches pending = MatchRows(state_.pending->readings, false);
-  for (const counters::Match& match : pending.now) {
-    if (match.kind != MatchKind::kNone) missing.erase(match.before);
-  }
-  absl::flat_hash_set<std::uint32_t> back;
-  const counters::Matches now = MatchRows(readings, false);
-  for (const counters::Match& match : now.now) {
-    if (match.kind == MatchKind::kContinues && missing.contains(match.before)) {
-      back.insert(match.before);
-    }
-  }
-  return back;
-}
-
 void Applier::ApplyRows(const std::vector<QueueReading>& readings,
                         const counters::Matches& matches) {
   for (std::size_t i = 0; i < readings.size(); ++i) {
@@ -510,21 +476,6 @@ void Applier::ApplyFull(const SnapshotHeader& now, const std::vector<QueueReadin
   state_.read_at = std::move(unread);
   state_.last = now;
   last_step_.reset();
-}
-
-void Applier::ApplyStep(const counters::MergedStep& step) {
-  Begin(step.header);
-  const counters::Matches matches = MatchRows(step.readings, rebooted_);
-  ApplyRows(step.readings, matches);
-  for (const DescriptorIndex gone : step.gone) {
-    const std::uint32_t row = state_.RowOf(gone);
-    if (row != kNoRow && known_[row] == Known::kUnread) Vanish(row);
-  }
-  const auto header = std::make_shared<const SnapshotHeader>(step.header);
-  for (const auto& [row, reading] : writes_) state_.read_at[row] = header;
-  for (const std::uint32_t row : freed_) state_.read_at.erase(row);
-  Finish();
-  last_step_ = step.header;
 }
 
 }  // namespace netsentinel::accounting

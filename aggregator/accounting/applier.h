@@ -7,6 +7,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
+#include "absl/status/status.h"
 
 #include "aggregator/accounting/menu_state.h"
 #include "common/counters/matching.h"
@@ -38,8 +39,10 @@ class Applier {
   void ApplyFull(const counters::SnapshotHeader& now,
                  const std::vector<counters::QueueReading>& readings,
                  const absl::flat_hash_set<std::uint32_t>& keep);
-  // Takes in the queues whose life changed at a snapshot that was merged away.
-  void ApplyStep(const counters::MergedStep& step);
+  // Takes in the queues whose life changed at a snapshot that was merged away; `now` is the step's
+  // header with the rules of time. kInvalidArgument, and a state to throw away, when that leaves
+  // two queues with one `.id`.
+  absl::Status ApplyStep(const counters::SnapshotHeader& now, const counters::MergedStep& step);
   void ResolveAllHolds();
   void AddEvent(std::int64_t at_us, absl::string_view kind, absl::string_view queue,
                 absl::string_view detail);
@@ -74,6 +77,9 @@ class Applier {
   void Finish();
   counters::Matches MatchRows(const std::vector<counters::QueueReading>& readings,
                               bool across_boots) const;
+  // The same with the rows alone that the readings name: the others match nothing.
+  counters::Matches MatchNamed(const std::vector<counters::QueueReading>& readings) const;
+  bool TwoRowsOfOneId(const std::vector<counters::QueueReading>& readings) const;
 
   void ReadOnward(std::uint32_t row, const counters::QueueReading& reading);
   void ExplainHold(std::uint32_t row, const counters::QueueReading& reading);
@@ -84,6 +90,8 @@ class Applier {
   void RestartWithBoot(std::uint32_t row, const counters::QueueReading& reading);
   void Appear(const counters::QueueReading& reading);
   bool ComeBack(const counters::QueueReading& reading);
+  // The tombstone with the reading's `.id`, taken away: it is back, or the `.id` is another's now.
+  std::optional<Tombstone> TakeStone(const counters::QueueReading& reading);
   void Vanish(std::uint32_t row);
 
   // True when the bytes were counted from zero and a new epoch began.

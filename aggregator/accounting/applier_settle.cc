@@ -60,7 +60,8 @@ void Applier::TrimTombstones() {
     std::erase_if(stones, [](const Tombstone& stone) { return stone.descriptor == kNoRow; });
     stones_by_id_.reset();
   }
-  std::size_t over = stones.size() > kMaxTombstones ? stones.size() - kMaxTombstones : 0;
+  const std::size_t most = std::max(kMinTombstones, state_.rows.size());
+  std::size_t over = stones.size() > most ? stones.size() - most : 0;
   while (over < stones.size() && now_.attribution_us - stones[over].vanished_us > kTombstoneUs) {
     ++over;
   }

@@ -60,16 +60,8 @@ absl::Status Book::Impl::StageOne(const Incoming& incoming, std::size_t input, S
   counters::Snapshot snapshot;
   NS_RETURN_IF_ERROR(Translate(incoming, change, snapshot));
 
-  StageInput stage;
-  stage.snapshot = &snapshot;
-  stage.added = &change.added;
-  stage.received_us = incoming.received_us;
-  stage.settings = {router->settings.parents, router->settings.line_rate_bps};
-  DeviceState* before = change.menu->current;
-  const bool replaces = change.new_device != nullptr && before != nullptr;
-  if (replaces && before->state.last.has_value()) stage.replaces = &*before->state.last;
   MenuState& state = change.target().state;
-  NS_ASSIGN_OR_RETURN(change.staged, accounting::Stage(state, stage));
+  NS_ASSIGN_OR_RETURN(change.staged, accounting::Stage(state, InputOf(change, snapshot)));
 
   for (EventRecord& event : device_events) {
     event.at_us = change.staged.header.attribution_us;
@@ -133,6 +125,21 @@ void Book::Impl::ChooseDevice(const counters::SnapshotHeader& header, MenuChange
     event("device_replaced", absl::StrCat("device ", base::DisplayName(key), " stands where ",
                                           base::DisplayName(current->device_key), " was"));
   }
+}
+
+StageInput Book::Impl::InputOf(const MenuChange& change, const counters::Snapshot& snapshot) {
+  StageInput stage;
+  stage.snapshot = &snapshot;
+  stage.added = &change.added;
+  stage.received_us = change.received_us;
+  stage.settings = {change.router->settings.parents, change.router->settings.line_rate_bps};
+  const DeviceState* before = change.menu->current;
+  if (before == nullptr) return stage;
+  stage.not_before_us = before->state.newest_us();
+  if (change.new_device != nullptr && before->state.last.has_value()) {
+    stage.replaces = &*before->state.last;
+  }
+  return stage;
 }
 
 absl::Status Book::Impl::Translate(const Incoming& incoming, MenuChange& change,

@@ -162,20 +162,18 @@ void Book::Impl::CheckpointDevice(const MenuBook& menu, DeviceState& device, Sta
   head.rows = static_cast<std::uint32_t>(state.rows.size());
   add(BlobKind::kHead, 0, EncodeStateHead(head, state));
 
-  const std::uint32_t row_parts = PartsOf(state.rows.size());
-  for (std::uint32_t i = 0; i < row_parts; ++i) add(BlobKind::kRows, i, EncodeStateRows(state, i));
-  for (std::uint32_t i = row_parts; i < device.stored_row_parts; ++i) drop(BlobKind::kRows, i);
-  device.stored_row_parts = row_parts;
-
-  const std::uint32_t pending_parts =
-      state.pending.has_value() ? PartsOf(state.pending->readings.size()) : 0;
-  for (std::uint32_t i = 0; i < pending_parts; ++i) {
-    add(BlobKind::kPending, i, EncodeStatePending(state, i));
-  }
-  for (std::uint32_t i = pending_parts; i < device.stored_pending_parts; ++i) {
-    drop(BlobKind::kPending, i);
-  }
-  device.stored_pending_parts = pending_parts;
+  const auto write = [&](BlobKind kind, std::size_t count, std::uint32_t& written, auto encode) {
+    const std::uint32_t parts = PartsOf(count);
+    for (std::uint32_t i = 0; i < parts; ++i) add(kind, i, encode(state, i));
+    for (std::uint32_t i = parts; i < written; ++i) drop(kind, i);
+    written = parts;
+  };
+  write(BlobKind::kRows, state.rows.size(), device.stored_row_parts, EncodeStateRows);
+  write(BlobKind::kPending, state.pending.has_value() ? state.pending->readings.size() : 0,
+        device.stored_pending_parts, EncodeStatePending);
+  const std::size_t stones = state.tombstones.size();
+  write(BlobKind::kTombstones, stones - std::min<std::size_t>(stones, kQueuesPerPart),
+        device.stored_tombstone_parts, EncodeStateTombstones);
 
   // Dictionary parts change only by growing; parts in which nothing lives are dropped.
   const std::uint32_t dictionary_parts = PartsOf(state.dictionary.next_index());
@@ -281,6 +279,9 @@ void Book::Impl::DropDevice(const MenuBook& menu, const DeviceState& device) {
   }
   for (std::uint32_t i = 0; i < device.stored_pending_parts; ++i) {
     to_drop.emplace_back(key, PartNumber(BlobKind::kPending, i));
+  }
+  for (std::uint32_t i = 0; i < device.stored_tombstone_parts; ++i) {
+    to_drop.emplace_back(key, PartNumber(BlobKind::kTombstones, i));
   }
   for (const std::uint32_t i : device.stored_dictionary_parts) {
     to_drop.emplace_back(key, PartNumber(BlobKind::kDictionary, i));

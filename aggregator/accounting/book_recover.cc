@@ -81,6 +81,11 @@ absl::Status Book::Impl::RestoreNames(const RecoveryInput& input) {
     queue_by_id[stored.id] = {&menu, queue};
     next_queue_id = std::max(next_queue_id, stored.id + 1);
   }
+  // Names that the policy brought before the store's numbers were known may have taken those of
+  // others.
+  for (SubscriberInfo& info : subscribers) {
+    if (!info.stored) info.id = next_subscriber_id++;
+  }
   return absl::OkStatus();
 }
 
@@ -151,6 +156,9 @@ absl::Status Book::Impl::RestoreDevicePart(MenuBook& menu, std::uint32_t ordinal
     case BlobKind::kPending:
       device->stored_pending_parts = std::max(device->stored_pending_parts, number + 1);
       break;
+    case BlobKind::kTombstones:
+      device->stored_tombstone_parts = std::max(device->stored_tombstone_parts, number + 1);
+      break;
   }
   return absl::OkStatus();
 }
@@ -217,16 +225,7 @@ absl::Status Book::Impl::Replay(const RecoveryInput::Journal& row) {
   if (!change.added.empty() && change.added.front().first != state.dictionary.next_index()) {
     return Unsound(absl::StrCat("journal row ", row.journal_id, " does not follow its state"));
   }
-  StageInput stage;
-  stage.snapshot = &entry.snapshot;
-  stage.added = &change.added;
-  stage.received_us = row.received_us;
-  stage.settings = {router.settings.parents, router.settings.line_rate_bps};
-  const bool replaces = change.new_device != nullptr && menu.current != nullptr;
-  if (replaces && menu.current->state.last.has_value()) {
-    stage.replaces = &*menu.current->state.last;
-  }
-  NS_ASSIGN_OR_RETURN(change.staged, accounting::Stage(state, stage));
+  NS_ASSIGN_OR_RETURN(change.staged, accounting::Stage(state, InputOf(change, entry.snapshot)));
   StagedBatch ignored;
   LeaveBehind(change, ignored);
   Expand(change.staged.effects, change.target(), change);

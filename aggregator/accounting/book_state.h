@@ -51,6 +51,7 @@ struct DeviceState {
   // What of it the store has: row parts, pending parts, and dictionary parts by number.
   std::uint32_t stored_row_parts = 0;
   std::uint32_t stored_pending_parts = 0;
+  std::uint32_t stored_tombstone_parts = 0;
   std::set<std::uint32_t> stored_dictionary_parts;
   DescriptorIndex stored_next_index = 0;
 };
@@ -172,6 +173,7 @@ struct Book::Impl {
   void ChooseDevice(const counters::SnapshotHeader& header, MenuChange& change,
                     std::vector<EventRecord>& events);
   absl::Status Translate(const Incoming& incoming, MenuChange& change, counters::Snapshot& out);
+  static StageInput InputOf(const MenuChange& change, const counters::Snapshot& snapshot);
   void LeaveBehind(MenuChange& change, StagedBatch& batch);
   void Expand(const Effects& effects, DeviceState& device, MenuChange& change);
   void ExpandDelta(const Delta& delta, std::uint32_t queue, MenuChange& change);

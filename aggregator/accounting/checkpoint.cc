@@ -131,6 +131,29 @@ std::vector<std::uint32_t> SortedKeys(const Map& map) {
   return keys;
 }
 
+// Tombstones begin … begin + kQueuesPerPart.
+void AppendTombstones(std::string& out, const MenuState& state, std::size_t begin) {
+  const std::size_t end = std::min<std::size_t>(begin + kQueuesPerPart, state.tombstones.size());
+  AppendVarint(out, end > begin ? end - begin : 0);
+  for (std::size_t i = begin; i < end; ++i) {
+    const Tombstone& stone = state.tombstones[i];
+    AppendReading(out, stone.reading);
+    AppendTime(out, stone.read_us);
+    AppendTime(out, stone.vanished_us);
+  }
+}
+
+void DecodeTombstones(Fields& in, MenuState& state) {
+  for (std::size_t n = in.Count(kQueuesPerPart); n > 0 && in.ok(); --n) {
+    Tombstone stone;
+    stone.reading = in.Reading();
+    stone.descriptor = stone.reading.descriptor;
+    stone.read_us = in.I64();
+    stone.vanished_us = in.I64();
+    state.tombstones.push_back(stone);
+  }
+}
+
 void DecodeHead(Fields& in, StateHead& head, MenuState& state) {
   head.device_key = in.Text();
   head.rows = in.U32();
@@ -156,14 +179,7 @@ void DecodeHead(Fields& in, StateHead& head, MenuState& state) {
     const std::uint32_t row = in.U32();
     state.read_at[row] = std::make_shared<const counters::SnapshotHeader>(in.Header());
   }
-  for (std::size_t n = in.Count(2 * kMaxTombstones); n > 0 && in.ok(); --n) {
-    Tombstone stone;
-    stone.reading = in.Reading();
-    stone.descriptor = stone.reading.descriptor;
-    stone.read_us = in.I64();
-    stone.vanished_us = in.I64();
-    state.tombstones.push_back(stone);
-  }
+  DecodeTombstones(in, state);
   // The dictionary ends here though its last entries may be gone. Parts follow with lower numbers.
   head.dictionary_end = next_index;
 }
@@ -231,12 +247,13 @@ std::string EncodeStateHead(const StateHead& head, const MenuState& state) {
     AppendVarint(out, row);
     counters::AppendHeader(out, *state.read_at.at(row));
   }
-  AppendVarint(out, state.tombstones.size());
-  for (const Tombstone& stone : state.tombstones) {
-    AppendReading(out, stone.reading);
-    AppendTime(out, stone.read_us);
-    AppendTime(out, stone.vanished_us);
-  }
+  AppendTombstones(out, state, 0);
+  return Seal(std::move(out));
+}
+
+std::string EncodeStateTombstones(const MenuState& state, std::uint32_t number) {
+  std::string out = Begin();
+  AppendTombstones(out, state, (std::size_t{number} + 1) * kQueuesPerPart);
   return Seal(std::move(out));
 }
 
@@ -301,6 +318,9 @@ absl::Status DecodeStatePart(std::uint32_t part, absl::string_view blob, StateHe
       for (std::size_t n = in.Count(kQueuesPerPart); n > 0 && in.ok(); --n) {
         state.pending->readings.push_back(in.Reading());
       }
+      break;
+    case BlobKind::kTombstones:
+      DecodeTombstones(in, state);
       break;
     default:
       in.Require(false);

@@ -22,7 +22,13 @@ inline constexpr std::uint32_t kQueuesPerPart = 4096;
 inline constexpr DescriptorIndex kMaxDescriptorIndex = 1U << 26;
 
 // Part numbers of one device's state: a kind and a running number.
-enum class BlobKind : std::uint32_t { kHead = 0, kRows = 1, kDictionary = 2, kPending = 3 };
+enum class BlobKind : std::uint32_t {
+  kHead = 0,
+  kRows = 1,
+  kDictionary = 2,
+  kPending = 3,
+  kTombstones = 4,
+};
 constexpr std::uint32_t PartNumber(BlobKind kind, std::uint32_t number) {
   return (static_cast<std::uint32_t>(kind) << 24) | number;
 }
@@ -40,6 +46,8 @@ std::string EncodeStateHead(const StateHead& head, const MenuState& state);
 std::string EncodeStateRows(const MenuState& state, std::uint32_t number);
 std::string EncodeStateDictionary(const MenuState& state, std::uint32_t number);
 std::string EncodeStatePending(const MenuState& state, std::uint32_t number);
+// The first kQueuesPerPart tombstones are in the head, these are the ones behind them.
+std::string EncodeStateTombstones(const MenuState& state, std::uint32_t number);
 
 // Reads the parts of one state in ascending order of their numbers into `state`, which starts
 // empty.

@@ -160,17 +160,49 @@ absl::Status CheckRows(const counters::DescriptorTable& dictionary,
   return absl::OkStatus();
 }
 
+// The steps' headers with the rules of time: in order, none later than the snapshot itself.
+std::vector<SnapshotHeader> StepHeaders(const counters::Snapshot& snapshot,
+                                        const SnapshotHeader& corrected, std::int64_t previous_us,
+                                        std::int64_t received_us) {
+  std::vector<SnapshotHeader> headers;
+  for (const counters::MergedStep& step : snapshot.steps) {
+    SnapshotHeader& header = headers.emplace_back(step.header);
+    CorrectHeader(header, previous_us, received_us);
+    header.attribution_us = std::min(header.attribution_us, corrected.attribution_us);
+    previous_us = header.attribution_us;
+  }
+  return headers;
+}
+
+bool OneHostAndDevice(const SnapshotHeader& a, const SnapshotHeader& b) {
+  return !a.host_boot_id.empty() && a.host_boot_id == b.host_boot_id &&
+         a.device.Key() == b.device.Key();
+}
+
+// `headers` are those of the steps with the rules of time.
 absl::Status CheckSnapshot(const counters::DescriptorTable& dictionary, const MenuState& state,
-                           const counters::Snapshot& snapshot) {
+                           const counters::Snapshot& snapshot,
+                           const std::vector<SnapshotHeader>& headers) {
   if (snapshot.readings.size() > counters::kMaxQueues) {
     return absl::InvalidArgumentError("the snapshot has more than 1,000,000 queues");
   }
   const SnapshotHeader* before = state.last.has_value() ? &*state.last : nullptr;
-  for (const counters::MergedStep& step : snapshot.steps) {
+  if (state.pending.has_value()) before = &state.pending->header;
+  for (std::size_t i = 0; i < snapshot.steps.size(); ++i) {
+    const counters::MergedStep& step = snapshot.steps[i];
+    const SnapshotHeader& next =
+        i + 1 < snapshot.steps.size() ? snapshot.steps[i + 1].header : snapshot.header;
     if (!TimesAreSane(step.header)) {
       return absl::InvalidArgumentError("a merged step's times are not times");
     }
-    if (before != nullptr && counters::RouterRebooted(*before, step.header)) {
+    if (!OneHostAndDevice(step.header, snapshot.header)) {
+      return absl::InvalidArgumentError(
+          "a merged step is of another device, or of another boot of the collector's host");
+    }
+    if (step.header.end_us > next.end_us || step.header.attribution_us > next.attribution_us) {
+      return absl::InvalidArgumentError("merged steps are out of order");
+    }
+    if (before != nullptr && counters::RouterRebooted(*before, headers[i])) {
       return absl::InvalidArgumentError("a merged step lies across a reboot");
     }
     NS_RETURN_IF_ERROR(CheckRows(dictionary, step.readings));
@@ -179,7 +211,8 @@ absl::Status CheckSnapshot(const counters::DescriptorTable& dictionary, const Me
 }
 
 // Brings the copy up to the snapshot.
-void ApplySnapshot(MenuState& state, const StageInput& input, Staged& staged) {
+absl::Status ApplySnapshot(MenuState& state, const StageInput& input,
+                           const std::vector<SnapshotHeader>& step_headers, Staged& staged) {
   const counters::Snapshot& snapshot = *input.snapshot;
   const Applier::Context context{snapshot.router, snapshot.menu, input.settings, input.replaces};
   Applier applier(state, context, staged.effects);
@@ -198,12 +231,17 @@ void ApplySnapshot(MenuState& state, const StageInput& input, Staged& staged) {
     applier.AddEvent(staged.header.attribution_us, "pending_resolved", "",
                      absl::StrCat(back.size(), " queues are back and go on"));
   }
-  for (const counters::MergedStep& step : snapshot.steps) {
-    counters::MergedStep corrected = step;
-    CorrectHeader(corrected.header, state.newest_us(), input.received_us);
-    corrected.header.attribution_us =
-        std::min(corrected.header.attribution_us, staged.header.attribution_us);
-    applier.ApplyStep(corrected);
+  // Steps tell what happened since the last snapshot; where none is known they tell nothing.
+  const std::size_t steps = state.last.has_value() ? snapshot.steps.size() : 0;
+  std::size_t looked_at = 0;
+  for (std::size_t i = 0; i < steps; ++i) {
+    looked_at += state.rows.size();
+    if (looked_at > kMaxStepRows) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("the snapshot has ", steps, " merged steps, too many for ", state.live(),
+                       " queues: poll less often, or shorten the outage"));
+    }
+    NS_RETURN_IF_ERROR(applier.ApplyStep(step_headers[i], snapshot.steps[i]));
   }
   if (applier.LacksTooMany(staged.header, snapshot.readings)) {
     state.pending = PendingSnapshot{staged.header, snapshot.readings};
@@ -215,6 +253,7 @@ void ApplySnapshot(MenuState& state, const StageInput& input, Staged& staged) {
     applier.ApplyFull(staged.header, snapshot.readings, {});
   }
   applier.DropUnusedDescriptors();
+  return absl::OkStatus();
 }
 
 void NoteClock(const counters::Snapshot& snapshot, const SnapshotHeader& corrected,
@@ -237,7 +276,8 @@ absl::StatusOr<Staged> Stage(const MenuState& state, const StageInput& input) {
   }
   Staged staged;
   staged.header = snapshot.header;
-  CorrectHeader(staged.header, state.newest_us(), input.received_us);
+  const std::int64_t previous_us = std::max(state.newest_us(), input.not_before_us);
+  CorrectHeader(staged.header, previous_us, input.received_us);
   NoteClock(snapshot, staged.header, staged.effects);
 
   if (QuickPathMayApply(state, input) && !counters::RouterRebooted(*state.last, staged.header)) {
@@ -255,8 +295,10 @@ absl::StatusOr<Staged> Stage(const MenuState& state, const StageInput& input) {
     }
   }
   next->row_of.resize(next->dictionary.next_index(), kNoRow);
-  NS_RETURN_IF_ERROR(CheckSnapshot(next->dictionary, state, snapshot));
-  ApplySnapshot(*next, input, staged);
+  const std::vector<SnapshotHeader> steps =
+      StepHeaders(snapshot, staged.header, previous_us, input.received_us);
+  NS_RETURN_IF_ERROR(CheckSnapshot(next->dictionary, state, snapshot, steps));
+  NS_RETURN_IF_ERROR(ApplySnapshot(*next, input, steps, staged));
   if (staged.effects.events_left_out > 0) {
     staged.effects.events.push_back(
         {staged.header.attribution_us, snapshot.router, snapshot.menu, "", "events_left_out",

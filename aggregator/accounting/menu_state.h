@@ -50,10 +50,14 @@ struct PendingSnapshot {
   std::vector<counters::QueueReading> readings;
 };
 
-// A vanished queue is remembered for kTombstoneUs, and at most this many of them.
-inline constexpr std::size_t kMaxTombstones = 4096;
+// A vanished queue is remembered for kTombstoneUs; at most this many of them, or as many as the
+// menu has had queues at a time if those were more, so that a whole menu can vanish and return.
+inline constexpr std::size_t kMinTombstones = 4096;
 inline constexpr std::int64_t kTombstoneUs = 7LL * 86'400 * 1'000'000;
 inline constexpr std::size_t kMaxEventsPerSnapshot = 64;
+// A merged snapshot is refused when its steps times the queues known pass this: each step looks at
+// every queue.
+inline constexpr std::size_t kMaxStepRows = std::size_t{1} << 27;
 
 // Copying is cheap per queue: descriptors are shared.
 struct MenuState {
@@ -136,6 +140,8 @@ struct StageInput {
   MenuSettings settings;
   // For the first snapshot of a device that took another's place: the other's last header.
   const counters::SnapshotHeader* replaces = nullptr;
+  // Attribution time of the newest snapshot of this menu, whichever device it came from.
+  std::int64_t not_before_us = 0;
   // Take the general path even where the quick one would do; both give the same.
   bool force_general = false;
 };
@@ -157,7 +163,8 @@ struct Staged {
 };
 
 // Judges the snapshot. kInvalidArgument when it cannot be one: a descriptor that is not in the
-// dictionary, a queue twice, times outside 1970 … 9999.
+// dictionary, a queue twice, times outside 1970 … 9999, steps that no merge makes (of another host
+// boot or device, out of order, across a reboot, two queues with one `.id`, too many).
 absl::StatusOr<Staged> Stage(const MenuState& state, const StageInput& input);
 
 // Takes in what was staged against this very state.
