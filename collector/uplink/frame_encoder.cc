@@ -6,6 +6,7 @@
 
 #include "common/base/check.h"
 #include "common/base/varint.h"
+#include "common/counters/merge.h"
 
 namespace netsentinel::uplink {
 namespace {
@@ -18,7 +19,6 @@ using counters::SnapshotHeader;
 constexpr std::size_t kFrameOverhead = 256;
 // Numbers, flags, tags and lengths of a descriptor.
 constexpr std::size_t kDescriptorOverhead = 72;
-constexpr std::size_t kStepRowBytes = 32;
 
 std::size_t VarintBytes(std::uint64_t value) {
   std::size_t bytes = 1;
@@ -39,7 +39,7 @@ std::size_t BytesOf(const SnapshotHeader& header) {
 
 FrameColumns::Step StepOf(const counters::MergedStep& step,
                           const counters::DescriptorTable& table) {
-  FrameColumns::Step out{.header = step.header, .queues = {}, .readings = {}};
+  FrameColumns::Step out{.header = step.header, .queues = {}, .readings = {}, .gone = {}};
   for (const QueueReading& reading : step.readings) {
     const QueueDescriptor* descriptor = table.Find(reading.descriptor);
     NS_CHECK(descriptor != nullptr, "a step's descriptor is not in its table");
@@ -47,6 +47,11 @@ FrameColumns::Step StepOf(const counters::MergedStep& step,
     copy.descriptor = static_cast<counters::DescriptorIndex>(out.queues.size());
     out.queues.push_back(*descriptor);
     out.readings.push_back(copy);
+  }
+  for (const counters::DescriptorIndex index : step.gone) {
+    const QueueDescriptor* descriptor = table.Find(index);
+    NS_CHECK(descriptor != nullptr, "a step's descriptor is not in its table");
+    out.gone.push_back(*descriptor);
   }
   return out;
 }
@@ -173,11 +178,8 @@ std::vector<FrameColumns> FrameEncoder::Encode(const counters::Snapshot& snapsho
   writer.frame().queue_count = static_cast<std::uint32_t>(snapshot.readings.size());
   writer.CountBase(BytesOf(snapshot.header));
   for (const counters::MergedStep& step : snapshot.steps) {
-    FrameColumns::Step out = StepOf(step, table);
-    std::size_t bytes = BytesOf(out.header) + 16;
-    for (const QueueDescriptor& queue : out.queues) bytes += BytesOf(queue) + kStepRowBytes;
-    writer.frame().steps.push_back(std::move(out));
-    writer.CountBase(bytes);
+    writer.frame().steps.push_back(StepOf(step, table));
+    writer.CountBase(counters::StepBytes(step, table));
   }
   for (const std::uint32_t index : RetireUnseen()) writer.Retire(index);
   for (const Row& row : rows) {

@@ -31,6 +31,7 @@ struct FrameColumns {
     counters::SnapshotHeader header;
     std::vector<counters::QueueDescriptor> queues;
     std::vector<counters::QueueReading> readings;  // descriptor = position in `queues`
+    std::vector<counters::QueueDescriptor> gone;
   };
   std::vector<Step> steps;  // in part 0 only
   // At least what the frame takes on the wire, its address included.
@@ -38,7 +39,8 @@ struct FrameColumns {
 };
 
 struct EncoderLimits {
-  // A frame is closed before it would pass this; one row, or the steps, may.
+  // A frame is closed before it would pass this; one row may, and part 0 by its steps, which
+  // counters::Merge bounds.
   std::size_t frame_bytes_max = 256 * 1024;
   // Entries of the dictionary, retired ones included, beyond which it is started anew.
   std::size_t dictionary_max = 1'000'000;

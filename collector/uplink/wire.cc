@@ -79,6 +79,7 @@ void Fill(FrameColumns::Step step, v1::MergedStep* out) {
     out->add_download(reading.download);
     out->add_packets(reading.packets);
   }
+  for (counters::QueueDescriptor& gone : step.gone) Fill(std::move(gone), out->add_gone());
 }
 
 struct Encoder {

@@ -1,6 +1,7 @@
 #include "common/counters/merge.h"
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -55,9 +56,94 @@ bool LacksTooMany(const std::vector<MatchRow>& before, const Matches& matches) {
 }
 
 bool GoesOn(const MatchRow& before, const MatchRow& now, MatchKind kind) {
-  return kind == MatchKind::kContinues && before.reading.descriptor == now.reading.descriptor &&
+  return kind == MatchKind::kContinues && !before.held &&
+         before.reading.descriptor == now.reading.descriptor &&
          NoWitnessFell(before.reading, now.reading);
 }
+
+// Marks the rows of `now` whose counters fell: the reading after them explains the drop. One that
+// follows a drop may be marked although it ended it; that keeps a reading too many, never one too
+// few.
+void MarkHeld(const std::vector<MatchRow>& before, const Matches& matches,
+              std::vector<MatchRow>& now) {
+  for (std::size_t i = 0; i < now.size(); ++i) {
+    const Match& match = matches.now[i];
+    now[i].held = (match.kind == MatchKind::kContinues || match.kind == MatchKind::kRenamed) &&
+                  ByteCounterFell(before[match.before].reading, now[i].reading);
+  }
+}
+
+// True when a queue that is held may have another name in `now`: whether it counts as renamed then
+// depends on more than the rows show.
+bool RenamedWhileHeld(const std::vector<MatchRow>& before, const std::vector<MatchRow>& now) {
+  absl::flat_hash_map<std::uint64_t, absl::string_view> held;
+  for (const MatchRow& row : before) {
+    if (row.held) held[row.descriptor->row_id] = row.descriptor->name;
+  }
+  if (held.empty()) return false;
+  return std::any_of(now.begin(), now.end(), [&held](const MatchRow& row) {
+    const auto found = held.find(row.descriptor->row_id);
+    return found != held.end() && found->second != row.descriptor->name;
+  });
+}
+
+// The queues of a menu while steps are applied to them.
+class Live {
+ public:
+  explicit Live(std::vector<MatchRow> rows) : rows_(std::move(rows)) {
+    for (std::size_t i = 0; i < rows_.size(); ++i) Index(i);
+  }
+  void Take(const MergedStep& step, const DescriptorTable& table) {
+    std::vector<MatchRow> now = RowsOf(step.readings, table);
+    std::erase_if(now, [](const MatchRow& row) { return row.descriptor == nullptr; });
+    // Only rows that share an `.id` or a name with the step take part.
+    std::vector<std::size_t> at;
+    absl::flat_hash_set<std::size_t> seen;
+    for (const MatchRow& row : now) {
+      const auto id = by_id_.find(row.descriptor->row_id);
+      if (id != by_id_.end() && seen.insert(id->second).second) at.push_back(id->second);
+      const auto name = by_name_.find(row.descriptor->name);
+      if (name != by_name_.end() && seen.insert(name->second).second) at.push_back(name->second);
+    }
+    std::vector<MatchRow> before;
+    for (const std::size_t i : at) before.push_back(rows_[i]);
+    const Matches matches = MatchWithinBoot(before, now);
+    MarkHeld(before, matches, now);
+    for (const DescriptorIndex gone : step.gone) Drop(gone);
+    for (std::size_t i = 0; i < now.size(); ++i) {
+      std::size_t to = rows_.size();
+      if (matches.now[i].kind == MatchKind::kNone) {
+        rows_.emplace_back();
+      } else {
+        to = at[matches.now[i].before];
+      }
+      rows_[to] = now[i];
+      Index(to);
+    }
+  }
+  std::vector<MatchRow> Rows() const {
+    std::vector<MatchRow> rows;
+    for (const MatchRow& row : rows_) {
+      if (row.descriptor != nullptr) rows.push_back(row);
+    }
+    return rows;
+  }
+
+ private:
+  void Index(std::size_t at) {
+    by_id_[rows_[at].descriptor->row_id] = at;
+    by_name_[rows_[at].descriptor->name] = at;
+  }
+  void Drop(DescriptorIndex gone) {
+    for (MatchRow& row : rows_) {
+      if (row.descriptor != nullptr && row.reading.descriptor == gone) row.descriptor = nullptr;
+    }
+  }
+
+  std::vector<MatchRow> rows_;
+  absl::flat_hash_map<std::uint64_t, std::size_t> by_id_;
+  absl::flat_hash_map<absl::string_view, std::size_t> by_name_;
+};
 
 // Decides which queues of `a` must be kept.
 class Merger {
@@ -66,27 +152,32 @@ class Merger {
 
   std::optional<Snapshot> Run() {
     if (!ConditionsHold()) return std::nullopt;
-    earlier_ = RowsOf(input_.earlier->readings, table_);
-    before_ = RowsOf(input_.before->readings, table_);
+    std::vector<MatchRow> earlier = RowsOf(input_.earlier->readings, table_);
+    std::vector<MatchRow> before = RowsOf(input_.before->readings, table_);
     a_ = RowsOf(input_.a->readings, table_);
     b_ = RowsOf(input_.b->readings, table_);
-    for (const auto* rows : {&earlier_, &before_, &a_, &b_}) {
+    for (const auto* rows : {&earlier, &before, &a_, &b_}) {
       if (!IsDistinct(*rows)) return std::nullopt;
     }
-    to_before_ = MatchWithinBoot(earlier_, before_);
-    to_a_ = MatchWithinBoot(before_, a_);
-    to_b_ = MatchWithinBoot(a_, b_);
     // A snapshot that lacks too many is decided by the very next one.
-    if (LacksTooMany(earlier_, to_before_) || LacksTooMany(before_, to_a_) ||
-        LacksTooMany(a_, to_b_)) {
-      return std::nullopt;
-    }
+    if (LacksTooMany(earlier, MatchWithinBoot(earlier, before))) return std::nullopt;
+    earlier = After(std::move(earlier), input_.before->steps);
+    MarkHeld(earlier, MatchWithinBoot(earlier, before), before);
+    before_ = After(std::move(before), input_.a->steps);
+    if (RenamedWhileHeld(before_, a_)) return std::nullopt;
+    to_a_ = MatchWithinBoot(before_, a_);
+    MarkHeld(before_, to_a_, a_);
+    if (RenamedWhileHeld(a_, b_)) return std::nullopt;
+    to_b_ = MatchWithinBoot(a_, b_);
+    if (LacksTooMany(before_, to_a_) || LacksTooMany(a_, to_b_)) return std::nullopt;
     keep_.assign(a_.size(), false);
     KeepChangedLives();
-    KeepHeld();
     KeepLaterSteps();
+    KeepKin();
     KeepFamilies();
-    return Merged();
+    Snapshot merged = Merged();
+    if (TooManySteps(merged.steps)) return std::nullopt;
+    return merged;
   }
 
  private:
@@ -103,6 +194,14 @@ class Merger {
     return !BoundaryBetween(input_.boundaries_us, before.attribution_us, b.header.attribution_us);
   }
 
+  std::vector<MatchRow> After(std::vector<MatchRow> rows,
+                              const std::vector<MergedStep>& steps) const {
+    if (steps.empty()) return rows;
+    Live live(std::move(rows));
+    for (const MergedStep& step : steps) live.Take(step, table_);
+    return live.Rows();
+  }
+
   void KeepChangedLives() {
     for (std::size_t i = 0; i < a_.size(); ++i) {
       const Match from = to_a_.now[i];
@@ -110,27 +209,6 @@ class Merger {
       keep_[i] = from.kind == MatchKind::kNone || to == kNoMatch ||
                  !GoesOn(before_[from.before], a_[i], from.kind) ||
                  !GoesOn(a_[i], b_[to], to_b_.now[to].kind);
-    }
-  }
-
-  // A queue that fell at `before` is explained by its reading at `a`.
-  void KeepHeld() {
-    absl::flat_hash_map<absl::string_view, QueueReading> last;
-    for (const MatchRow& row : earlier_) last[row.descriptor->name] = row.reading;
-    for (const MergedStep& step : input_.before->steps) {
-      for (const QueueReading& reading : step.readings) {
-        if (const QueueDescriptor* descriptor = table_.Find(reading.descriptor)) {
-          last[descriptor->name] = reading;
-        }
-      }
-    }
-    for (std::size_t i = 0; i < a_.size(); ++i) {
-      const Match from = to_a_.now[i];
-      if (from.kind == MatchKind::kNone) continue;
-      const auto known = last.find(before_[from.before].descriptor->name);
-      if (known != last.end() && ByteCounterFell(known->second, before_[from.before].reading)) {
-        keep_[i] = true;
-      }
     }
   }
 
@@ -152,6 +230,27 @@ class Merger {
       if (names.contains(a_[i].descriptor->name) || ids.contains(a_[i].descriptor->row_id)) {
         keep_[i] = true;
       }
+    }
+  }
+
+  // Parents and children of names that `a` lacks and a neighbour has, so that what a child adds or
+  // takes away is set against its parent's bytes of the same stretch.
+  void KeepKin() {
+    absl::flat_hash_set<absl::string_view> here;
+    for (const MatchRow& row : a_) here.insert(row.descriptor->name);
+    absl::flat_hash_set<absl::string_view> names;
+    absl::flat_hash_set<absl::string_view> parents;
+    for (const auto* rows : {&before_, &b_}) {
+      for (const MatchRow& row : *rows) {
+        if (here.contains(row.descriptor->name)) continue;
+        names.insert(row.descriptor->name);
+        if (!row.descriptor->parent.empty()) parents.insert(row.descriptor->parent);
+      }
+    }
+    if (names.empty()) return;
+    for (std::size_t i = 0; i < a_.size(); ++i) {
+      const QueueDescriptor& d = *a_[i].descriptor;
+      if (parents.contains(d.name) || names.contains(d.parent)) keep_[i] = true;
     }
   }
 
@@ -214,26 +313,52 @@ class Merger {
     for (std::size_t i = 0; i < before_.size(); ++i) {
       if (to_a_.before[i] == kNoMatch) step.gone.push_back(before_[i].reading.descriptor);
     }
+    // A queue that `b` shows first was born after `a`, not after `before`.
+    const bool born = std::any_of(to_b_.now.begin(), to_b_.now.end(), [](const Match& match) {
+      return match.kind == MatchKind::kNone;
+    });
     std::vector<MergedStep> steps = input_.a->steps;
-    if (!step.readings.empty() || !step.gone.empty()) steps.push_back(std::move(step));
+    if (born || !step.readings.empty() || !step.gone.empty()) steps.push_back(std::move(step));
     steps.insert(steps.end(), merged.steps.begin(), merged.steps.end());
     merged.steps = std::move(steps);
     return merged;
   }
 
+  bool TooManySteps(const std::vector<MergedStep>& steps) const {
+    if (steps.size() > kMaxMergedSteps) return true;
+    std::size_t bytes = 0;
+    for (const MergedStep& step : steps) bytes += StepBytes(step, table_);
+    return bytes > kMaxMergedStepBytes;
+  }
+
   const MergeInput& input_;
   const DescriptorTable& table_;
-  std::vector<MatchRow> earlier_;
-  std::vector<MatchRow> before_;
+  std::vector<MatchRow> before_;  // as `a`'s own steps left them
   std::vector<MatchRow> a_;
   std::vector<MatchRow> b_;
-  Matches to_before_;
   Matches to_a_;
   Matches to_b_;
   std::vector<bool> keep_;
 };
 
 }  // namespace
+
+std::size_t StepBytes(const MergedStep& step, const DescriptorTable& table) {
+  // Numbers, flags, tags and lengths of a descriptor, and the three counters beside it.
+  constexpr std::size_t kRowBytes = 72 + 32;
+  const DeviceIdentity& device = step.header.device;
+  std::size_t bytes = 144 + step.header.host_boot_id.size() + device.serial_number.size() +
+                      device.system_id.size() + device.identity.size() + device.board_name.size() +
+                      device.version.size();
+  const auto add = [&](DescriptorIndex index) {
+    const QueueDescriptor* d = table.Find(index);
+    if (d == nullptr) return;
+    bytes += kRowBytes + d->name.size() + d->target.size() + d->parent.size() + d->comment.size();
+  };
+  for (const QueueReading& reading : step.readings) add(reading.descriptor);
+  for (const DescriptorIndex gone : step.gone) add(gone);
+  return bytes;
+}
 
 std::optional<Snapshot> Merge(const MergeInput& input, const DescriptorTable& table) {
   return Merger(input, table).Run();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 
@@ -10,6 +11,11 @@
 
 // How a spool thins itself without losing a byte. Pure.
 namespace netsentinel::counters {
+
+// What the steps of one snapshot may come to, so that it stays readable and its first frame small:
+// how many, and their bytes on the wire.
+inline constexpr std::size_t kMaxMergedSteps = 256;
+inline constexpr std::size_t kMaxMergedStepBytes = 128 * 1024;
 
 // Four snapshots of one (router, menu) in the order they were read; their indices are one table's.
 struct MergeInput {
@@ -26,7 +32,11 @@ struct MergeInput {
 // explained yet, or whose parent's residue would come out otherwise keep their reading at `a` as a
 // step. Nothing when the two must stay apart: `a` is a boundary, a boundary instant lies between
 // `before` and `b`, the router, its device, the collector's host or its settings changed, too many
-// queues were missing, or a name or `.id` occurs twice.
+// queues were missing, a name or `.id` occurs twice, a queue whose drop is not explained changed
+// its name, or the steps would pass their limits.
 std::optional<Snapshot> Merge(const MergeInput& input, const DescriptorTable& table);
+
+// At least what a step takes on the wire, where it names its queues in full.
+std::size_t StepBytes(const MergedStep& step, const DescriptorTable& table);
 
 }  // namespace netsentinel::counters

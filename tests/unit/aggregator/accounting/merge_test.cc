@@ -13,7 +13,8 @@ std::string Bytes(const BookDriver& d) {
   for (const UsageRow& r : d.Rows()) {
     lines.push_back(absl::StrCat(absl::FormatCivilTime(r.day), " ", r.queue.name, " ",
                                  r.best.upload, "/", r.best.download, " loss ",
-                                 r.loss_bound.total(), " blind ", r.blind_us));
+                                 r.loss_bound.total(), " blind ", r.blind_us, " implausible ",
+                                 r.implausible.total(), " epochs ", r.epochs));
   }
   std::sort(lines.begin(), lines.end());
   std::string text;
@@ -22,51 +23,104 @@ std::string Bytes(const BookDriver& d) {
   return text;
 }
 
+// Merges random neighbours of one history away and compares with the same history unmerged.
+void Thin(std::uint64_t seed, bool lives, int& merges) {
+  BookDriver plain;
+  BookDriver thinned;
+  if (seed % 3 == 0) {
+    plain.policy.routers[0].parents = thinned.policy.routers[0].parents = ParentsMode::kRoots;
+  }
+  // The gate of a queue born late is a short one.
+  if (seed % 5 == 0) {
+    plain.policy.routers[0].line_rate_bps = thinned.policy.routers[0].line_rate_bps = 1'500'000;
+  }
+  plain.Start();
+  thinned.Start();
+  RouterSim sim(seed, {.drops = true, .parents = seed % 2 == 0, .recreate = true, .lives = lives});
+  std::vector<counters::Snapshot> history;
+  std::vector<std::int64_t> received;
+  for (int i = 0; i < 120; ++i) {
+    counters::Snapshot snapshot;
+    if (!sim.Step(thinned, snapshot)) continue;
+    snapshot.header.attribution_us = sim.now_us();
+    history.push_back(snapshot);
+  }
+  for (const counters::Snapshot& snapshot : history) {
+    counters::Snapshot own = snapshot;
+    // The plain driver numbers the same queues itself.
+    for (counters::QueueReading& r : own.readings) {
+      r.descriptor = plain.dictionary.table.Intern(*thinned.dictionary.table.Find(r.descriptor));
+    }
+    ASSERT_THAT(plain.Take(own, sim.now_us()), test::IsOk());
+  }
+  std::vector<std::int64_t> boundaries;
+  for (int day = 1; day < 400; ++day) {
+    boundaries.push_back(BookDriver::kStartUs + day * 86'400'000'000LL);
+  }
+  std::mt19937_64 random(seed);
+  for (int round = 0; round < 100 && history.size() > 4; ++round) {
+    const std::size_t i = 2 + random() % (history.size() - 3);
+    const auto merged = counters::Merge(
+        {&history[i - 2], &history[i - 1], &history[i], &history[i + 1], boundaries},
+        thinned.dictionary.table);
+    if (!merged.has_value()) continue;
+    ++merges;
+    history[i + 1] = *merged;
+    history.erase(history.begin() + static_cast<std::ptrdiff_t>(i));
+  }
+  for (const counters::Snapshot& snapshot : history) {
+    ASSERT_THAT(thinned.Take(snapshot, sim.now_us()), test::IsOk());
+  }
+  ASSERT_EQ(Bytes(thinned), Bytes(plain)) << "seed " << seed;
+}
+
 TEST(MergeTest, AMergedHistoryCountsTheSame) {
   int merges = 0;
-  for (std::uint64_t seed = 1; seed <= 150; ++seed) {
-    BookDriver plain;
-    BookDriver thinned;
-    plain.Start();
-    thinned.Start();
-    RouterSim sim(seed, {.drops = true, .parents = seed % 2 == 0, .recreate = true});
-    std::vector<counters::Snapshot> history;
-    std::vector<std::int64_t> received;
-    for (int i = 0; i < 120; ++i) {
-      counters::Snapshot snapshot;
-      if (!sim.Step(thinned, snapshot)) continue;
-      snapshot.header.attribution_us = sim.now_us();
-      history.push_back(snapshot);
-    }
-    for (const counters::Snapshot& snapshot : history) {
-      counters::Snapshot own = snapshot;
-      // The plain driver numbers the same queues itself.
-      for (counters::QueueReading& r : own.readings) {
-        r.descriptor = plain.dictionary.table.Intern(*thinned.dictionary.table.Find(r.descriptor));
-      }
-      ASSERT_THAT(plain.Take(own, sim.now_us()), test::IsOk());
-    }
-    std::vector<std::int64_t> boundaries;
-    for (int day = 1; day < 400; ++day) {
-      boundaries.push_back(BookDriver::kStartUs + day * 86'400'000'000LL);
-    }
-    std::mt19937_64 random(seed);
-    for (int round = 0; round < 100 && history.size() > 4; ++round) {
-      const std::size_t i = 2 + random() % (history.size() - 3);
-      const auto merged = counters::Merge(
-          {&history[i - 2], &history[i - 1], &history[i], &history[i + 1], boundaries},
-          thinned.dictionary.table);
-      if (!merged.has_value()) continue;
-      ++merges;
-      history[i + 1] = *merged;
-      history.erase(history.begin() + static_cast<std::ptrdiff_t>(i));
-    }
-    for (const counters::Snapshot& snapshot : history) {
-      ASSERT_THAT(thinned.Take(snapshot, sim.now_us()), test::IsOk());
-    }
-    ASSERT_EQ(Bytes(thinned), Bytes(plain)) << "seed " << seed;
-  }
+  for (std::uint64_t seed = 1; seed <= 150 && !testing::Test::HasFatalFailure(); ++seed)
+    Thin(seed, /*lives=*/false, merges);
   EXPECT_GT(merges, 2000);
+}
+
+TEST(MergeTest, SoDoesOneInWhichQueuesAppearVanishAndAreRenamed) {
+  int merges = 0;
+  for (std::uint64_t seed = 1; seed <= 400 && !testing::Test::HasFatalFailure(); ++seed)
+    Thin(seed, /*lives=*/true, merges);
+  EXPECT_GT(merges, 5000);
+}
+
+counters::Snapshot At(BookDriver& d, std::int64_t second, const std::vector<Row>& rows) {
+  return d.Make(rows, second, static_cast<std::uint64_t>(second + 1000));
+}
+
+TEST(MergeTest, AQueueBornAtTheSecondLeavesTheFirstAsAStep) {
+  BookDriver d;
+  const counters::Snapshot earlier = At(d, 0, {{.id = 1, .name = "a"}});
+  const counters::Snapshot before = At(d, 30, {{.id = 1, .name = "a"}});
+  const counters::Snapshot a = At(d, 60, {{.id = 1, .name = "a"}});
+  const counters::Snapshot b = At(d, 90, {{.id = 1, .name = "a"}, {.id = 2, .name = "born"}});
+  const auto merged = counters::Merge({&earlier, &before, &a, &b, {}}, d.dictionary.table);
+  ASSERT_TRUE(merged.has_value());
+  ASSERT_EQ(merged->steps.size(), 1U);
+  EXPECT_EQ(merged->steps[0].header, a.header);
+  EXPECT_TRUE(merged->steps[0].readings.empty());
+}
+
+TEST(MergeTest, StepsHaveALimitInNumberAndInBytes) {
+  BookDriver d;
+  std::vector<Row> rows = {{.id = 1, .name = "a"}, {.id = 2, .name = std::string(60'000, 'n')}};
+  const counters::Snapshot earlier = At(d, 0, rows);
+  const counters::Snapshot before = At(d, 30, rows);
+  counters::Snapshot a = At(d, 60, rows);
+  const counters::Snapshot b = At(d, 90, rows);
+  const counters::MergeInput input{&earlier, &before, &a, &b, {}};
+  a.steps.assign(counters::kMaxMergedSteps, {before.header, {}, {}});
+  EXPECT_TRUE(counters::Merge(input, d.dictionary.table).has_value());
+  a.steps.push_back({before.header, {}, {}});
+  EXPECT_FALSE(counters::Merge(input, d.dictionary.table).has_value());
+  a.steps.assign(2, {before.header, {before.readings[1]}, {}});
+  EXPECT_TRUE(counters::Merge(input, d.dictionary.table).has_value());
+  a.steps.push_back({before.header, {}, {before.readings[1].descriptor}});
+  EXPECT_FALSE(counters::Merge(input, d.dictionary.table).has_value());
 }
 
 }  // namespace

@@ -18,6 +18,9 @@ class RouterSim {
     bool drops = false;     // now and then a reply in which one queue reads zero
     bool parents = false;   // queue "all" holds the others' traffic and some of its own
     bool recreate = false;  // queues are removed and made anew
+    // Queues appear, vanish, come back and are renamed, the parent among them. What was shown of
+    // them is not tallied.
+    bool lives = false;
   };
 
   RouterSim(std::uint64_t seed, Options options) : rng_(seed), options_(options) {
@@ -48,6 +51,7 @@ class RouterSim {
       ++reboots_;
     }
     if (!reboots && options_.recreate && !first_ && Chance(4)) Recreate();
+    if (options_.lives && !first_) Live(reboots);
     Move(up_for);
     now_s_ += length;
     boottime_us_ += length * 1'000'000;
@@ -127,6 +131,43 @@ class RouterSim {
     q.id = next_id_++;
   }
 
+  void Live(bool reboots) {
+    if (reboots) removed_.clear();
+    if (Chance(5) && queues_.size() < 7) {
+      if (!removed_.empty() && Chance(40)) {
+        queues_.push_back(removed_.back());
+        removed_.pop_back();
+      } else {
+        queues_.push_back({next_id_++, FreeName()});
+        if (options_.parents && queues_.back().name != "all") queues_.back().parent = "all";
+      }
+    }
+    if (Chance(5) && queues_.size() > 1) {
+      const auto gone = queues_.begin() + static_cast<std::ptrdiff_t>(Pick(queues_.size()));
+      if (removed_.empty()) removed_.push_back(*gone);
+      queues_.erase(gone);
+    }
+    if (Chance(3)) {
+      Queue& q = queues_[Pick(queues_.size())];
+      if (q.name != "all") q.name = FreeName();
+    }
+    if (Chance(2) && options_.parents) {
+      Queue& q = queues_[Pick(queues_.size())];
+      if (q.name != "all") q.parent = q.parent.empty() ? "all" : "";
+    }
+  }
+  // A name that no queue has, here or among the removed; one used before when there is.
+  std::string FreeName() {
+    for (int i = 0;; ++i) {
+      std::string name = i == 0 && options_.parents ? "all" : absl::StrCat("q", i);
+      const auto has = [&name](const Queue& q) { return q.name == name; };
+      if (std::none_of(queues_.begin(), queues_.end(), has) &&
+          std::none_of(removed_.begin(), removed_.end(), has)) {
+        return name;
+      }
+    }
+  }
+
   void Reply(BookDriver& driver, counters::Snapshot& snapshot) {
     std::vector<Row> rows;
     const std::size_t dropped =
@@ -165,6 +206,7 @@ class RouterSim {
   std::mt19937_64 rng_;
   Options options_;
   std::vector<Queue> queues_;
+  std::vector<Queue> removed_;  // that may come back as they were
   std::uint64_t next_id_ = 1;
   std::uint64_t session_ = 1;
   int host_ = 1;

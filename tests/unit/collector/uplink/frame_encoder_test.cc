@@ -15,6 +15,7 @@
 #include "aggregator/ingest/frame_decoder.h"
 #include "collector/uplink/wire.h"
 #include "common/base/random.h"
+#include "common/counters/merge.h"
 #include "tests/support/status_matchers.h"
 
 namespace netsentinel::uplink {
@@ -114,6 +115,9 @@ ingest::FrameColumns AsReceived(const FrameColumns& sent) {
   got.upload = sent.upload;
   got.download = sent.download;
   got.packets = sent.packets;
+  for (const FrameColumns::Step& step : sent.steps) {
+    got.steps.push_back({step.header, step.queues, step.readings, step.gone});
+  }
   return got;
 }
 
@@ -150,6 +154,68 @@ TEST(FrameEncoderTest, WhatTheAggregatorDecodesIsWhatTheRouterShowed) {
       ASSERT_EQ(Decode(decoder, encoder.Encode(snapshot, table)), menu.Truth())
           << "seed " << seed << " step " << step;
     }
+  }
+}
+
+TEST(FrameEncoderTest, MergedStepsArriveWithTheQueuesThatWereGone) {
+  MovingMenu menu(2);
+  for (int i = 0; i < 3; ++i) menu.Add();
+  auto [snapshot, table] = menu.Take();
+  counters::MergedStep step;
+  step.header = snapshot.header;
+  step.header.end_us = 7;
+  step.readings.push_back({.descriptor = snapshot.readings[1].descriptor, .download = 42});
+  step.gone.push_back(table.Intern(Named("gone", 99)));
+  counters::MergedStep empty;
+  empty.header = step.header;
+  snapshot.steps = {step, empty};
+
+  auto frames = FrameEncoder().Encode(snapshot, table);
+  ASSERT_EQ(frames.size(), 1U);
+  ingest::FrameDecoder decoder;
+  ASSERT_OK_AND_ASSIGN(const auto decoded, decoder.Take(AsReceived(frames[0])));
+  ASSERT_TRUE(decoded.has_value());
+  ASSERT_EQ(decoded->steps.size(), 2U);
+  EXPECT_EQ(decoded->steps[0].header, step.header);
+  ASSERT_EQ(decoded->steps[0].queues.size(), 1U);
+  EXPECT_EQ(decoded->steps[0].queues[0].name, "user-2");
+  EXPECT_EQ(decoded->steps[0].readings[0].download, 42U);
+  ASSERT_EQ(decoded->steps[0].gone.size(), 1U);
+  EXPECT_EQ(decoded->steps[0].gone[0].name, "gone");
+  EXPECT_TRUE(decoded->steps[1].queues.empty());
+
+  const v1::IngestRequest wire =
+      ToWire(FrameMessage{.key = {base::RouterId("r"), counters::Menu::kSimple},
+                          .spool_uuid = std::string(16, 'u'),
+                          .columns = std::move(frames[0])});
+  ASSERT_EQ(wire.snapshot().steps_size(), 2);
+  ASSERT_EQ(wire.snapshot().steps(0).gone_size(), 1);
+  EXPECT_EQ(wire.snapshot().steps(0).gone(0).name(), "gone");
+  EXPECT_EQ(wire.snapshot().steps(0).gone(0).row_id(), 99U);
+}
+
+TEST(FrameEncoderTest, StepsAtTheirLimitFitIntoOneFrameOfTheProtocol) {
+  MovingMenu menu(8);
+  for (int i = 0; i < 20'000; ++i) menu.Add();
+  auto [snapshot, table] = menu.Take();
+  counters::MergedStep step;
+  step.header = snapshot.header;
+  std::size_t bytes = 0;
+  while (snapshot.steps.size() < counters::kMaxMergedSteps) {
+    step.readings = {snapshot.readings[snapshot.steps.size()]};
+    step.gone = {snapshot.readings[snapshot.steps.size() + 500].descriptor};
+    bytes += counters::StepBytes(step, table);
+    if (bytes > counters::kMaxMergedStepBytes) break;
+    snapshot.steps.push_back(step);
+  }
+  for (FrameColumns& frame : FrameEncoder().Encode(snapshot, table)) {
+    const std::size_t bound = frame.bytes_bound;
+    EXPECT_LE(bound, EncoderLimits().frame_bytes_max);
+    EXPECT_LE(ToWire(FrameMessage{.key = {base::RouterId("r"), counters::Menu::kSimple},
+                                  .spool_uuid = std::string(16, 'u'),
+                                  .columns = std::move(frame)})
+                  .ByteSizeLong(),
+              bound);
   }
 }
 
