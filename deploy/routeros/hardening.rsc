@@ -16,6 +16,7 @@
 :local nsAdmins ""
 :local nsAdmins6 ""
 # Password of the collector's account: at least 16 characters. An existing account keeps its own.
+# Here, as in every text below, write \\ for a backslash, \" for a quote and \$ for a dollar sign.
 :local nsPassword ""
 # Name of the router in its certificate, and as what the collector dials it: "IP:192.0.2.1" or "DNS:hq.example".
 :local nsRouterName ""
@@ -44,6 +45,8 @@
 :if ([:len $nsUser] = 0) do={ :error "netsentinel: nsUser is unset: fill it in at the top of the file, then import it again" }
 :if ([:len $nsGroup] = 0) do={ :error "netsentinel: nsGroup is unset: fill it in at the top of the file, then import it again" }
 :if ([:len $nsPassword] < 16) do={ :error "netsentinel: nsPassword is shorter than 16 characters: choose a longer one" }
+:if ($nsUser = "admin") do={ :error "netsentinel: nsUser must not be admin, which people use: name an account for the collector alone" }
+:if ($nsGroup = "full" or $nsGroup = "write" or $nsGroup = "read") do={ :error "netsentinel: nsGroup must not be a group of the router's own ($nsGroup): its other users would lose their rights" }
 :if ($nsServeDns != "yes" and $nsServeDns != "no") do={ :error "netsentinel: nsServeDns must be yes or no" }
 :local nsMajor [:pick [/system resource get version] 0 1]
 :if ($nsMajor != "6" and $nsMajor != "7") do={ :error "netsentinel: this file knows RouterOS 6 and 7 only" }
@@ -106,16 +109,25 @@
 :foreach nsPolicy in=[/user group get [/user group find where name=$nsGroup] policy] do={ :if ([:pick $nsPolicy 0 1] != "!" and $nsPolicy != "read" and $nsPolicy != "api") do={ :error "netsentinel: group $nsGroup still holds $nsPolicy: take it away by hand, then import the file again" } }
 :if ([:len [/user find where name=$nsUser]] = 0) do={ /user add name=$nsUser group=$nsGroup address=$nsCollector password=$nsPassword comment="netsentinel: collector" }
 :do { :local run [:parse "/user set [/user find where name=\"$nsUser\"] group=\"$nsGroup\" address=$nsFrom disabled=no"]; $run } on-error={ :error "netsentinel: user $nsUser was not set: check nsCollector and nsCollector6" }
+# What did not take is said now, and not found out later.
+:if ([:tostr [/user get [/user find where name=$nsUser] group]] != $nsGroup) do={ :error "netsentinel: user $nsUser is not in group $nsGroup: set it by hand, then import the file again" }
+:if ([:len [:tostr [/user get [/user find where name=$nsUser] address]]] = 0) do={ :error "netsentinel: user $nsUser may log in from anywhere: set its address by hand, then import the file again" }
 
 # --- Services -----------------------------------------------------------------------------------
-:do { :local run [:parse "/ip service set api-ssl disabled=no port=8729 certificate=netsentinel-api tls-version=only-1.2 address=$nsFrom"]; $run } on-error={ :error "netsentinel: service api-ssl was not set: check nsCollector and nsCollector6" }
-/ip service set api disabled=yes
-/ip service set telnet disabled=yes
-/ip service set ftp disabled=yes
-/ip service set www disabled=yes
-:do { :local run [:parse "/ip service set ssh address=$nsManage"]; $run } on-error={ :error "netsentinel: service ssh was not set: check nsAdmins and nsAdmins6" }
-:do { :local run [:parse "/ip service set winbox address=$nsManage"]; $run } on-error={ :error "netsentinel: service winbox was not set: check nsAdmins and nsAdmins6" }
-:do { :local run [:parse "/ip service set www-ssl address=$nsManage"]; $run } on-error={ :error "netsentinel: service www-ssl was not set: check nsAdmins and nsAdmins6" }
+# Newer versions also list live connections here, under the names of the services.
+:foreach nsService in=[/ip service find where name="api-ssl" and dynamic!=yes] do={ :do { :local run [:parse "/ip service set $nsService disabled=no port=8729 certificate=netsentinel-api tls-version=only-1.2 address=$nsFrom"]; $run } on-error={ :error "netsentinel: service api-ssl was not set: check nsCollector and nsCollector6" } }
+:if ([:len [/ip service find where name="api-ssl" and disabled=no and dynamic!=yes]] = 0) do={ :error "netsentinel: service api-ssl is not on: look at /ip service print, then import the file again" }
+:foreach nsService in=[/ip service find where name="api" and dynamic!=yes] do={ /ip service set $nsService disabled=yes }
+:if ([:len [/ip service find where name="api" and disabled=no and dynamic!=yes]] > 0) do={ :error "netsentinel: service api is still on: look at /ip service print, then import the file again" }
+:foreach nsService in=[/ip service find where name="telnet" and dynamic!=yes] do={ /ip service set $nsService disabled=yes }
+:if ([:len [/ip service find where name="telnet" and disabled=no and dynamic!=yes]] > 0) do={ :error "netsentinel: service telnet is still on: look at /ip service print, then import the file again" }
+:foreach nsService in=[/ip service find where name="ftp" and dynamic!=yes] do={ /ip service set $nsService disabled=yes }
+:if ([:len [/ip service find where name="ftp" and disabled=no and dynamic!=yes]] > 0) do={ :error "netsentinel: service ftp is still on: look at /ip service print, then import the file again" }
+:foreach nsService in=[/ip service find where name="www" and dynamic!=yes] do={ /ip service set $nsService disabled=yes }
+:if ([:len [/ip service find where name="www" and disabled=no and dynamic!=yes]] > 0) do={ :error "netsentinel: service www is still on: look at /ip service print, then import the file again" }
+:foreach nsService in=[/ip service find where name="ssh" and dynamic!=yes] do={ :do { :local run [:parse "/ip service set $nsService address=$nsManage"]; $run } on-error={ :error "netsentinel: service ssh was not set: check nsAdmins and nsAdmins6" }; :if ([:len [:tostr [/ip service get $nsService address]]] = 0) do={ :error "netsentinel: service ssh is open to everyone: set its address by hand, then import the file again" } }
+:foreach nsService in=[/ip service find where name="winbox" and dynamic!=yes] do={ :do { :local run [:parse "/ip service set $nsService address=$nsManage"]; $run } on-error={ :error "netsentinel: service winbox was not set: check nsAdmins and nsAdmins6" }; :if ([:len [:tostr [/ip service get $nsService address]]] = 0) do={ :error "netsentinel: service winbox is open to everyone: set its address by hand, then import the file again" } }
+:foreach nsService in=[/ip service find where name="www-ssl" and dynamic!=yes] do={ :do { :local run [:parse "/ip service set $nsService address=$nsManage"]; $run } on-error={ :error "netsentinel: service www-ssl was not set: check nsAdmins and nsAdmins6" }; :if ([:len [:tostr [/ip service get $nsService address]]] = 0) do={ :error "netsentinel: service www-ssl is open to everyone: set its address by hand, then import the file again" } }
 
 # --- The rest of the posture: a menu that this router lacks is named and passed over ------------
 :do { :local run [:parse "/ip ssh set strong-crypto=yes"]; $run } on-error={ :put "netsentinel: /ip ssh could not be set here: check it by hand" }
@@ -132,6 +144,10 @@
 :do { :local run [:parse "/tool romon set enabled=no"]; $run } on-error={ :put "netsentinel: /tool romon could not be set here: check it by hand" }
 :do { :local run [:parse "/user settings set minimum-password-length=12"]; $run } on-error={ :put "netsentinel: /user settings could not be set here: check it by hand" }
 :if ($nsSnmp = "none") do={ /snmp set enabled=no } else={ /snmp community set [/snmp community find where name="public"] addresses=$nsSnmp read-access=yes write-access=no }
+:local nsSnmpOn [:tostr [/snmp get enabled]]
+:if ($nsSnmp = "none" and ($nsSnmpOn = "yes" or $nsSnmpOn = "true")) do={ :error "netsentinel: SNMP is still on: switch it off by hand, then import the file again" }
+:if ($nsSnmp != "none" and [:len [/snmp community find where name="public"]] = 0) do={ :put "netsentinel: SNMP has no community public: bind its communities to $nsSnmp by hand" }
+:if ($nsSnmp != "none") do={ :foreach nsCommunity in=[/snmp community find where name="public"] do={ :if ([:len [:tostr [/snmp community get $nsCommunity addresses]]] = 0) do={ :error "netsentinel: SNMP community public is open to everyone: set its addresses by hand, then import the file again" } } }
 
 # --- What only a person can do ------------------------------------------------------------------
 :if ([:len [/user find where name="admin" and disabled=no]] > 0) do={ :put "netsentinel: WARNING: user admin is enabled: make a personal account, then disable it" }

@@ -29,7 +29,8 @@ _SCHEMA = {
     "/ip firewall address-list": _LIST,
     "/user": "name group address password comment disabled".split(),
     "/user group": "name policy comment".split(),
-    "/ip service": "name port disabled certificate tls-version address".split(),
+    "/ip service": (
+        "name port disabled certificate tls-version address dynamic connection remote".split()),
     "/certificate": (
         "name common-name subject-alt-name key-size days-valid key-usage fingerprint".split()),
     "/snmp community": "name addresses read-access write-access".split(),
@@ -54,10 +55,11 @@ _PREFIX = re.compile(r"[0-9a-f:.]+(/\d{1,3})?", re.I)
 
 
 class Router:
-    """State of one router. `without` names menus that this one lacks."""
+    """State of one router. `without` names menus that this one lacks, `deaf` those whose `set` does
+    nothing and says nothing. With `connections`, services in use also stand as dynamic rows."""
 
-    def __init__(self, version, ipv6, without=()):
-        self.major = version[0]
+    def __init__(self, version, ipv6, without=(), deaf=(), connections=False):
+        self.major, self.deaf = version[0], deaf
         self.rows, self.properties, self.log = {}, {}, []
         self.next_id = 1
         schema = dict(_SCHEMA)
@@ -74,6 +76,10 @@ class Router:
         self.rows["/system resource"][0]["version"] = version
         for name in "telnet ftp www ssh www-ssl api api-ssl winbox".split():
             self.insert("/ip service", {"name": name, "disabled": "no"})
+            if connections:
+                self.insert("/ip service", {
+                    "name": name, "disabled": "no", "dynamic": "yes", "connection": "yes",
+                    "remote": "10.20.0.7:50412"})
         self.insert("/user", {"name": "admin", "group": "full", "disabled": "no"})
         self.insert("/user group", {"name": "full", "policy": list(POLICIES[self.major])})
         self.insert("/snmp community", {"name": "public"})
@@ -153,7 +159,10 @@ class Router:
     def set(self, menu, reference, values):
         values = self.checked(menu, dict(values))
         self.log.append(("set", menu, dict(values)))
-        for row in self.pick_rows(menu, reference):
+        rows = self.pick_rows(menu, reference)
+        if any(row.get("dynamic") == "yes" for row in rows):
+            raise ScriptStop(f"{menu}: cannot change a dynamic row")
+        for row in rows if menu not in self.deaf else []:
             if menu == "/user group" and "policy" in values:
                 # Only the named policies change.
                 held = set(row["policy"])
