@@ -4,6 +4,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include <unistd.h>
 
 #include "common/base/status_macros.h"
@@ -13,13 +14,13 @@ namespace netsentinel::io {
 
 absl::StatusOr<std::string> HostBootId() {
   constexpr char kPath[] = "/proc/sys/kernel/random/boot_id";
-  NS_ASSIGN_OR_RETURN(std::string text, ReadFile(kPath, 256));
-  absl::StripAsciiWhitespace(&text);
-  if (text.size() != 36) {
+  NS_ASSIGN_OR_RETURN(const std::string text, ReadFile(kPath, 256));
+  const absl::string_view id = absl::StripAsciiWhitespace(text);
+  if (id.size() != 36) {
     return absl::FailedPreconditionError(
         absl::StrCat(kPath, " does not hold a boot id; mount /proc in this container"));
   }
-  return text;
+  return std::string(id);
 }
 
 std::string HostName() {
