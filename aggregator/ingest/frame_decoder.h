@@ -10,6 +10,7 @@
 
 #include "aggregator/accounting/book.h"
 #include "common/counters/descriptor_table.h"
+#include "common/counters/limits.h"
 #include "common/counters/snapshot.h"
 
 namespace netsentinel::ingest {
@@ -43,10 +44,9 @@ struct DecoderLimits {
   std::uint32_t queues_max = 1'000'000;
   std::uint32_t parts_max = 4'096;
   std::size_t steps_max = 4'096;  // no more than a journal row can hold
-  // What the store takes of a queue's name, which is also part of its key.
-  std::size_t name_bytes_max = 2'048;
+  std::size_t name_bytes_max = counters::kMaxNameBytes;
   // Every other text of a descriptor or header.
-  std::size_t text_bytes_max = 4'096;
+  std::size_t text_bytes_max = counters::kMaxDescriptionBytes;
 };
 
 // A whole snapshot in the stream's numbering.

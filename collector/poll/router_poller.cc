@@ -11,6 +11,7 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include "collector/poll/attribution.h"
+#include "collector/routeros/device.h"
 #include "collector/routeros/router_error.h"
 #include "common/counters/snapshot_codec.h"
 
@@ -23,8 +24,6 @@ namespace asio = boost::asio;
 constexpr absl::Duration kLongestSleep = absl::Seconds(30);
 constexpr absl::Duration kGuardMin = absl::Seconds(2);
 constexpr absl::Duration kGuardMax = absl::Seconds(10);
-// Descriptors of queues that have gone pile up; a new table costs one slower reply.
-constexpr std::size_t kStaleDescriptors = 4096;
 
 bool IsRefusal(RouterState state) {
   return state == RouterState::kLoginRefused || state == RouterState::kTlsRefused ||
@@ -144,6 +143,7 @@ asio::awaitable<bool> RouterPoller::Connect() {
     if (status.ok()) {
       auto device = co_await session_->ReadDevice(options_.request_deadline);
       status = device.status();
+      if (status.ok()) status = routeros::CheckSameDevice(device_, device->device);
       if (status.ok()) {
         device_ = device->device;
         device_read_at_ = clock_.MonotonicNow();
@@ -185,7 +185,7 @@ asio::awaitable<void> RouterPoller::RefreshDevice() {
   if (clock_.MonotonicNow() - device_read_at_ < options_.device_refresh) co_return;
   device_read_at_ = clock_.MonotonicNow();
   auto device = co_await session_->ReadDevice(options_.request_deadline);
-  if (!device.ok()) co_return;
+  if (!device.ok() || !routeros::CheckSameDevice(device_, device->device).ok()) co_return;
   device_ = device->device;
   states_.SetDevice(device_);
 }
@@ -264,10 +264,7 @@ void RouterPoller::Deliver(MenuReader& menu, routeros::QueueReply reply,
                    .payload = counters::EncodeSelfContained(snapshot, *menu.table),
                    .queues = snapshot.readings.size(),
                    .took = absl::Microseconds(snapshot.header.end_us - snapshot.header.begin_us)});
-  Report(menu.menu, RouterState::kReachable, "");
-  if (menu.table->next_index() > 2 * snapshot.readings.size() + kStaleDescriptors) {
-    MakeReader(menu);
-  }
+  Report(menu.menu, RouterState::kReachable, reply.remark);
 }
 
 void RouterPoller::Failed(std::optional<counters::Menu> menu, const absl::Status& status) {

@@ -20,7 +20,7 @@ class AsioSession final : public RouterSession {
   }
   asio::awaitable<absl::StatusOr<routeros::QueueReply>> ReadQueues(
       routeros::QueueMenuReader& reader, absl::Duration deadline) override {
-    return client_.ReadQueues(reader, {.deadline = deadline});
+    return client_.ReadQueues(reader, deadline);
   }
   void Close() override { client_.Close(); }
   bool connected() const override { return client_.connected(); }

@@ -57,7 +57,8 @@ std::optional<RouterStateReport> RouterStateTracker::Update(std::optional<counte
                                                             std::int64_t now_us) {
   const int key = menu.has_value() ? static_cast<int>(*menu) : 0;
   const auto last = last_.find(key);
-  if (last == last_.end() && menu.has_value() && state == RouterState::kReachable) {
+  if (last == last_.end() && menu.has_value() && state == RouterState::kReachable &&
+      detail.empty()) {
     return std::nullopt;
   }
   const bool same_state = last != last_.end() && last->second.state == state;

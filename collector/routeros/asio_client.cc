@@ -52,6 +52,10 @@ absl::Status Unreachable(absl::string_view message) {
   return RouterStatus(RouterError::kUnreachable, message);
 }
 
+absl::Status NoRow(absl::string_view menu) {
+  return RouterStatus(RouterError::kIncompleteReply, absl::StrCat(menu, " has no row"));
+}
+
 // One operation at a time.
 class BusyScope {
  public:
@@ -305,6 +309,7 @@ asio::awaitable<absl::Status> AsioClient::Connect(absl::Duration deadline) {
     co_return Named(status);
   }
   connected_ = true;
+  readers_.clear();
   co_return absl::OkStatus();
 }
 
@@ -355,8 +360,7 @@ asio::awaitable<absl::StatusOr<CommandResult>> AsioClient::Run(
 }
 
 asio::awaitable<absl::StatusOr<std::uint64_t>> AsioClient::ReadUptime(absl::Duration deadline) {
-  absl::StatusOr<std::uint64_t> uptime =
-      RouterStatus(RouterError::kIncompleteReply, "/system/resource has no row");
+  absl::StatusOr<std::uint64_t> uptime = NoRow("/system/resource");
   const auto on_row = [&uptime](Sentence row) { uptime = routeros::ReadUptime(row); };
   const absl::StatusOr<CommandResult> result = co_await Run(UptimeCommand(), on_row, deadline);
   if (!result.ok()) co_return result.status();
@@ -366,65 +370,105 @@ asio::awaitable<absl::StatusOr<std::uint64_t>> AsioClient::ReadUptime(absl::Dura
 
 asio::awaitable<absl::StatusOr<DeviceReport>> AsioClient::ReadDevice(absl::Duration deadline) {
   const BusyScope busy(busy_);
-  absl::StatusOr<Resource> resource =
-      RouterStatus(RouterError::kIncompleteReply, "/system/resource has no row");
+  absl::StatusOr<Resource> resource = NoRow("/system/resource");
+  absl::StatusOr<std::string> serial_number = NoRow("/system/routerboard");
+  absl::StatusOr<std::string> system_id = NoRow("/system/license");
   counters::DeviceIdentity device;
   const auto on_resource = [&resource](Sentence row) { resource = ReadResource(row); };
   const auto on_identity = [&device](Sentence row) { device.identity = ReadIdentity(row); };
-  const auto on_board = [&device](Sentence row) { device.serial_number = ReadSerialNumber(row); };
-  const auto on_license = [&device](Sentence row) { device.system_id = ReadSystemId(row); };
+  const auto on_board = [&serial_number](Sentence row) { serial_number = ReadSerialNumber(row); };
+  const auto on_license = [&system_id](Sentence row) { system_id = ReadSystemId(row); };
   std::array<Call, 4> calls = {
       Call{ResourceCommand(), on_resource}, Call{IdentityCommand(), on_identity},
       Call{RouterboardCommand(), on_board}, Call{LicenseCommand(), on_license}};
   const absl::Status status = co_await RunAll(absl::MakeSpan(calls), deadline);
   if (!status.ok()) co_return status;
+  // Any other refusal, and an answer without what it is asked for, must not make this device look
+  // like another one.
+  if (RouterErrorOf(calls[2].result.status) == RouterError::kMenuAbsent) {
+    calls[2].result.status = absl::OkStatus();
+    serial_number = "";
+  }
+  if (RouterErrorOf(calls[3].result.status) == RouterError::kMenuAbsent) {
+    calls[3].result.status = absl::OkStatus();
+    system_id = "";
+  }
   for (const Call& call : calls) {
-    const bool may_be_absent = call.words == RouterboardCommand() || call.words == LicenseCommand();
-    // Any other refusal must not make this device look like another one.
-    if (may_be_absent && RouterErrorOf(call.result.status) == RouterError::kMenuAbsent) continue;
     if (!call.result.status.ok()) co_return Named(call.result.status);
   }
   if (!resource.ok()) co_return Named(resource.status());
-  device.board_name = resource->board_name;
-  device.version = resource->version;
+  if (!serial_number.ok()) co_return Named(serial_number.status());
+  device.serial_number = *std::move(serial_number);
   // The serial number alone tells the device; the license may be moved to another one.
-  if (!device.serial_number.empty()) device.system_id.clear();
+  if (device.serial_number.empty()) {
+    if (!system_id.ok()) co_return Named(system_id.status());
+    device.system_id = *std::move(system_id);
+  }
+  device.board_name = std::move(resource->board_name);
+  device.version = std::move(resource->version);
   co_return DeviceReport{.uptime_s = resource->uptime_s, .device = std::move(device)};
 }
 
-asio::awaitable<absl::StatusOr<QueueReply>> AsioClient::ReadQueues(QueueMenuReader& reader,
-                                                                   ReadQueuesOptions options) {
-  const BusyScope busy(busy_);
-  QueueReply reply;
-  absl::StatusOr<std::uint64_t> uptime =
-      RouterStatus(RouterError::kIncompleteReply, "/system/resource has no row");
+void AsioClient::JoinSession(QueueMenuReader& reader) {
+  if (std::find(readers_.begin(), readers_.end(), &reader) != readers_.end()) return;
+  reader.BeginSession();
+  readers_.push_back(&reader);
+}
+
+asio::awaitable<absl::StatusOr<std::uint64_t>> AsioClient::PrintQueues(QueueMenuReader& reader,
+                                                                       absl::Duration deadline) {
+  absl::StatusOr<std::uint64_t> uptime = NoRow("/system/resource");
   reader.Begin();
   const auto on_uptime = [&uptime](Sentence row) { uptime = routeros::ReadUptime(row); };
   const auto on_queue = [&reader](Sentence row) { reader.AddRow(row); };
-  const auto on_count = [](Sentence) {};
-  std::array<Call, 3> calls = {Call{UptimeCommand(), on_uptime},
-                               Call{reader.PrintCommand(), on_queue},
-                               Call{reader.CountCommand(), on_count}};
-  const std::size_t used = options.check_count ? 3 : 2;
-  const absl::Status status = co_await RunAll(absl::MakeSpan(calls.data(), used), options.deadline);
+  std::array<Call, 2> calls = {Call{UptimeCommand(), on_uptime},
+                               Call{reader.PrintCommand(), on_queue}};
+  const absl::Status status = co_await RunAll(absl::MakeSpan(calls), deadline);
   if (!status.ok()) co_return status;
-  for (const Call& call : absl::MakeSpan(calls.data(), used)) {
+  for (const Call& call : calls) {
     if (!call.result.status.ok()) co_return Named(call.result.status);
   }
   if (!uptime.ok()) co_return Named(uptime.status());
-  if (options.check_count) {
-    const std::optional<std::uint64_t> count = ParseUint64(calls[2].result.ret.value_or(""));
-    if (count != reader.rows()) {
-      co_return Named(RouterStatus(RouterError::kIncompleteReply,
-                                   absl::StrCat("/queue/", counters::MenuName(reader.menu()),
-                                                " has ", calls[2].result.ret.value_or("no count"),
-                                                " rows and sent ", reader.rows())));
-    }
+  co_return uptime;
+}
+
+asio::awaitable<absl::StatusOr<std::uint64_t>> AsioClient::PrintAllQueues(QueueMenuReader& reader,
+                                                                          absl::Duration deadline) {
+  absl::StatusOr<std::uint64_t> uptime = co_await PrintQueues(reader, deadline);
+  if (!uptime.ok() || reader.rows() >= reader.known_rows()) co_return uptime;
+  // Queues were removed, or the reply fell short.
+  const auto on_row = [](Sentence) {};
+  std::array<Call, 1> calls = {Call{reader.CountCommand(), on_row}};
+  const absl::Status status = co_await RunAll(absl::MakeSpan(calls), deadline);
+  if (!status.ok()) co_return status;
+  const std::optional<std::uint64_t> count = ParseUint64(calls[0].result.ret.value_or(""));
+  const std::size_t rows = reader.rows();
+  // What a router does not count cannot be checked.
+  if (!calls[0].result.status.ok() || !count.has_value() || *count == rows) co_return uptime;
+  uptime = co_await PrintQueues(reader, deadline);
+  // The same rows again are what there is, and queues come and go between two commands.
+  if (!uptime.ok() || reader.rows() == rows || reader.rows() >= *count) co_return uptime;
+  co_return Named(RouterStatus(
+      RouterError::kIncompleteReply,
+      absl::StrCat("/queue/", counters::MenuName(reader.menu()), " has ", *count,
+                   " rows, of which the router sent ", rows, " and then ", reader.rows())));
+}
+
+asio::awaitable<absl::StatusOr<QueueReply>> AsioClient::ReadQueues(QueueMenuReader& reader,
+                                                                   absl::Duration deadline) {
+  const BusyScope busy(busy_);
+  JoinSession(reader);
+  const absl::StatusOr<std::uint64_t> uptime = co_await PrintAllQueues(reader, deadline);
+  if (!uptime.ok()) {
+    reader.Begin();
+    co_return uptime.status();
   }
+  QueueReply reply;
   const absl::Status finished = reader.Finish(reply.readings);
   if (!finished.ok()) co_return Named(finished);
   reply.uptime_s = *uptime;
-  co_return reply;
+  reply.remark = reader.remark();
+  co_return std::move(reply);
 }
 
 }  // namespace netsentinel::routeros

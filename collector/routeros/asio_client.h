@@ -52,12 +52,8 @@ struct QueueReply {
   // The whole menu, in its order. Indices are those of the reader's table.
   std::vector<counters::QueueReading> readings;
   std::uint64_t uptime_s = 0;
-};
-
-struct ReadQueuesOptions {
-  absl::Duration deadline = absl::Seconds(30);
-  // Also lets the router count the rows, and takes the reply only if both agree.
-  bool check_count = false;
+  // QueueMenuReader::remark.
+  std::string remark = {};
 };
 
 // One session with one router. Every failure is a RouterStatus whose message begins with the
@@ -88,9 +84,12 @@ class AsioClient {
   boost::asio::awaitable<absl::StatusOr<std::uint64_t>> ReadUptime(
       absl::Duration deadline = kDefaultDeadline);
 
-  // Uptime and menu, asked for together. `reader` must outlive the operation.
-  boost::asio::awaitable<absl::StatusOr<QueueReply>> ReadQueues(QueueMenuReader& reader,
-                                                                ReadQueuesOptions options = {});
+  // Uptime and menu, asked for together. When there are fewer rows than in the reply before, the
+  // router is also asked for their number, and for the rows once more if it has another: fails with
+  // kIncompleteReply when both replies fell short of it, each in another place. Each request has
+  // the deadline for itself. `reader` must outlive the session.
+  boost::asio::awaitable<absl::StatusOr<QueueReply>> ReadQueues(
+      QueueMenuReader& reader, absl::Duration deadline = kDefaultDeadline);
 
   // Any command whose rows the caller wants to see; `words` must outlive the operation.
   boost::asio::awaitable<absl::StatusOr<CommandResult>> Run(
@@ -129,6 +128,13 @@ class AsioClient {
   boost::asio::awaitable<void> Transfer();
   // Runs all calls to their end. OK when all have ended, whatever their results.
   boost::asio::awaitable<absl::Status> RunAll(absl::Span<Call> calls, absl::Duration deadline);
+  // Tells a reader that this session has not read yet that it is a new one.
+  void JoinSession(QueueMenuReader& reader);
+  // The uptime; the rows are in the reader, which has not taken them yet.
+  boost::asio::awaitable<absl::StatusOr<std::uint64_t>> PrintQueues(QueueMenuReader& reader,
+                                                                    absl::Duration deadline);
+  boost::asio::awaitable<absl::StatusOr<std::uint64_t>> PrintAllQueues(QueueMenuReader& reader,
+                                                                       absl::Duration deadline);
   void KeepAlive();
   absl::Status Named(const absl::Status& status) const;
   void DropConnection();
@@ -147,6 +153,8 @@ class AsioClient {
   std::shared_ptr<boost::asio::steady_timer> resolve_wake_;
   std::shared_ptr<Guard> guard_;
   bool connected_ = false;
+  // Those that have read in this session: one for each menu.
+  std::vector<const QueueMenuReader*> readers_;
   // Shared with the operation under way, which may be destroyed after the client is.
   std::shared_ptr<bool> busy_;
 };

@@ -8,6 +8,7 @@
 #include "collector/routeros/parsers.h"
 #include "collector/routeros/router_error.h"
 #include "common/base/display_name.h"
+#include "common/counters/limits.h"
 
 namespace netsentinel::routeros {
 namespace {
@@ -21,7 +22,7 @@ constexpr std::array<absl::string_view, 1> kRouterboard = {"/system/routerboard/
 constexpr std::array<absl::string_view, 1> kLicense = {"/system/license/print"};
 
 std::string TextOf(Sentence row, absl::string_view key) {
-  return std::string(FindAttribute(row, key).value_or(""));
+  return counters::DeviceText(FindAttribute(row, key).value_or(""));
 }
 
 }  // namespace
@@ -44,7 +45,14 @@ absl::StatusOr<std::uint64_t> ReadUptime(Sentence row) {
         absl::StrCat("/system/resource has the uptime '", base::DisplayName(text->substr(0, 64)),
                      "', which is no duration"));
   }
-  return static_cast<std::uint64_t>(absl::ToInt64Seconds(*uptime));
+  const auto seconds = static_cast<std::uint64_t>(absl::ToInt64Seconds(*uptime));
+  if (seconds > counters::kMaxUptimeSeconds) {
+    return RouterStatus(
+        RouterError::kIncompleteReply,
+        absl::StrCat("/system/resource has the uptime '", base::DisplayName(text->substr(0, 64)),
+                     "', which is more than a hundred years"));
+  }
+  return seconds;
 }
 
 absl::StatusOr<Resource> ReadResource(Sentence row) {
@@ -56,17 +64,37 @@ absl::StatusOr<Resource> ReadResource(Sentence row) {
                   .architecture = TextOf(row, "architecture-name")};
 }
 
-std::string ReadIdentity(Sentence row) { return TextOf(row, "name"); }
+std::string ReadIdentity(Sentence row) {
+  return counters::Shortened(FindAttribute(row, "name").value_or(""),
+                             counters::kMaxDeviceTextBytes);
+}
 
-std::string ReadSerialNumber(Sentence row) {
+absl::StatusOr<std::string> ReadSerialNumber(Sentence row) {
   const std::optional<absl::string_view> routerboard = FindAttribute(row, "routerboard");
   if (routerboard.has_value() && ParseBool(*routerboard) == false) return "";
-  return TextOf(row, "serial-number");
+  std::string serial_number = TextOf(row, "serial-number");
+  if (serial_number.empty()) {
+    return RouterStatus(
+        RouterError::kIncompleteReply,
+        "/system/routerboard shows no serial-number, by which this device is known");
+  }
+  return serial_number;
 }
 
 std::string ReadSystemId(Sentence row) {
   std::string system_id = TextOf(row, "system-id");
   return system_id.empty() ? TextOf(row, "software-id") : system_id;
+}
+
+absl::Status CheckSameDevice(const counters::DeviceIdentity& known,
+                             const counters::DeviceIdentity& now) {
+  const bool lost = (!known.serial_number.empty() && now.serial_number.empty()) ||
+                    (!known.Key().empty() && now.Key().empty());
+  if (!lost || known.board_name != now.board_name) return absl::OkStatus();
+  return RouterStatus(RouterError::kIncompleteReply,
+                      absl::StrCat("the ", now.board_name, " that was known as ", known.Key(),
+                                   " shows that no more: it is asked again, since counting it as "
+                                   "another device would count its bytes twice"));
 }
 
 }  // namespace netsentinel::routeros

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
@@ -22,6 +23,7 @@ absl::Span<const absl::string_view> IdentityCommand();
 absl::Span<const absl::string_view> RouterboardCommand();
 absl::Span<const absl::string_view> LicenseCommand();
 
+// Texts are shown as counters::DeviceText: they travel and are keys.
 struct Resource {
   std::uint64_t uptime_s = 0;
   std::string version;
@@ -31,16 +33,23 @@ struct Resource {
   bool operator==(const Resource&) const = default;
 };
 
-// Fails with kIncompleteReply when the row has no readable `uptime`.
+// Fails with kIncompleteReply when the row has no readable `uptime` of at most a hundred years.
 absl::StatusOr<std::uint64_t> ReadUptime(Sentence row);
 // As ReadUptime; the other fields may be missing.
 absl::StatusOr<Resource> ReadResource(Sentence row);
 
-// The name of the router, raw bytes; empty when the row has none.
+// The name of the router, raw bytes, at most counters::kMaxDeviceTextBytes; empty when the row has
+// none.
 std::string ReadIdentity(Sentence row);
-// Empty when the row has none, or says `routerboard=no`.
-std::string ReadSerialNumber(Sentence row);
+// Empty when the row says `routerboard=no`. Fails with kIncompleteReply when it has no serial
+// number otherwise: a board without one would be taken for another device.
+absl::StatusOr<std::string> ReadSerialNumber(Sentence row);
 // `system-id` (CHR), else `software-id`; empty when the row has neither.
 std::string ReadSystemId(Sentence row);
+
+// kIncompleteReply when `now` lacks the serial number or id by which the same board was known: a
+// reply that fell short, and not another device.
+absl::Status CheckSameDevice(const counters::DeviceIdentity& known,
+                             const counters::DeviceIdentity& now);
 
 }  // namespace netsentinel::routeros

@@ -13,6 +13,7 @@
 #include "collector/routeros/router_error.h"
 #include "common/base/crc32c.h"
 #include "common/base/display_name.h"
+#include "common/counters/limits.h"
 
 namespace netsentinel::routeros {
 namespace {
@@ -24,6 +25,9 @@ using counters::QueueReading;
 
 constexpr std::size_t kNotKnown = std::numeric_limits<std::size_t>::max();
 constexpr std::size_t kShownNameBytes = 64;
+// What may be left behind by queues that have gone before it is cleared away.
+constexpr std::size_t kStaleIndices = 4096;
+constexpr std::size_t kStaleWordBytes = 64 * 1024;
 constexpr absl::string_view kBytes = "=bytes=";
 constexpr absl::string_view kPackets = "=packets=";
 
@@ -57,11 +61,32 @@ constexpr std::array<absl::string_view, kFieldCount> kFieldKeys = {
     ".id",     "name",     "target",  "packet-mark", "parent",     "comment",
     "dynamic", "disabled", "invalid", "max-limit",   "burst-limit"};
 
-std::size_t FieldOf(absl::string_view key) {
-  for (std::size_t field = 0; field < kFieldCount; ++field) {
-    if (kFieldKeys[field] == key) return field;
+// The one key of this length and first letter that is asked for.
+Field CandidateOf(absl::string_view key) {
+  switch (key.size()) {
+    case 3:
+      return kId;
+    case 4:
+      return kName;
+    case 6:
+      return key.front() == 't' ? kTarget : kParent;
+    case 7:
+      if (key.front() == 'c') return kComment;
+      return key.front() == 'd' ? kDynamic : kInvalid;
+    case 8:
+      return kDisabled;
+    case 9:
+      return kMaxLimit;
+    case 11:
+      return key.front() == 'p' ? kPacketMark : kBurstLimit;
+    default:
+      return kFieldCount;
   }
-  return kFieldCount;
+}
+
+Field FieldOf(absl::string_view key) {
+  const Field field = CandidateOf(key);
+  return field != kFieldCount && kFieldKeys[field] == key ? field : kFieldCount;
 }
 
 bool StartsWith(absl::string_view word, absl::string_view prefix) {
@@ -104,6 +129,12 @@ bool Assign(std::string* to, absl::string_view value) {
   return true;
 }
 
+bool AssignShortened(std::string* to, absl::string_view value) {
+  if (value.size() <= counters::kMaxDescriptionBytes) return Assign(to, value);
+  *to = counters::Shortened(value, counters::kMaxDescriptionBytes);
+  return true;
+}
+
 bool AssignBool(bool* to, absl::string_view value) {
   const std::optional<bool> parsed = ParseBool(value);
   if (parsed.has_value()) *to = *parsed;
@@ -128,26 +159,29 @@ std::uint64_t QueueMenuReader::settings_fingerprint() const {
 }
 
 void QueueMenuReader::Begin() {
-  ++reply_;
   cursor_ = 0;
   same_order_ = true;
   rows_ = 0;
   rows_with_packets_ = 0;
   readings_.clear();
+  readings_.reserve(known_.size());
   known_of_row_.clear();
   fresh_.clear();
-  fresh_ids_.clear();
+  words_.resize(words_kept_);
   failure_ = absl::OkStatus();
 }
 
-bool QueueMenuReader::Fail(Sentence words, absl::string_view why) {
+bool QueueMenuReader::FailRow(std::size_t row, absl::string_view name, absl::string_view why) {
   if (!failure_.ok()) return false;
-  const absl::string_view name = FindAttribute(words, "name").value_or("");
   failure_ = RouterStatus(
       RouterError::kIncompleteReply,
-      absl::StrCat("the reply of /queue/", counters::MenuName(menu_), " is not usable: row ", rows_,
+      absl::StrCat("the reply of /queue/", counters::MenuName(menu_), " is not usable: row ", row,
                    " ('", base::DisplayName(name.substr(0, kShownNameBytes)), "') ", why));
   return false;
+}
+
+bool QueueMenuReader::Fail(Sentence words, absl::string_view why) {
+  return FailRow(rows_, FindAttribute(words, "name").value_or(""), why);
 }
 
 bool QueueMenuReader::TakeCounter(absl::string_view word, CounterWords* counters) {
@@ -164,9 +198,9 @@ bool QueueMenuReader::TakeCounter(absl::string_view word, CounterWords* counters
   return false;
 }
 
-bool QueueMenuReader::Matches(const Known& known, Sentence words, CounterWords* counters) {
+bool QueueMenuReader::Matches(const Known& known, Sentence words, CounterWords* counters) const {
   *counters = {};
-  absl::string_view rest = known.words;
+  absl::string_view rest = WordsOf(known);
   absl::string_view expected = TakeKnownWord(rest);
   bool all_seen = false;
   for (const absl::string_view word : words) {
@@ -188,6 +222,7 @@ std::size_t QueueMenuReader::FindKnown(Sentence words, CounterWords* counters) {
     return cursor_++;
   }
   same_order_ = false;
+  if (known_.empty()) return kNotKnown;
   const std::optional<std::uint64_t> row_id =
       ParseRowId(FindAttribute(words, kFieldKeys[kId]).value_or(""));
   if (!row_id.has_value()) return kNotKnown;
@@ -203,37 +238,44 @@ void QueueMenuReader::AddRow(Sentence words) {
   if (!failure_.ok()) return;
   CounterWords counters;
   const std::size_t known = FindKnown(words, &counters);
-  if (known == kNotKnown) {
-    if (!AddFresh(words, &counters)) return;
-  } else if (std::exchange(known_[known].seen_in, reply_) == reply_) {
-    Fail(words, "has a .id that another row of the reply has too");
-    return;
-  }
+  if (known == kNotKnown && !AddFresh(words, &counters)) return;
   AddReading(words, counters, known);
 }
 
 bool QueueMenuReader::AddFresh(Sentence words, CounterWords* counters) {
-  Fresh fresh;
-  fresh.row = rows_ - 1;
-  if (!ReadDescriptor(words, &fresh.descriptor)) return false;
-  const std::uint64_t row_id = fresh.descriptor.row_id;
-  bool twice = !fresh_ids_.insert(row_id).second;
-  if (const auto known = known_by_id_.find(row_id); known != known_by_id_.end()) {
-    twice |= std::exchange(known_[known->second].seen_in, reply_) == reply_;
-  }
-  if (twice) return Fail(words, "has a .id that another row of the reply has too");
   *counters = {};
-  fresh.known.row_id = row_id;
-  fresh.known.seen_in = reply_;
+  auto descriptor = std::make_shared<QueueDescriptor>();
+  Known known;
+  known.words_at = words_.size();
+  std::array<bool, kFieldCount> seen = {};
   for (const absl::string_view word : words) {
-    if (TakeCounter(word, counters)) continue;
+    if (word.front() != '=' || TakeCounter(word, counters)) continue;
     const std::optional<Attribute> attribute = ParseAttribute(word);
-    if (attribute.has_value() && FieldOf(attribute->key) != kFieldCount) {
-      AppendKnownWord(fresh.known.words, word);
+    if (!attribute.has_value()) continue;
+    const Field field = FieldOf(attribute->key);
+    if (field == kFieldCount) continue;
+    if (std::exchange(seen[field], true)) {
+      return Fail(words, absl::StrCat("has `", kFieldKeys[field], "` twice"));
     }
+    if ((field == kName || field == kParent) && attribute->value.size() > counters::kMaxNameBytes) {
+      return Fail(words, absl::StrCat("has a `", kFieldKeys[field], "` of ",
+                                      attribute->value.size(), " bytes; names of at most ",
+                                      counters::kMaxNameBytes, " are counted: rename the queue"));
+    }
+    if (!ReadField(field, attribute->value, descriptor.get())) {
+      if (field != kMaxLimit && field != kBurstLimit) {
+        return Fail(words, absl::StrCat("has a `", kFieldKeys[field], "` that cannot be read"));
+      }
+      known.limit_unread = true;
+    }
+    AppendKnownWord(words_, word);
   }
-  fresh.known.words.shrink_to_fit();
-  fresh_.push_back(std::move(fresh));
+  if (!seen[kId]) return Fail(words, "has no `.id`");
+  if (!seen[kName]) return Fail(words, "has no `name`");
+  known.row_id = descriptor->row_id;
+  known.words_size = static_cast<std::uint32_t>(words_.size() - known.words_at);
+  known.descriptor = std::move(descriptor);
+  fresh_.push_back({.row = rows_ - 1, .known = std::move(known)});
   return true;
 }
 
@@ -259,25 +301,6 @@ bool QueueMenuReader::AddReading(Sentence words, const CounterWords& counters, s
   return true;
 }
 
-bool QueueMenuReader::ReadDescriptor(Sentence words, QueueDescriptor* descriptor) {
-  std::array<bool, kFieldCount> seen = {};
-  for (const absl::string_view word : words) {
-    const std::optional<Attribute> attribute = ParseAttribute(word);
-    if (!attribute.has_value()) continue;
-    const std::size_t field = FieldOf(attribute->key);
-    if (field == kFieldCount) continue;
-    if (std::exchange(seen[field], true)) {
-      return Fail(words, absl::StrCat("has `", kFieldKeys[field], "` twice"));
-    }
-    if (!ReadField(field, attribute->value, descriptor)) {
-      return Fail(words, absl::StrCat("has a `", kFieldKeys[field], "` that cannot be read"));
-    }
-  }
-  if (!seen[kId]) return Fail(words, "has no `.id`");
-  if (!seen[kName]) return Fail(words, "has no `name`");
-  return true;
-}
-
 bool QueueMenuReader::ReadField(std::size_t field, absl::string_view value,
                                 QueueDescriptor* descriptor) const {
   switch (static_cast<Field>(field)) {
@@ -289,14 +312,14 @@ bool QueueMenuReader::ReadField(std::size_t field, absl::string_view value,
     case kName:
       return Assign(&descriptor->name, value);
     case kTarget:
-      return menu_ != Menu::kSimple || Assign(&descriptor->target, value);
+      return menu_ != Menu::kSimple || AssignShortened(&descriptor->target, value);
     case kPacketMark:
       // What a tree queue catches stands where a simple queue has its target.
-      return menu_ != Menu::kTree || Assign(&descriptor->target, value);
+      return menu_ != Menu::kTree || AssignShortened(&descriptor->target, value);
     case kParent:
       return Assign(&descriptor->parent, value == "none" ? absl::string_view() : value);
     case kComment:
-      return Assign(&descriptor->comment, value);
+      return AssignShortened(&descriptor->comment, value);
     case kDynamic:
       return AssignBool(&descriptor->dynamic, value);
     case kDisabled:
@@ -328,12 +351,18 @@ bool QueueMenuReader::ReadLimit(absl::string_view value, std::uint64_t* upload,
   return true;
 }
 
-DescriptorIndex QueueMenuReader::InternAgain(const Known& known) {
-  std::vector<absl::string_view> words;
-  for (absl::string_view rest = known.words; !rest.empty();) words.push_back(TakeKnownWord(rest));
-  QueueDescriptor descriptor;
-  ReadDescriptor(words, &descriptor);
-  return table_.Intern(descriptor);
+bool QueueMenuReader::FindRows(RowsById& rows) {
+  rows.reserve(rows_);
+  auto fresh = fresh_.begin();
+  for (std::size_t row = 0; row < known_of_row_.size(); ++row) {
+    const std::size_t at = known_of_row_[row];
+    const Known& known = at == kNotKnown ? (fresh++)->known : known_[at];
+    if (!rows.try_emplace(known.row_id, row).second) {
+      return FailRow(row + 1, known.descriptor->name,
+                     "has a .id that another row of the reply has too");
+    }
+  }
+  return true;
 }
 
 absl::Status QueueMenuReader::Finish(std::vector<QueueReading>& readings) {
@@ -343,36 +372,92 @@ absl::Status QueueMenuReader::Finish(std::vector<QueueReading>& readings) {
         absl::StrCat("the reply of /queue/", counters::MenuName(menu_), " is not usable: only ",
                      rows_with_packets_, " of ", rows_, " rows have `packets`"));
   }
-  if (!failure_.ok()) return failure_;
-  for (std::size_t row = 0; row < readings_.size(); ++row) {
+  const bool changed = !same_order_ || !fresh_.empty() || rows_ != known_.size();
+  RowsById rows;
+  if (!failure_.ok() || (changed && !FindRows(rows))) {
+    absl::Status failure = failure_;
+    Begin();
+    TrimWords();
+    failure_ = failure;
+    return failure;
+  }
+  // Every remembered row has an entry of its own, unless others dropped some.
+  for (std::size_t row = 0; table_.live() < known_.size() && row < readings_.size(); ++row) {
     const std::size_t known = known_of_row_[row];
     if (known == kNotKnown || table_.Find(known_[known].index) != nullptr) continue;
-    known_[known].index = InternAgain(known_[known]);
+    known_[known].index = table_.Intern(known_[known].descriptor);
     readings_[row].descriptor = known_[known].index;
   }
+  if (!fresh_.empty()) table_.Reserve(fresh_.size());
   for (Fresh& fresh : fresh_) {
-    fresh.known.index = table_.Intern(fresh.descriptor);
+    fresh.known.index = table_.Intern(fresh.known.descriptor);
     readings_[fresh.row].descriptor = fresh.known.index;
   }
   if (rows_with_packets_ > 0) packets_known_ = true;
-  if (!same_order_ || !fresh_.empty() || rows_ != known_.size()) RememberReply();
+  if (changed) RememberReply(std::move(rows));
   readings.swap(readings_);
   return absl::OkStatus();
 }
 
-void QueueMenuReader::RememberReply() {
+void QueueMenuReader::RememberReply(RowsById rows) {
   std::vector<Known> now;
   now.reserve(known_of_row_.size());
   auto fresh = fresh_.begin();
   for (const std::size_t known : known_of_row_) {
     now.push_back(known == kNotKnown ? std::move((fresh++)->known) : std::move(known_[known]));
   }
+  for (const Known& left : known_) {
+    // Words in another order may describe the same queue: its entry is used on.
+    const auto same = left.descriptor == nullptr ? rows.end() : rows.find(left.row_id);
+    if (same != rows.end() && now[same->second].index == left.index) continue;
+    if (left.descriptor != nullptr) table_.Drop(left.index);
+  }
   known_ = std::move(now);
-  known_by_id_.clear();
-  known_by_id_.reserve(known_.size());
-  for (std::size_t i = 0; i < known_.size(); ++i) known_by_id_[known_[i].row_id] = i;
+  known_by_id_ = std::move(rows);
+  words_kept_ = words_.size();
   fresh_ = {};
-  fresh_ids_ = {};
+  TrimWords();
+  if (table_.next_index() > 2 * known_.size() + kStaleIndices) Renumber();
+  SetRemark();
+}
+
+// Words of rows that have gone, or of a refused reply, must not pile up.
+void QueueMenuReader::TrimWords() {
+  std::size_t live = 0;
+  for (const Known& known : known_) live += known.words_size;
+  if (words_.capacity() <= 2 * live + kStaleWordBytes) return;
+  std::string trimmed;
+  trimmed.reserve(live);
+  for (Known& known : known_) {
+    const absl::string_view words = WordsOf(known);
+    known.words_at = trimmed.size();
+    trimmed.append(words.data(), words.size());
+  }
+  words_ = std::move(trimmed);
+  words_kept_ = words_.size();
+}
+
+// A table gives every index once; a new one begins at 0 again.
+void QueueMenuReader::Renumber() {
+  table_ = counters::DescriptorTable();
+  table_.Reserve(known_.size());
+  for (std::size_t row = 0; row < known_.size(); ++row) {
+    known_[row].index = table_.Intern(known_[row].descriptor);
+    readings_[row].descriptor = known_[row].index;
+  }
+}
+
+void QueueMenuReader::SetRemark() {
+  remark_.clear();
+  for (const Known& known : known_) {
+    if (!known.limit_unread) continue;
+    remark_ = absl::StrCat("a limit of '",
+                           base::DisplayName(known.descriptor->name.substr(0, kShownNameBytes)),
+                           "' in /queue/", counters::MenuName(menu_),
+                           " is no rate and was taken as unlimited: set max-limit and burst-limit "
+                           "anew on the router");
+    return;
+  }
 }
 
 }  // namespace netsentinel::routeros

@@ -2,11 +2,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
-#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
@@ -27,11 +27,14 @@ namespace netsentinel::routeros {
 //   on !done: status = reader.Finish(readings);
 //
 // A reply is taken whole or not at all: a row without `.id`, `name` or `bytes`, a number that is
-// none, a `.id` twice, or packet counters in some rows only make Finish fail with a RouterStatus
-// of kIncompleteReply that names the row, and nothing changes. One thread.
+// none, a `.id` twice, a name or parent longer than counters::kMaxNameBytes, or packet counters in
+// some rows only make Finish fail with a RouterStatus of kIncompleteReply that names the row, and
+// nothing changes. A target or comment longer than counters::kMaxDescriptionBytes is shortened; a
+// limit that is no rate is taken as none and remarked. One thread.
 class QueueMenuReader {
  public:
-  // `table` gets the descriptors; others may drop entries of it between replies.
+  // `table` holds the descriptors of the last accepted reply, which nobody else may add to. Others
+  // may drop entries of it between replies. Indices hold until the next Finish.
   QueueMenuReader(counters::Menu menu, counters::DescriptorTable& table);
   QueueMenuReader(const QueueMenuReader&) = delete;
   QueueMenuReader& operator=(const QueueMenuReader&) = delete;
@@ -44,6 +47,8 @@ class QueueMenuReader {
   // Names the property list: a queue not seen before is new only while this is the same.
   std::uint64_t settings_fingerprint() const;
 
+  // A new session: another RouterOS version may answer, with or without packet counters.
+  void BeginSession() { packets_known_ = false; }
   // Forgets a reply that was begun.
   void Begin();
   // `words` as SessionEvent::row has them; they need not live on. After a bad row the others are
@@ -53,21 +58,27 @@ class QueueMenuReader {
   absl::Status Finish(std::vector<counters::QueueReading>& readings);
   // Rows since Begin.
   std::size_t rows() const { return rows_; }
+  // Rows of the last accepted reply.
+  std::size_t known_rows() const { return known_.size(); }
+  // What of the last accepted reply could not be read and was done without: the first such row,
+  // and empty when there is none.
+  const std::string& remark() const { return remark_; }
 
  private:
   // What a row said of its queue besides the counters.
   struct Known {
+    std::shared_ptr<const counters::QueueDescriptor> descriptor;
     std::uint64_t row_id = 0;
-    // Its words as they came, each after its length, in one piece: 10,000 queues are remembered.
-    std::string words;
+    // Its words as they came, each after its length, in words_: 10,000 queues are remembered.
+    std::size_t words_at = 0;
+    std::uint32_t words_size = 0;
     counters::DescriptorIndex index = 0;
-    std::uint64_t seen_in = 0;  // number of the last reply that had it
+    bool limit_unread = false;
   };
   // A row whose description is not the remembered one.
   struct Fresh {
     std::size_t row = 0;
     Known known;
-    counters::QueueDescriptor descriptor;
   };
   // The counter words of one row.
   struct CounterWords {
@@ -77,34 +88,45 @@ class QueueMenuReader {
     bool has_packets = false;
     bool twice = false;
   };
+  using RowsById = absl::flat_hash_map<std::uint64_t, std::size_t>;
 
   // True when `word` is a counter; it is then kept in `counters`.
   static bool TakeCounter(absl::string_view word, CounterWords* counters);
+  absl::string_view WordsOf(const Known& known) const {
+    return absl::string_view(words_).substr(known.words_at, known.words_size);
+  }
   // True when `words` are counters and exactly the words of `known`, in their order.
-  static bool Matches(const Known& known, Sentence words, CounterWords* counters);
+  bool Matches(const Known& known, Sentence words, CounterWords* counters) const;
   // The remembered row that `words` repeat, if any. Sets `counters` when there is one.
   std::size_t FindKnown(Sentence words, CounterWords* counters);
   // False when the row is bad; the reply has failed then.
   bool AddFresh(Sentence words, CounterWords* counters);
   bool AddReading(Sentence words, const CounterWords& counters, std::size_t known);
-  bool ReadDescriptor(Sentence words, counters::QueueDescriptor* descriptor);
   bool ReadField(std::size_t field, absl::string_view value,
                  counters::QueueDescriptor* descriptor) const;
   bool ReadLimit(absl::string_view value, std::uint64_t* upload, std::uint64_t* download) const;
   bool Fail(Sentence words, absl::string_view why);
-  counters::DescriptorIndex InternAgain(const Known& known);
-  void RememberReply();
+  bool FailRow(std::size_t row, absl::string_view name, absl::string_view why);
+  // The row of every `.id` of the reply; false when two rows have the same.
+  bool FindRows(RowsById& rows);
+  void RememberReply(RowsById rows);
+  void TrimWords();
+  void Renumber();
+  void SetRemark();
 
   const counters::Menu menu_;
   counters::DescriptorTable& table_;
   // In the order of the last accepted reply.
   std::vector<Known> known_;
-  absl::flat_hash_map<std::uint64_t, std::size_t> known_by_id_;
-  // An accepted reply had packet counters.
+  RowsById known_by_id_;
+  // An accepted reply of this session had packet counters.
   bool packets_known_ = false;
+  // What known_ points to, up to words_kept_; the words of new rows of the reply under way behind.
+  std::string words_;
+  std::size_t words_kept_ = 0;
+  std::string remark_;
 
   // The reply under way.
-  std::uint64_t reply_ = 0;
   std::size_t cursor_ = 0;  // where in known_ the next row should be
   bool same_order_ = true;
   std::size_t rows_ = 0;
@@ -112,7 +134,6 @@ class QueueMenuReader {
   std::vector<counters::QueueReading> readings_;
   std::vector<std::size_t> known_of_row_;
   std::vector<Fresh> fresh_;
-  absl::flat_hash_set<std::uint64_t> fresh_ids_;
   absl::Status failure_;
 };
 

@@ -6,6 +6,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 
 #include "collector/routeros/parsers.h"
 #include "common/base/check.h"
@@ -17,6 +18,8 @@ namespace {
 constexpr absl::string_view kTagPrefix = ".tag=";
 // What a router says is shown to people; a hostile one must not fill the log.
 constexpr std::size_t kMaxShownBytes = 256;
+// Path, tag, prefixes and end of a login sentence.
+constexpr std::size_t kLoginOverhead = 64;
 
 std::string Shown(absl::string_view text) {
   return base::DisplayName(text.substr(0, kMaxShownBytes));
@@ -70,7 +73,9 @@ absl::StatusOr<std::string> ChallengeResponse(absl::string_view challenge_hex,
     return absl::InvalidArgumentError(
         absl::StrCat("a login challenge of ", challenge_hex.size(), " characters is not hex"));
   }
-  std::string input(1, '\0');
+  std::string input;
+  input.reserve(1 + password.size() + challenge_hex.size() / 2);
+  input.push_back('\0');
   input.append(password.data(), password.size());
   input.append(absl::HexStringToBytes(challenge_hex));
   const std::array<std::uint8_t, 16> digest = md5(input);
@@ -104,6 +109,8 @@ void Session::Login(Credentials credentials, LoginMethod method) {
   }
   const std::string name = absl::StrCat("=name=", credentials_.username);
   std::string password = absl::StrCat("=password=", credentials_.password.reveal());
+  // Growing would leave a copy of the password behind.
+  output_.reserve(name.size() + password.size() + kLoginOverhead);
   Queue({"/login", name, password});
   Wipe(password);
 }
@@ -177,13 +184,31 @@ SessionEvent Session::Next() {
         if (!disconnected_) return {.kind = SessionEvent::Kind::kNeedInput};
         return OnInputEnd();
       case SentenceDecoder::Result::kError:
-        return Close(RouterError::kProtocolError,
-                     absl::StrCat("what the router sent is not the RouterOS API: ",
-                                  decoder_.status().message(),
-                                  ": check address, port and transport of this router"));
+        return OnDecoderError();
     }
   }
   return {.kind = SessionEvent::Kind::kClosed};
+}
+
+SessionEvent Session::OnDecoderError() {
+  // Whoever has logged us in is a router: its reply is only longer than what is accepted.
+  if (state_ == State::kReady && absl::IsResourceExhausted(decoder_.status())) {
+    const bool one = requests_.size() == 1;
+    return Close(
+        RouterError::kIncompleteReply,
+        absl::StrCat("the router sent ", decoder_.status().message(),
+                     one ? ", in the reply to " : "", one ? requests_.front().command : ""));
+  }
+  return Close(
+      RouterError::kProtocolError,
+      absl::StrCat("what the router sent is not the RouterOS API: ", decoder_.status().message(),
+                   ": check address, port and transport of this router"));
+}
+
+std::string Session::WithoutPassword(absl::string_view text) const {
+  const absl::string_view password = credentials_.password.reveal();
+  if (password.empty()) return std::string(text);
+  return absl::StrReplaceAll(text, {{password, "[password]"}});
 }
 
 SessionEvent Session::OnInputEnd() {
@@ -233,7 +258,7 @@ std::optional<SessionEvent> Session::OnSentence(Sentence sentence) {
   const absl::string_view kind = sentence.front();
   if (kind.front() != '!') {
     return Close(RouterError::kProtocolError,
-                 absl::StrCat("a reply began with '", Shown(kind.substr(0, 32)),
+                 absl::StrCat("a reply began with '", Shown(WithoutPassword(kind).substr(0, 32)),
                               "', which is not the RouterOS API: check address and port"));
   }
   if (kind == "!fatal") return OnFatal(sentence);
@@ -277,7 +302,7 @@ void Session::OnTrap(Request& request, Sentence sentence) const {
   if (++request.traps_seen > limits_.max_traps_kept) return;
   Trap trap;
   if (const auto message = FindAttribute(sentence, "message"); message.has_value()) {
-    trap.message = std::string(message->substr(0, kMaxShownBytes));
+    trap.message = WithoutPassword(*message).substr(0, kMaxShownBytes);
   }
   if (const auto category = FindAttribute(sentence, "category"); category.has_value()) {
     trap.category = ParseUint64(*category);
@@ -348,7 +373,7 @@ SessionEvent Session::OnFatal(Sentence sentence) {
     const std::optional<Attribute> attribute = ParseAttribute(word);
     if (attribute.has_value() && attribute->key != "message") continue;
     absl::StrAppend(&reason, reason.empty() ? "" : " ",
-                    Shown(attribute.has_value() ? attribute->value : word));
+                    Shown(WithoutPassword(attribute.has_value() ? attribute->value : word)));
     if (reason.size() > kMaxShownBytes) break;
   }
   return Close(

@@ -50,7 +50,9 @@ using RequestTag = std::uint32_t;
 struct SessionLimits {
   DecoderLimits decoder = {};
   std::size_t max_rows_per_reply = 200'000;
-  std::size_t max_bytes_per_reply = 128 * 1024 * 1024;
+  // With what is added to every queue it must fit what the aggregator lets a stream have
+  // unanswered.
+  std::size_t max_bytes_per_reply = 32 * 1024 * 1024;
   // Commands under way, abandoned ones included.
   std::size_t max_in_flight = 16;
   // Further !trap sentences of one command are counted and not kept.
@@ -150,8 +152,11 @@ class Session {
   std::optional<SessionEvent> OnRow(Request& request, Sentence sentence);
   std::optional<SessionEvent> OnDone(Request& request, Sentence sentence);
   SessionEvent OnLoginDone(const CommandResult& result);
+  SessionEvent OnDecoderError();
   void OnTrap(Request& request, Sentence sentence) const;
   SessionEvent OnFatal(Sentence sentence);
+  // What the router said, without the password when it says that.
+  std::string WithoutPassword(absl::string_view text) const;
   SessionEvent OnInputEnd();
   SessionEvent RefuseLogin(absl::string_view why, absl::string_view what_to_do);
   SessionEvent Close(RouterError error, absl::string_view message);

@@ -51,12 +51,12 @@ class SentenceBuilder {
 using Sentence = absl::Span<const absl::string_view>;
 
 struct DecoderLimits {
-  // A queue row is about 200 bytes; the longest known values are comments and scripts.
+  // A queue row is about 200 bytes; the longest known values are comments and lists of targets.
   std::size_t max_word_bytes = 64 * 1024;
   std::size_t max_words_per_sentence = 256;
   // Prefixes and words of one sentence. What the decoder holds never exceeds this plus what was
   // written into it since the last kNeedMore.
-  std::size_t max_sentence_bytes = 1024 * 1024;
+  std::size_t max_sentence_bytes = 128 * 1024;
 };
 
 // Cuts a byte stream into sentences, however it is divided into chunks: the same bytes give the

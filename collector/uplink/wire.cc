@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 
+#include "common/base/display_name.h"
 #include "common/base/status_macros.h"
 
 namespace netsentinel::uplink {
@@ -31,12 +32,17 @@ absl::StatusOr<base::RouterId> RouterOf(const std::string& id) {
   return base::RouterId(id);
 }
 
+// One string that is not UTF-8 would make the peer refuse the message and with it the stream.
+std::string Utf8(const std::string& text) {
+  return base::IsValidUtf8(text) ? text : base::DisplayName(text);
+}
+
 void Fill(const counters::DeviceIdentity& device, v1::DeviceIdentity* out) {
-  out->set_serial_number(device.serial_number);
-  out->set_system_id(device.system_id);
+  out->set_serial_number(Utf8(device.serial_number));
+  out->set_system_id(Utf8(device.system_id));
   out->set_identity(device.identity);
-  out->set_board_name(device.board_name);
-  out->set_version(device.version);
+  out->set_board_name(Utf8(device.board_name));
+  out->set_version(Utf8(device.version));
 }
 
 void Fill(const counters::SnapshotHeader& header, v1::SnapshotHeader* out) {
@@ -237,7 +243,7 @@ v1::RouterStateReport ToWire(const poll::RouterStateReport& report) {
   if (report.menu.has_value()) wire.set_menu(MenuToWire(*report.menu));
   wire.set_state(static_cast<v1::RouterState>(report.state));
   wire.set_since_us(report.since_us);
-  wire.set_detail(report.detail);
+  wire.set_detail(Utf8(report.detail));
   Fill(report.device, wire.mutable_device());
   return wire;
 }

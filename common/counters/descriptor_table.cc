@@ -14,8 +14,8 @@ std::size_t HashOf(const QueueDescriptor& descriptor) {
 
 }  // namespace
 
-std::optional<DescriptorIndex> DescriptorTable::IndexOf(const QueueDescriptor& descriptor) const {
-  const std::size_t hash = HashOf(descriptor);
+std::optional<DescriptorIndex> DescriptorTable::FindEqual(std::size_t hash,
+                                                          const QueueDescriptor& descriptor) const {
   const auto first = by_hash_.find(hash);
   if (first == by_hash_.end()) return std::nullopt;
   if (*entries_[first->second] == descriptor) return first->second;
@@ -27,11 +27,36 @@ std::optional<DescriptorIndex> DescriptorTable::IndexOf(const QueueDescriptor& d
   return std::nullopt;
 }
 
-DescriptorIndex DescriptorTable::Intern(const QueueDescriptor& descriptor) {
-  if (const auto known = IndexOf(descriptor); known.has_value()) return *known;
+std::optional<DescriptorIndex> DescriptorTable::IndexOf(const QueueDescriptor& descriptor) const {
+  return FindEqual(HashOf(descriptor), descriptor);
+}
+
+DescriptorIndex DescriptorTable::Append(std::size_t hash,
+                                        std::shared_ptr<const QueueDescriptor> descriptor) {
   const DescriptorIndex index = next_index();
-  InsertAt(index, descriptor);
+  if (!by_hash_.try_emplace(hash, index).second) collisions_[hash].push_back(index);
+  entries_.push_back(std::move(descriptor));
+  ++live_;
   return index;
+}
+
+DescriptorIndex DescriptorTable::Intern(const QueueDescriptor& descriptor) {
+  const std::size_t hash = HashOf(descriptor);
+  if (const auto known = FindEqual(hash, descriptor); known.has_value()) return *known;
+  return Append(hash, std::make_shared<const QueueDescriptor>(descriptor));
+}
+
+DescriptorIndex DescriptorTable::Intern(const std::shared_ptr<const QueueDescriptor>& descriptor) {
+  const std::size_t hash = HashOf(*descriptor);
+  if (const auto known = FindEqual(hash, *descriptor); known.has_value()) return *known;
+  return Append(hash, descriptor);
+}
+
+void DescriptorTable::Reserve(std::size_t more) {
+  const std::size_t needed = entries_.size() + more;
+  // At least twice as much, so that many small additions do not copy all entries each time.
+  if (needed > entries_.capacity()) entries_.reserve(std::max(needed, 2 * entries_.capacity()));
+  by_hash_.reserve(live_ + more);
 }
 
 bool DescriptorTable::SkipTo(DescriptorIndex next) {
@@ -44,9 +69,7 @@ bool DescriptorTable::SkipTo(DescriptorIndex next) {
 bool DescriptorTable::InsertAt(DescriptorIndex index, QueueDescriptor descriptor) {
   if (index < next_index() || !SkipTo(index)) return false;
   const std::size_t hash = HashOf(descriptor);
-  if (!by_hash_.try_emplace(hash, index).second) collisions_[hash].push_back(index);
-  entries_.push_back(std::make_shared<const QueueDescriptor>(std::move(descriptor)));
-  ++live_;
+  Append(hash, std::make_shared<const QueueDescriptor>(std::move(descriptor)));
   return true;
 }
 

@@ -18,6 +18,10 @@ class DescriptorTable {
  public:
   // The index of an equal descriptor, or of a new entry.
   DescriptorIndex Intern(const QueueDescriptor& descriptor);
+  // The same without a copy; not null.
+  DescriptorIndex Intern(const std::shared_ptr<const QueueDescriptor>& descriptor);
+  // Makes room for so many new entries at once.
+  void Reserve(std::size_t more);
   // Puts an entry at the given index, which must be `next_index()` or later (gaps are dropped
   // entries); for decoding a dictionary somebody else numbered. False if it is earlier, or so much
   // later that the gap itself would be an attack (more than kMaxGap).
@@ -39,6 +43,10 @@ class DescriptorTable {
   static constexpr DescriptorIndex kMaxGap = 1U << 26;
 
  private:
+  std::optional<DescriptorIndex> FindEqual(std::size_t hash,
+                                           const QueueDescriptor& descriptor) const;
+  DescriptorIndex Append(std::size_t hash, std::shared_ptr<const QueueDescriptor> descriptor);
+
   std::vector<std::shared_ptr<const QueueDescriptor>> entries_;
   // The first entry of a hash, and for the rare further ones a list apart.
   absl::flat_hash_map<std::size_t, DescriptorIndex> by_hash_;

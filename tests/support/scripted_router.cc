@@ -167,6 +167,14 @@ void RouterConnection::AwaitClose() {
   }
 }
 
+std::string RouterConnection::ReadToEnd() {
+  std::string all;
+  while (const std::optional<absl::string_view> bytes = ReadSome()) {
+    all.append(bytes->data(), bytes->size());
+  }
+  return all;
+}
+
 ScriptedRouter::ScriptedRouter(ScriptedRouterOptions options, Script script)
     : script_(std::move(script)), context_(MakeContext(options)) {
   listener_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -181,14 +189,18 @@ ScriptedRouter::ScriptedRouter(ScriptedRouterOptions options, Script script)
   thread_ = std::thread([this] { Serve(); });
 }
 
+void ScriptedRouter::Join() {
+  shutdown(listener_, SHUT_RDWR);
+  if (thread_.joinable()) thread_.join();
+}
+
 ScriptedRouter::~ScriptedRouter() {
   {
     const base::MutexLock lock(mutex_);
     stopping_ = true;
     if (current_ >= 0) shutdown(current_, SHUT_RDWR);
   }
-  shutdown(listener_, SHUT_RDWR);
-  thread_.join();
+  Join();
   close(listener_);
   SSL_CTX_free(context_);
 }

@@ -45,6 +45,8 @@ class RouterConnection {
   void AcceptLogin();
   // Returns when the client has closed.
   void AwaitClose();
+  // All bytes that come until the client has closed; none that were read before.
+  std::string ReadToEnd();
 
  private:
   std::optional<absl::string_view> ReadSome();
@@ -77,6 +79,9 @@ class ScriptedRouter {
   ScriptedRouter(const ScriptedRouter&) = delete;
   ScriptedRouter& operator=(const ScriptedRouter&) = delete;
 
+  // Takes no further connection and waits until the script under way has ended by itself, as it
+  // does when the client has closed or within ten seconds: what it noted may then be looked at.
+  void Join();
   std::uint16_t port() const { return port_; }
   // Connections whose script was started (with TLS: whose handshake succeeded).
   int scripts_started();

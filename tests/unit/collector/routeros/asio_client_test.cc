@@ -1,39 +1,18 @@
-#include "collector/routeros/asio_client.h"
-
-#include <chrono>
-#include <filesystem>
-#include <fstream>
-#include <functional>
 #include <string>
-#include <utility>
+#include <tuple>
 #include <vector>
 
-#include "absl/strings/ascii.h"
-#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/io_context.hpp>
-#include <stdlib.h>
 
 #include "collector/routeros/openssl_md5.h"
-#include "collector/routeros/router_error.h"
-#include "common/counters/descriptor_table.h"
 #include "tests/support/queue_reply.h"
-#include "tests/support/scripted_router.h"
-#include "tests/support/status_matchers.h"
+#include "tests/unit/collector/routeros/asio_client_fixture.h"
 
 namespace netsentinel::routeros {
 namespace {
 
-namespace asio = boost::asio;
-using counters::Menu;
 using counters::QueueReading;
-using test::RouterConnection;
-using test::ScriptedRouter;
-using test::ScriptedRouterOptions;
-using test::SentenceWords;
-using test::TagOf;
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -41,80 +20,11 @@ using ::testing::Not;
 using ::testing::SizeIs;
 using Transport = ScriptedRouterOptions::Transport;
 
-constexpr absl::Duration kShort = absl::Milliseconds(300);
-
-std::string Text(const absl::Status& status) { return std::string(status.message()); }
-
-class AsioClientTest : public testing::Test {
- protected:
-  RouterEndpoint PlainTo(const ScriptedRouter& router) {
-    return {.host = "127.0.0.1",
-            .port = router.port(),
-            .use_tls = false,
-            .tls = {},
-            .credentials = {.username = "netsentinel", .password = base::Secret("s3cret")}};
-  }
-  RouterEndpoint TlsTo(const ScriptedRouter& router, TlsOptions tls) {
-    RouterEndpoint endpoint = PlainTo(router);
-    endpoint.use_tls = true;
-    endpoint.tls = std::move(tls);
-    return endpoint;
-  }
-  AsioClient& Client(RouterEndpoint endpoint) {
-    client_.emplace(io_.get_executor(), std::move(endpoint));
-    return *client_;
-  }
-  // Runs the operation to its end, which must come within 20 s.
-  template <typename Result>
-  Result Await(asio::awaitable<Result> operation) {
-    std::optional<Result> result;
-    asio::co_spawn(io_, std::move(operation), [&result](std::exception_ptr error, Result value) {
-      EXPECT_FALSE(error);
-      result = std::move(value);
-    });
-    io_.restart();
-    io_.run_for(std::chrono::seconds(20));
-    EXPECT_TRUE(result.has_value()) << "no end within 20 s";
-    if (!result.has_value()) std::abort();
-    return *std::move(result);
-  }
-  absl::Status Connect(RouterEndpoint endpoint,
-                       absl::Duration deadline = AsioClient::kDefaultDeadline) {
-    return Await(Client(std::move(endpoint)).Connect(deadline));
-  }
-
-  // Before the client, so that coroutines go last.
-  asio::io_context io_;
-  std::optional<AsioClient> client_;
-  counters::DescriptorTable table_;
-  QueueMenuReader simple_{Menu::kSimple, table_};
-};
-
-// Answers every command by its path; anything else gets "no such command".
-using Answers = std::vector<std::pair<std::string, std::vector<SentenceWords>>>;
-ScriptedRouter::Script Answering(Answers answers) {
-  return [answers = std::move(answers)](RouterConnection& connection) {
-    connection.AcceptLogin();
-    while (const std::optional<SentenceWords> command = connection.Read()) {
-      const std::string tag = TagOf(*command);
-      std::string key = command->front();
-      if (command->size() > 2 && (*command)[1] == "=count-only=") key += " count";
-      std::vector<SentenceWords> reply = {{"!trap", "=message=no such command prefix"}, {"!done"}};
-      for (const auto& [path, sentences] : answers) {
-        if (path == key) reply = sentences;
-      }
-      for (SentenceWords& words : reply) words.push_back(tag);
-      connection.Send(reply);
-    }
-  };
-}
-
-const std::vector<SentenceWords> kResource = {
-    {"!re", "=uptime=1d2h", "=version=7.18.2 (stable)", "=board-name=CHR"}, {"!done"}};
 const std::vector<SentenceWords> kTwoQueues = {
     {"!re", "=.id=*1", "=name=alice", "=bytes=1/2", "=packets=1/1"},
     {"!re", "=.id=*2", "=name=bob", "=bytes=3/4", "=packets=1/1"},
     {"!done"}};
+const std::vector<SentenceWords> kLicense = {{"!re", "=system-id=/+abc"}, {"!done"}};
 const std::vector<SentenceWords> kNotPermitted = {{"!trap", "=message=not enough permissions (9)"},
                                                   {"!done"}};
 
@@ -216,17 +126,24 @@ TEST_F(AsioClientTest, StaysConnectedWhenOneMenuFails) {
   EXPECT_THAT(Await(client_->ReadQueues(simple_)), test::IsOk());
 }
 
-TEST_F(AsioClientTest, ComparesTheCountOnRequest) {
-  ScriptedRouter router(Answering({{"/system/resource/print", kResource},
-                                   {"/queue/simple/print", kTwoQueues},
-                                   {"/queue/simple/print count", {{"!done", "=ret=3"}}}}));
-  ASSERT_THAT(Connect(PlainTo(router)), test::IsOk());
-  const absl::Status status =
-      Await(client_->ReadQueues(simple_, ReadQueuesOptions{.check_count = true})).status();
-  EXPECT_EQ(RouterErrorOf(status), RouterError::kIncompleteReply);
-  EXPECT_THAT(Text(status), HasSubstr("has 3 rows and sent 2"));
-  EXPECT_EQ(table_.live(), 0u);
-  EXPECT_TRUE(client_->connected());
+TEST_F(AsioClientTest, TakesNoOtherIdentityBecauseAReplyFellShort) {
+  const std::vector<SentenceWords> empty = {{"!done"}};
+  const std::vector<SentenceWords> nameless = {{"!re", "=routerboard=true"}, {"!done"}};
+  for (const auto& [board, license, why] :
+       {std::tuple(empty, kLicense, "/system/routerboard has no row"),
+        std::tuple(nameless, kLicense, "no serial-number"),
+        std::tuple(kNoMenu, empty, "/system/license has no row")}) {
+    ScriptedRouter router(Answering({{"/system/resource/print", kResource},
+                                     {"/system/identity/print", {{"!re", "=name=x"}, {"!done"}}},
+                                     {"/system/routerboard/print", board},
+                                     {"/system/license/print", license}}));
+    ASSERT_THAT(Connect(PlainTo(router)), test::IsOk());
+    const absl::Status status = Await(client_->ReadDevice()).status();
+    EXPECT_EQ(RouterErrorOf(status), RouterError::kIncompleteReply) << status;
+    EXPECT_THAT(Text(status), HasSubstr(why));
+    EXPECT_TRUE(client_->connected());
+    client_.reset();
+  }
 }
 
 TEST_F(AsioClientTest, RefusesAReplyWithoutStatistics) {
@@ -356,8 +273,7 @@ TEST_F(AsioClientTest, ClosesAndConnectsAnewAfterAReplyThatStopsHalfway) {
     connection.AwaitClose();
   });
   ASSERT_THAT(Connect(PlainTo(router)), test::IsOk());
-  const absl::Status status =
-      Await(client_->ReadQueues(simple_, ReadQueuesOptions{.deadline = kShort})).status();
+  const absl::Status status = Await(client_->ReadQueues(simple_, kShort)).status();
   EXPECT_EQ(RouterErrorOf(status), RouterError::kIncompleteReply);
   EXPECT_THAT(Text(status), AllOf(HasSubstr("no end within 300ms"), HasSubstr("after 1 rows")));
   EXPECT_FALSE(client_->connected());
@@ -407,153 +323,6 @@ TEST_F(AsioClientTest, EndsAnOperationWhenItIsClosed) {
   const absl::Status status = Await(client_->ReadUptime()).status();
   EXPECT_EQ(RouterErrorOf(status), RouterError::kUnreachable);
   EXPECT_FALSE(client_->connected());
-}
-
-class AsioClientTlsTest : public AsioClientTest {
- protected:
-  static void SetUpTestSuite() {
-    certificate_ =
-        new test::TestCertificate(test::MakeTestCertificate("IP:127.0.0.1,DNS:router.example"));
-    other_ = new test::TestCertificate(test::MakeTestCertificate("IP:10.9.9.9"));
-  }
-  static void TearDownTestSuite() {
-    delete certificate_;
-    delete other_;
-  }
-  ScriptedRouterOptions WithCertificate(const test::TestCertificate& certificate) {
-    return {.transport = Transport::kTls, .certificate = certificate};
-  }
-  std::string CaFile(const test::TestCertificate& certificate) {
-    std::string folder = (std::filesystem::temp_directory_path() / "ns-ca-XXXXXX").string();
-    EXPECT_NE(mkdtemp(folder.data()), nullptr);
-    folders_.push_back(folder);
-    std::ofstream(folder + "/ca.pem") << certificate.certificate_pem;
-    return folder + "/ca.pem";
-  }
-  void TearDown() override {
-    for (const std::string& folder : folders_) std::filesystem::remove_all(folder);
-  }
-  static test::TestCertificate* certificate_;
-  static test::TestCertificate* other_;
-  std::vector<std::string> folders_;
-};
-test::TestCertificate* AsioClientTlsTest::certificate_ = nullptr;
-test::TestCertificate* AsioClientTlsTest::other_ = nullptr;
-
-TEST_F(AsioClientTlsTest, BelievesThePinnedCertificateWithAndWithoutColons) {
-  ScriptedRouter router(WithCertificate(*other_), Answering({}));
-  std::string colons;
-  for (std::size_t i = 0; i < other_->sha256_hex.size(); i += 2) {
-    absl::StrAppend(&colons, i == 0 ? "" : ":",
-                    absl::AsciiStrToUpper(other_->sha256_hex.substr(i, 2)));
-  }
-  EXPECT_THAT(Connect(TlsTo(router, {.pin_sha256 = other_->sha256_hex})), test::IsOk());
-  client_->Close();
-  EXPECT_THAT(Connect(TlsTo(router, {.pin_sha256 = colons})), test::IsOk());
-}
-
-TEST_F(AsioClientTlsTest, SendsNothingToACertificateThatIsNotPinned) {
-  std::optional<SentenceWords> seen;
-  ScriptedRouter router(WithCertificate(*other_),
-                        [&seen](RouterConnection& connection) { seen = connection.Read(); });
-  const absl::Status status = Connect(TlsTo(router, {.pin_sha256 = certificate_->sha256_hex}));
-  EXPECT_EQ(RouterErrorOf(status), RouterError::kTlsRefused);
-  EXPECT_THAT(Text(status), AllOf(HasSubstr("not the pinned one"), HasSubstr(other_->sha256_hex)));
-  EXPECT_FALSE(seen.has_value());
-}
-
-TEST_F(AsioClientTlsTest, BelievesTheCaWhenTheAddressIsInTheCertificate) {
-  ScriptedRouter router(WithCertificate(*certificate_), Answering({}));
-  EXPECT_THAT(Connect(TlsTo(router, {.ca_file = CaFile(*certificate_)})), test::IsOk());
-}
-
-TEST_F(AsioClientTlsTest, BelievesTheCaWhenTheGivenNameIsInTheCertificate) {
-  ScriptedRouter router(WithCertificate(*certificate_), Answering({}));
-  EXPECT_THAT(
-      Connect(TlsTo(router, {.ca_file = CaFile(*certificate_), .server_name = "router.example"})),
-      test::IsOk());
-}
-
-TEST_F(AsioClientTlsTest, NamesAnAddressThatIsNotInTheCertificate) {
-  ScriptedRouter router(WithCertificate(*other_), Answering({}));
-  const absl::Status status = Connect(TlsTo(router, {.ca_file = CaFile(*other_)}));
-  EXPECT_EQ(RouterErrorOf(status), RouterError::kTlsRefused);
-  EXPECT_THAT(Text(status), AllOf(HasSubstr("IP address mismatch"), HasSubstr("subject-alt-name")));
-}
-
-TEST_F(AsioClientTlsTest, NamesAHostNameThatIsNotInTheCertificate) {
-  ScriptedRouter router(WithCertificate(*certificate_), Answering({}));
-  const absl::Status status =
-      Connect(TlsTo(router, {.ca_file = CaFile(*certificate_), .server_name = "other.example"}));
-  EXPECT_EQ(RouterErrorOf(status), RouterError::kTlsRefused);
-  EXPECT_THAT(Text(status), AllOf(HasSubstr("ostname mismatch"), HasSubstr("subject-alt-name")));
-}
-
-TEST_F(AsioClientTlsTest, NamesACertificateOfAnotherCa) {
-  ScriptedRouter router(WithCertificate(*certificate_), Answering({}));
-  const absl::Status status = Connect(TlsTo(router, {.ca_file = CaFile(*other_)}));
-  EXPECT_EQ(RouterErrorOf(status), RouterError::kTlsRefused);
-  EXPECT_THAT(Text(status), HasSubstr("not signed by the given ca"));
-}
-
-TEST_F(AsioClientTlsTest, NamesACaFileThatCannotBeRead) {
-  ScriptedRouter router(WithCertificate(*certificate_), Answering({}));
-  const absl::Status status = Connect(TlsTo(router, {.ca_file = "/nonexistent/ca.pem"}));
-  EXPECT_EQ(RouterErrorOf(status), RouterError::kTlsRefused);
-  EXPECT_THAT(Text(status), HasSubstr("/nonexistent/ca.pem"));
-}
-
-TEST_F(AsioClientTlsTest, SaysThatApiSslHasNoCertificate) {
-  ScriptedRouter router({.transport = Transport::kAnonymousTls}, Answering({}));
-  const absl::Status status = Connect(TlsTo(router, {.pin_sha256 = certificate_->sha256_hex}));
-  EXPECT_EQ(RouterErrorOf(status), RouterError::kTlsRefused);
-  EXPECT_THAT(Text(status), HasSubstr("api-ssl has no certificate"));
-  EXPECT_EQ(router.scripts_started(), 0);
-}
-
-TEST_F(AsioClientTlsTest, AcceptsAnonymousDiffieHellmanOnExplicitWish) {
-  ScriptedRouter router({.transport = Transport::kAnonymousTls}, Answering({}));
-  EXPECT_THAT(Connect(TlsTo(router, {.anonymous = true})), test::IsOk());
-}
-
-TEST_F(AsioClientTlsTest, SaysThatAnAnonymousConfigMeetsACertificate) {
-  ScriptedRouter router(WithCertificate(*certificate_), Answering({}));
-  const absl::Status status = Connect(TlsTo(router, {.anonymous = true}));
-  EXPECT_EQ(RouterErrorOf(status), RouterError::kTlsRefused);
-  EXPECT_THAT(Text(status), HasSubstr("replace anonymous: true"));
-}
-
-TEST_F(AsioClientTlsTest, NeverFallsBackToPlainText) {
-  std::string seen;
-  ScriptedRouter router([&seen](RouterConnection& connection) {
-    // What a plain api does with a TLS hello it takes for a word: an answer that is not TLS.
-    connection.SendBytes(std::string("\x06!fatal\x0Dnot logged in\x00", 22));
-    const std::optional<SentenceWords> words = connection.Read();
-    if (words.has_value()) seen = words->front();
-  });
-  const absl::Status status = Connect(TlsTo(router, {.pin_sha256 = certificate_->sha256_hex}));
-  EXPECT_EQ(RouterErrorOf(status), RouterError::kTlsRefused);
-  EXPECT_THAT(Text(status), HasSubstr("does not speak TLS"));
-  EXPECT_THAT(seen, Not(HasSubstr("/login")));
-  EXPECT_FALSE(client_->connected());
-}
-
-TEST(TlsOptionsTest, WantsExactlyOneTrust) {
-  const std::string pin(64, 'a');
-  EXPECT_THAT(CheckTlsOptions({.ca_file = "ca.pem"}), test::IsOk());
-  EXPECT_THAT(CheckTlsOptions({.pin_sha256 = pin}), test::IsOk());
-  EXPECT_THAT(CheckTlsOptions({.anonymous = true}), test::IsOk());
-  EXPECT_THAT(CheckTlsOptions({}),
-              test::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("exactly one")));
-  EXPECT_THAT(CheckTlsOptions({.pin_sha256 = pin, .anonymous = true}),
-              test::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("exactly one")));
-}
-
-TEST(TlsOptionsTest, RefusesAPinThatIsNoSha256) {
-  EXPECT_THAT(ParsePin("abcd"),
-              test::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("not 4")));
-  EXPECT_THAT(ParsePin(std::string(64, 'g')),
-              test::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("hex digits")));
 }
 
 struct Md5Case {

@@ -50,10 +50,19 @@ TEST(DeviceTest, ReadsTheIdentityAsRawBytes) {
 }
 
 TEST(DeviceTest, ReadsTheSerialNumberOfARouterboardOnly) {
-  EXPECT_EQ(ReadSerialNumber(Row{"=routerboard=yes", "=serial-number=HB10"}), "HB10");
-  EXPECT_EQ(ReadSerialNumber(Row{"=serial-number=HB10"}), "HB10");
-  EXPECT_EQ(ReadSerialNumber(Row{"=routerboard=false", "=serial-number=HB10"}), "");
-  EXPECT_EQ(ReadSerialNumber(Row{"=routerboard=true"}), "");
+  EXPECT_EQ(ReadSerialNumber(Row{"=routerboard=yes", "=serial-number=HB10"}).value(), "HB10");
+  EXPECT_EQ(ReadSerialNumber(Row{"=serial-number=HB10"}).value(), "HB10");
+  EXPECT_EQ(ReadSerialNumber(Row{"=routerboard=false", "=serial-number=HB10"}).value(), "");
+  EXPECT_EQ(ReadSerialNumber(Row{"=routerboard=no"}).value(), "");
+}
+
+TEST(DeviceTest, TakesNoBoardWithoutASerialNumberForAnotherDevice) {
+  for (const Row& row : {Row{"=routerboard=true"}, Row{"=routerboard=yes", "=serial-number="},
+                         Row{"=model=RB4011"}, Row{}}) {
+    const absl::Status status = ReadSerialNumber(row).status();
+    EXPECT_EQ(RouterErrorOf(status), RouterError::kIncompleteReply);
+    EXPECT_THAT(std::string(status.message()), HasSubstr("no serial-number"));
+  }
 }
 
 TEST(DeviceTest, PrefersTheSystemIdToTheSoftwareId) {
@@ -61,6 +70,69 @@ TEST(DeviceTest, PrefersTheSystemIdToTheSoftwareId) {
   EXPECT_EQ(ReadSystemId(Row{"=software-id=AB12", "=system-id="}), "AB12");
   EXPECT_EQ(ReadSystemId(Row{"=level=free"}), "");
 }
+
+// They travel as text and are keys: one byte of another encoding must not spoil a whole message.
+TEST(DeviceTest, EscapesTextsThatAreNotUtf8) {
+  EXPECT_EQ(ReadSerialNumber(Row{"=serial-number=HB\xFF"}).value(), "HB\\xFF");
+  EXPECT_EQ(ReadSystemId(Row{"=system-id=\xC3\x28"}), "\\xC3(");
+  EXPECT_EQ(ReadSystemId(Row{"=software-id=a\xE9"}), "a\\xE9");
+  const Row row = {"=uptime=1s", "=version=7.\xFF", "=board-name=CC\xFF",
+                   "=architecture-name=\xFFt"};
+  EXPECT_EQ(
+      ReadResource(row).value(),
+      (Resource{
+          .uptime_s = 1, .version = "7.\\xFF", .board_name = "CC\\xFF", .architecture = "\\xFFt"}));
+}
+
+TEST(DeviceTest, ShortensLongTexts) {
+  const std::string serial = "=serial-number=" + std::string(60'000, '\xFF');
+  EXPECT_LE(ReadSerialNumber(Row{serial}).value().size(), 256U);
+  const std::string name = "=name=" + std::string(257, 'n');
+  EXPECT_EQ(ReadIdentity(Row{name}).size(), 256U);
+}
+
+TEST(DeviceTest, RefusesAnUptimeOfMoreThanAHundredYears) {
+  EXPECT_EQ(ReadUptime(Row{"=uptime=36525d"}).value(), 36'525U * 86'400U);
+  const absl::Status status = ReadUptime(Row{"=uptime=36525d1s"}).status();
+  EXPECT_EQ(RouterErrorOf(status), RouterError::kIncompleteReply);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("36525d1s"));
+}
+
+counters::DeviceIdentity Device(const char* serial_number, const char* system_id,
+                                const char* board_name) {
+  counters::DeviceIdentity device;
+  device.serial_number = serial_number;
+  device.system_id = system_id;
+  device.board_name = board_name;
+  return device;
+}
+
+struct SameDeviceCase {
+  const char* name;
+  counters::DeviceIdentity known;
+  counters::DeviceIdentity now;
+  bool same;
+};
+class SameDeviceTest : public testing::TestWithParam<SameDeviceCase> {};
+TEST_P(SameDeviceTest, AsksAgainWhenOnlyTheIdIsGone) {
+  const absl::Status status = CheckSameDevice(GetParam().known, GetParam().now);
+  EXPECT_EQ(RouterErrorOf(status),
+            GetParam().same ? std::nullopt : std::optional(RouterError::kIncompleteReply));
+}
+INSTANTIATE_TEST_SUITE_P(
+    Table, SameDeviceTest,
+    testing::Values(
+        SameDeviceCase{"First", {}, Device("S", "", "B"), true},
+        SameDeviceCase{"FirstWithout", {}, Device("", "", "B"), true},
+        SameDeviceCase{"Same", Device("S", "", "B"), Device("S", "", "B"), true},
+        SameDeviceCase{"Replaced", Device("S", "", "B"), Device("T", "", "B"), true},
+        SameDeviceCase{"NoSerial", Device("S", "", "B"), Device("", "", "B"), false},
+        SameDeviceCase{"LicenseInstead", Device("S", "", "B"), Device("", "L", "B"), false},
+        SameDeviceCase{"OtherBoard", Device("S", "", "B"), Device("", "L", "CHR"), true},
+        SameDeviceCase{"NewLicense", Device("", "L", "CHR"), Device("", "M", "CHR"), true},
+        SameDeviceCase{"NoLicense", Device("", "L", "CHR"), Device("", "", "CHR"), false},
+        SameDeviceCase{"SerialLearned", Device("", "L", "B"), Device("S", "", "B"), true}),
+    [](const auto& test) { return std::string(test.param.name); });
 
 struct TrapCase {
   const char* message;

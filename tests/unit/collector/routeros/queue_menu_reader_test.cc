@@ -171,7 +171,12 @@ INSTANTIATE_TEST_SUITE_P(
         BadRow{"IdTwice", {"=.id=*2", "=.id=*3", "=name=b", "=bytes=1/1"}, "`.id` twice"},
         BadRow{"NoName", {"=.id=*2", "=bytes=1/1"}, "no `name`"}, BadRow{"NoWords", {}, "no `.id`"},
         BadRow{"BadBool", {"=.id=*2", "=name=b", "=bytes=1/1", "=dynamic=maybe"}, "`dynamic`"},
-        BadRow{"BadLimit", {"=.id=*2", "=name=b", "=bytes=1/1", "=max-limit=fast"}, "`max-limit`"},
+        BadRow{"LongName",
+               {"=.id=*2", "=name=" + std::string(2049, 'b'), "=bytes=1/1"},
+               "a `name` of 2049 bytes; names of at most 2048"},
+        BadRow{"LongParent",
+               {"=.id=*2", "=name=b", "=bytes=1/1", "=parent=" + std::string(2049, 'p')},
+               "a `parent` of 2049 bytes"},
         BadRow{"SameIdKnown", Simple(1, "a", "1/1"), "another row"},
         BadRow{"SameIdOtherName", Simple(1, "c", "1/1"), "another row"}),
     [](const auto& test) { return std::string(test.param.name); });
@@ -196,6 +201,95 @@ TEST_F(QueueMenuReaderTest, NamesTheFirstBadRow) {
 TEST_F(QueueMenuReaderTest, RefusesPacketsInSomeRowsOnly) {
   EXPECT_THAT(Read({Simple(1, "a", "1/2"), {"=.id=*2", "=name=b", "=bytes=1/1"}}),
               test::StatusIs(absl::StatusCode::kAborted, HasSubstr("only 1 of 2")));
+}
+
+TEST_F(QueueMenuReaderTest, TakesNamesUpToTheLimit) {
+  Row row = Simple(1, std::string(2048, 'n'), "1/2");
+  row[4] = "=parent=" + std::string(2048, 'p');
+  ASSERT_THAT(Read({row}), test::IsOk());
+  EXPECT_EQ(DescriptorOf(0).name.size(), 2048U);
+  EXPECT_EQ(DescriptorOf(0).parent.size(), 2048U);
+}
+
+TEST_F(QueueMenuReaderTest, ShortensALongTargetAndCommentTheSameWayEachTime) {
+  const std::string at_limit(4096, 't');
+  Row row = Simple(1, "a", "1/2");
+  row[3] = "=target=" + at_limit;
+  row.push_back("=comment=" + at_limit);
+  ASSERT_THAT(Read({row}), test::IsOk());
+  EXPECT_EQ(DescriptorOf(0).target, at_limit);
+  EXPECT_EQ(DescriptorOf(0).comment, at_limit);
+
+  row[3] += "u";
+  row.back() += "v";
+  ASSERT_THAT(Read({row}), test::IsOk());
+  const QueueDescriptor longer = DescriptorOf(0);
+  EXPECT_EQ(longer.target.size(), 4096U);
+  EXPECT_EQ(longer.comment.size(), 4096U);
+  EXPECT_NE(longer.target, longer.comment) << "they differ in the last byte";
+
+  DescriptorTable other_table;
+  QueueMenuReader other(Menu::kSimple, other_table);
+  other.Begin();
+  Add(other, row);
+  std::vector<QueueReading> readings;
+  ASSERT_THAT(other.Finish(readings), test::IsOk());
+  EXPECT_EQ(*other_table.Find(0), longer);
+}
+
+TEST_F(QueueMenuReaderTest, TakesALimitThatIsNoRateForNoneAndSaysSo) {
+  Row odd = Simple(1, "a\x01", "1/2");
+  odd.push_back("=max-limit=fast/1M");
+  Row good = Simple(2, "b", "3/4");
+  good.push_back("=max-limit=1M/2M");
+  ASSERT_THAT(Read({odd, good}), test::IsOk());
+  EXPECT_EQ(DescriptorOf(0).max_limit_upload, 0U);
+  EXPECT_EQ(DescriptorOf(0).max_limit_download, 0U);
+  EXPECT_EQ(DescriptorOf(1).max_limit_download, 2'000'000U);
+  EXPECT_THAT(reader_.remark(), HasSubstr("a limit of 'a\\x01' in /queue/simple is no rate"));
+  ASSERT_THAT(Read({odd, good}), test::IsOk());
+  EXPECT_THAT(reader_.remark(), HasSubstr("a\\x01")) << "as long as it is so";
+  ASSERT_THAT(Read({Simple(1, "a\x01", "1/2"), good}), test::IsOk());
+  EXPECT_EQ(reader_.remark(), "");
+}
+
+TEST_F(QueueMenuReaderTest, DropsTheDescriptorsOfQueuesThatHaveGone) {
+  ASSERT_THAT(Read({Simple(1, "a", "1/1"), Simple(2, "b", "2/2"), Simple(3, "c", "3/3")}),
+              test::IsOk());
+  ASSERT_THAT(Read({Simple(1, "a", "1/1"), Simple(3, "renamed", "3/3")}), test::IsOk());
+  EXPECT_EQ(table_.live(), 2U);
+  EXPECT_EQ(table_.Find(1), nullptr);
+  ASSERT_THAT(Read({}), test::IsOk());
+  EXPECT_EQ(table_.live(), 0U);
+}
+
+TEST_F(QueueMenuReaderTest, KeepsADescriptorWhoseWordsComeInAnotherOrder) {
+  Row row = Simple(1, "a", "1/1");
+  ASSERT_THAT(Read({row}), test::IsOk());
+  std::swap(row[1], row[2]);
+  ASSERT_THAT(Read({row}), test::IsOk());
+  EXPECT_THAT(readings_, ElementsAre(QueueReading{0, 1, 1, 0}));
+  EXPECT_EQ(table_.live(), 1U);
+  ASSERT_NE(table_.Find(0), nullptr);
+}
+
+TEST_F(QueueMenuReaderTest, StaysSmallHoweverManyQueuesComeAndGo) {
+  for (int round = 0; round < 20'000; ++round) {
+    ASSERT_THAT(Read({Simple(1, "stays", "1/1"), Simple(100 + round, "passes", "2/2")}),
+                test::IsOk());
+    ASSERT_LE(table_.next_index(), 4200U);
+    ASSERT_EQ(DescriptorOf(0).name, "stays");
+    ASSERT_EQ(DescriptorOf(1).name, "passes");
+  }
+  EXPECT_EQ(table_.live(), 2U);
+}
+
+TEST_F(QueueMenuReaderTest, TakesPacketsForGoneInANewSession) {
+  const Row without = {"=.id=*2", "=name=b", "=bytes=1/1"};
+  ASSERT_THAT(Read({Simple(2, "b", "1/1", "5/5")}), test::IsOk());
+  EXPECT_THAT(Read({without}), test::StatusIs(absl::StatusCode::kAborted, HasSubstr("0 of 1")));
+  reader_.BeginSession();
+  EXPECT_THAT(Read({without}), test::IsOk());
 }
 
 TEST_F(QueueMenuReaderTest, RefusesPacketsThatAreGoneFromAllRows) {

@@ -458,6 +458,61 @@ TEST_F(SmallSessionTest, EndsAReplyOfTooManyBytesWhateverItConsistsOf) {
   EXPECT_THAT(std::string(session_.failure().message()), HasSubstr("1000 bytes"));
 }
 
+TEST_F(SessionTest, EndsAReplyWhoseWordsAreTooLongAsIncomplete) {
+  Send("/a/print");
+  Receive({{"!re", ".tag=2", std::string(64 * 1024 + 1, 'x')}});
+  EXPECT_EQ(NextLine(), "closed incomplete reply");
+  EXPECT_THAT(std::string(session_.failure().message()),
+              AllOf(HasSubstr("a word of 65537 bytes; at most 65536"),
+                    HasSubstr("in the reply to /a/print")));
+}
+
+TEST_F(SessionTest, TakesAWordAtTheLimit) {
+  Send("/a/print");
+  Receive({{"!re", ".tag=2", std::string(64 * 1024, 'x')}});
+  EXPECT_EQ(session_.Next().kind, SessionEvent::Kind::kRow);
+}
+
+TEST_F(SessionTest, EndsASentenceThatIsTooLongAsIncomplete) {
+  Send("/a/print");
+  const std::string half(64 * 1024, 'x');
+  Receive({{"!re", half, half, ".tag=2"}});
+  EXPECT_EQ(NextLine(), "closed incomplete reply");
+  EXPECT_THAT(std::string(session_.failure().message()),
+              HasSubstr("a sentence of more than 131072 bytes"));
+}
+
+TEST_F(SessionTest, EndsTheSessionAtBytesThatAreNoProtocol) {
+  Send("/a/print");
+  session_.Next();
+  session_.ReadSpace(1)[0] = '\xF8';
+  session_.OnRead(1);
+  EXPECT_EQ(NextLine(), "closed protocol error");
+}
+
+// What a router says before the login has ended may be what we just told it.
+TEST(SessionLoginTest, NeverShowsThePasswordThatARouterSaysAgain) {
+  const std::string before(250, 'x');
+  for (const std::vector<Words>& echo : std::vector<std::vector<Words>>{
+           {{"!trap", ".tag=1", "=message=bad login u/s3cret, s3cret"}, {"!done", ".tag=1"}},
+           {{"!trap", ".tag=1", "=message=" + before + "s3cret"}, {"!done", ".tag=1"}},
+           {{"!fatal", "s3cret"}},
+           {{"!fatal", "=message=no s3cret"}},
+           {{"=password=s3cret"}}}) {
+    Session session({}, FakeMd5);
+    session.Login({.username = "u", .password = base::Secret("s3cret")}, LoginMethod::kPlain);
+    session.OnWritten(session.output().size());
+    const std::string bytes = Sentences(echo);
+    const absl::Span<char> space = session.ReadSpace(bytes.size());
+    std::copy(bytes.begin(), bytes.end(), space.begin());
+    session.OnRead(bytes.size());
+    EXPECT_EQ(session.Next().kind, SessionEvent::Kind::kClosed);
+    const std::string shown(session.failure().message());
+    EXPECT_THAT(shown, Not(HasSubstr("s3cret")));
+    EXPECT_THAT(shown, Not(HasSubstr("xs3")));
+  }
+}
+
 TEST(SessionLoginTest, PutsNothingOutAfterARefusal) {
   Session session({}, FakeMd5);
   session.Login({.username = "u", .password = base::Secret("p")}, LoginMethod::kPlain);
