@@ -57,7 +57,7 @@ void Check(absl::string_view raw) {
   report.day.day = "2026-03-26";
   report.day.subscriber_count = 1;
   report.day.rows = {row};
-  NS_CHECK(base::IsValidUtf8(RankingCsv(report)), label);
+  NS_CHECK(base::IsValidUtf8(RankingCsv(report).csv), label);
   const std::string shown = InlineLabel(raw);
   NS_CHECK(base::IsValidUtf8(shown) && shown.size() <= kMaxLabelBytes, shown);
 

@@ -48,6 +48,16 @@ absl::Status InitAuthority(const std::string& folder, absl::Time now, absl::Dura
   return io::WriteFileDurably(certificate, authority.certificate, 0644);
 }
 
+std::string NamesAdvice(const CertificateRequest& request) {
+  const bool serves =
+      request.role == rpc::Role::kAggregator || request.role == rpc::Role::kNotifier;
+  if (!serves || !request.dns_names.empty() || !request.ip_addresses.empty()) return "";
+  return absl::StrCat("this certificate names no host, so whoever calls the ",
+                      rpc::RoleName(request.role),
+                      " by a host name or address will refuse it: issue it with --dns and --ip for "
+                      "every name and address that it serves under");
+}
+
 absl::StatusOr<config::TlsFiles> IssueInto(const std::string& folder, const std::string& out,
                                            CertificateRequest request, absl::Time now,
                                            absl::Duration valid) {

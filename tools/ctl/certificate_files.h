@@ -19,6 +19,9 @@ inline constexpr char kAuthorityKeyFile[] = "ca.key";
 // is touched, when either file is there: a new authority makes every certificate worthless.
 absl::Status InitAuthority(const std::string& folder, absl::Time now, absl::Duration valid);
 
+// What whoever wants this certificate should know; empty: nothing.
+std::string NamesAdvice(const CertificateRequest& request);
+
 // Issues from the authority in `folder` into `out`: <name>.crt, <name>.key (0600) and ca.crt, and
 // returns their paths, ready for a `tls:` section. An earlier certificate of that name is replaced;
 // the key before the certificate, so that whoever reloads in between sees a pair that does not

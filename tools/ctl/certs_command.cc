@@ -48,6 +48,9 @@ absl::Status Issue(const IssueFlags& flags, const base::Clock& clock) {
               rpc::PeerUri(request.role, request.name).c_str(), flags.days);
   std::printf("  tls: {ca: %s, cert: %s, key: %s}\n", files.ca.c_str(), files.cert.c_str(),
               files.key.c_str());
+  if (const std::string advice = NamesAdvice(request); !advice.empty()) {
+    std::fprintf(stderr, "netsentinelctl: warning: %s\n", advice.c_str());
+  }
   return absl::OkStatus();
 }
 

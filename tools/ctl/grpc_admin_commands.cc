@@ -1,6 +1,7 @@
 #include <cstdio>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include <CLI/CLI.hpp>
@@ -13,6 +14,7 @@
 #include "netsentinel/v1/notifier.grpc.pb.h"
 #include "tools/ctl/client.h"
 #include "tools/ctl/command.h"
+#include "tools/ctl/grpc_subscriber.h"
 #include "tools/ctl/grpc_table.h"
 
 // quota set|list and report now: what changes something.
@@ -24,13 +26,26 @@ struct QuotaFlags {
   std::string site, router, name, limit, quota = "default";
   bool remove = false;
   bool unlimited = false;
+  bool unseen = false;
 };
 
 absl::Status SetQuota(const QuotaFlags& flags, const CommandContext& context) {
   v1::SetQuotaRequest request;
-  request.mutable_subscriber()->set_site_id(flags.site);
-  request.mutable_subscriber()->set_router_id(flags.router);
-  request.mutable_subscriber()->mutable_name()->set_display_name(flags.name);
+  if (flags.unseen) {
+    request.mutable_subscriber()->set_site_id(flags.site);
+    request.mutable_subscriber()->set_router_id(flags.router);
+    request.mutable_subscriber()->mutable_name()->set_display_name(flags.name);
+  } else {
+    absl::StatusOr<v1::SubscriberRef> found =
+        FindSubscriber(flags.client, {flags.name, flags.site, flags.router}, context.clock);
+    if (absl::IsNotFound(found.status())) {
+      return absl::NotFoundError(absl::StrCat(found.status().message(),
+                                              ". For one that is still to come give --unseen, and "
+                                              "--router if its router scopes its name"));
+    }
+    NS_RETURN_IF_ERROR(found.status());
+    *request.mutable_subscriber() = *std::move(found);
+  }
   request.set_quota_id(flags.quota);
   request.set_remove(flags.remove);
   request.set_unlimited(flags.unlimited);
@@ -50,9 +65,10 @@ absl::Status SetQuota(const QuotaFlags& flags, const CommandContext& context) {
   if (flags.client.json) {
     PrintJson(response);
   } else if (flags.remove) {
-    std::printf("%s follows the configuration again\n", flags.name.c_str());
+    std::printf("%s follows the configuration again\n", TerminalText(flags.name).c_str());
   } else {
-    std::printf("%s: quota %s is now %s\n", flags.name.c_str(), flags.quota.c_str(),
+    std::printf("%s: quota %s is now %s\n", TerminalText(flags.name).c_str(),
+                TerminalText(flags.quota).c_str(),
                 flags.unlimited
                     ? "unlimited"
                     : base::FormatByteSize(response.quota_override().limit_bytes()).c_str());
@@ -75,8 +91,9 @@ absl::Status ListQuotas(const QuotaFlags& flags, const CommandContext& context) 
   Table table("llllr");
   table.Add({"QUOTA", "SUBSCRIBER", "PERIOD", "BASIS", "LIMIT"});
   for (const v1::Quota& quota : response.quotas()) {
-    table.Add({quota.quota_id(), "(all)", v1::QuotaPeriod_Name(quota.period()).substr(13),
-               v1::QuotaBasis_Name(quota.basis()).substr(12),
+    table.Add({quota.quota_id(), "(all)",
+               EnumText(v1::QuotaPeriod_Name(quota.period()), "QUOTA_PERIOD_"),
+               EnumText(v1::QuotaBasis_Name(quota.basis()), "QUOTA_BASIS_"),
                base::FormatByteSize(quota.limit_bytes())});
   }
   for (const v1::QuotaOverride& one : response.overrides()) {
@@ -155,6 +172,8 @@ void AddQuotaCommand(CLI::App& app, CommandContext& context) {
   set->add_option("--limit", flags->limit, "such as 50GiB");
   set->add_flag("--unlimited", flags->unlimited, "no limit at all");
   set->add_flag("--remove", flags->remove, "back to the configuration");
+  set->add_flag("--unseen", flags->unseen,
+                "take site, router and name as they are given, though nobody was seen under them");
   set->callback([&context, flags] { context.result = SetQuota(*flags, context); });
   CLI::App* list = quota->add_subcommand("list", "configured quotas and overrides");
   AddClientFlags(*list, flags->client);
@@ -166,12 +185,15 @@ void AddReportCommand(CLI::App& app, CommandContext& context) {
   CLI::App* report = app.add_subcommand("report", "the ranked report");
   report->require_subcommand(1);
   CLI::App* now = report->add_subcommand("now", "send it, or render it, as it would be now");
+  // All sites' reports are rendered before the first is queued.
+  flags->client.timeout_s = 300;
   AddClientFlags(*now, flags->client);
   now->add_option("--report", flags->report, "name in the notifier's configuration");
   now->add_option("--site", flags->site, "one site only");
   now->add_option("--day", flags->day, "local day; default: today so far");
-  now->add_flag("--render", flags->render, "do not send: print the text");
-  now->add_option("--html", flags->html, "with --render: write the page to this file");
+  CLI::Option* render = now->add_flag("--render", flags->render, "do not send: print the text");
+  now->add_option("--html", flags->html, "with --render: write the page to this file")
+      ->needs(render);
   now->callback([&context, flags] { context.result = ReportNow(*flags, context); });
 }
 

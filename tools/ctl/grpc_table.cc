@@ -1,9 +1,16 @@
 #include "tools/ctl/grpc_table.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <utility>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/strip.h"
 #include "absl/time/time.h"
+
+#include "common/base/display_name.h"
 
 namespace netsentinel::ctl {
 namespace {
@@ -14,10 +21,57 @@ std::size_t CodePoints(const std::string& text) {
   }));
 }
 
+// Bytes of the character that `lead` begins; 1 when it begins none.
+std::size_t CharacterBytes(char lead) {
+  const auto byte = static_cast<std::uint8_t>(lead);
+  if (byte < 0xC0) return 1;
+  if (byte < 0xE0) return 2;
+  return byte < 0xF0 ? 3 : 4;
+}
+
+bool ChangesTheTerminal(absl::string_view character) {
+  if (character.size() == 1) {
+    const auto byte = static_cast<std::uint8_t>(character[0]);
+    return byte < 0x20 || byte >= 0x7F;
+  }
+  if (!base::IsValidUtf8(character)) return true;
+  // U+0080…U+009F, U+061C, U+200E/F, U+2028…U+202E, U+2066…U+2069, U+FEFF, U+FFF9…U+FFFB.
+  if (character.size() == 2) return character < "\xC2\xA0" || character == "\xD8\x9C";
+  const auto between = [character](absl::string_view low, absl::string_view high) {
+    return character >= low && character <= high;
+  };
+  return between("\u200E", "\u200F") || between("\u2028", "\u202E") ||
+         between("\u2066", "\u2069") || character == "\uFEFF" || between("\uFFF9", "\uFFFB");
+}
+
 }  // namespace
+
+std::string TerminalText(absl::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    std::size_t size = std::min(CharacterBytes(text.front()), text.size());
+    if (!base::IsValidUtf8(text.substr(0, size))) size = 1;
+    const absl::string_view character = text.substr(0, size);
+    text.remove_prefix(size);
+    if (!ChangesTheTerminal(character)) {
+      out.append(character.data(), character.size());
+      continue;
+    }
+    for (const char c : character) {
+      absl::StrAppendFormat(&out, "\\x%02X", static_cast<std::uint8_t>(c));
+    }
+  }
+  return out;
+}
+
+std::string EnumText(absl::string_view name, absl::string_view prefix) {
+  if (!absl::ConsumePrefix(&name, prefix)) return "unknown";
+  return absl::AsciiStrToLower(absl::StrReplaceAll(name, {{"_", " "}}));
+}
 
 void Table::Add(std::vector<std::string> cells) {
   cells.resize(alignment_.size());
+  for (std::string& cell : cells) cell = TerminalText(cell);
   rows_.push_back(std::move(cells));
 }
 

@@ -15,6 +15,7 @@
 #include "netsentinel/v1/usage.grpc.pb.h"
 #include "tools/ctl/client.h"
 #include "tools/ctl/command.h"
+#include "tools/ctl/grpc_subscriber.h"
 #include "tools/ctl/grpc_table.h"
 
 // ranking, usage, routers, events, breaches: what the aggregator's UsageService answers.
@@ -86,15 +87,16 @@ void PrintRanking(const v1::GetRankingResponse& response) {
   std::fputs(table.Text().c_str(), stdout);
   std::printf("\n%llu subscribers, %s in all; %s%s%s, as of %s\n",
               static_cast<unsigned long long>(response.subscriber_count()),
-              TotalText(response.total()).c_str(), response.first_day().c_str(),
+              TotalText(response.total()).c_str(), TerminalText(response.first_day()).c_str(),
               response.first_day() == response.last_day()
                   ? ""
-                  : absl::StrCat(" to ", response.last_day()).c_str(),
+                  : absl::StrCat(" to ", TerminalText(response.last_day())).c_str(),
               response.open() ? " so far" : "",
               InstantText(response.as_of_us(), response.time_zone()).c_str());
   if (response.open_routers_size() > 0) {
     std::printf("open: %s may still bring readings of %s\n",
-                absl::StrJoin(response.open_routers(), ", ").c_str(), response.last_day().c_str());
+                TerminalText(absl::StrJoin(response.open_routers(), ", ")).c_str(),
+                TerminalText(response.last_day()).c_str());
   }
 }
 
@@ -115,8 +117,9 @@ absl::Status Ranking(const UsageFlags& flags, const CommandContext& context) {
 
 void PrintUsage(const v1::GetSubscriberUsageResponse& response) {
   std::printf("%s at site %s (%s), as of %s\n\n",
-              response.subscriber().name().display_name().c_str(),
-              response.subscriber().site_id().c_str(), response.time_zone().c_str(),
+              TerminalText(response.subscriber().name().display_name()).c_str(),
+              TerminalText(response.subscriber().site_id()).c_str(),
+              TerminalText(response.time_zone()).c_str(),
               InstantText(response.as_of_us(), response.time_zone()).c_str());
   Table table("lrrrrrll");
   table.Add({"DAY", "DOWNLOAD", "UPLOAD", "TOTAL", "AT LEAST", "UNSEEN AT MOST", "GRADE", ""});
@@ -132,9 +135,10 @@ void PrintUsage(const v1::GetSubscriberUsageResponse& response) {
 
 absl::Status Usage(const UsageFlags& flags, const CommandContext& context) {
   v1::GetSubscriberUsageRequest request;
-  request.mutable_subscriber()->set_site_id(flags.site);
-  request.mutable_subscriber()->set_router_id(flags.router);
-  request.mutable_subscriber()->mutable_name()->set_display_name(flags.name);
+  // Else a name without its router would be an unknown subscriber that moved nothing.
+  NS_ASSIGN_OR_RETURN(
+      *request.mutable_subscriber(),
+      FindSubscriber(flags.client, {flags.name, flags.site, flags.router}, context.clock));
   request.set_first_day(flags.first);
   request.set_last_day(flags.last);
   return Ask<v1::GetSubscriberUsageRequest, v1::GetSubscriberUsageResponse>(
@@ -146,10 +150,9 @@ absl::Status Usage(const UsageFlags& flags, const CommandContext& context) {
 }
 
 std::string StateText(v1::RouterState state) {
-  constexpr absl::string_view kPrefix = "ROUTER_STATE_";
-  std::string name = v1::RouterState_Name(state).substr(kPrefix.size());
-  for (char& c : name) c = c == '_' ? ' ' : static_cast<char>(std::tolower(c));
-  return name == "unspecified" ? "unknown" : name;
+  return state == v1::ROUTER_STATE_UNSPECIFIED
+             ? "unknown"
+             : EnumText(v1::RouterState_Name(state), "ROUTER_STATE_");
 }
 
 void PrintRouters(const v1::ListRoutersResponse& response) {
@@ -171,12 +174,14 @@ void PrintRouters(const v1::ListRoutersResponse& response) {
       add(menu.menu() == v1::MENU_SIMPLE ? "simple" : "tree", absl::StrCat(menu.queue_count()),
           InstantText(menu.last_snapshot_us()));
       if (!menu.detail().empty()) {
-        absl::StrAppend(&notes, router.router_id(), ": ", menu.detail(), "\n");
+        absl::StrAppend(&notes, TerminalText(router.router_id()), ": ", TerminalText(menu.detail()),
+                        "\n");
       }
     }
     if (first) add("-", "-", "-");
     if (!router.detail().empty()) {
-      absl::StrAppend(&notes, router.router_id(), ": ", router.detail(), "\n");
+      absl::StrAppend(&notes, TerminalText(router.router_id()), ": ", TerminalText(router.detail()),
+                      "\n");
     }
   }
   std::fputs(table.Text().c_str(), stdout);
@@ -220,9 +225,8 @@ void PrintBreaches(const v1::ListBreachesResponse& response) {
   Table table("llllrrl");
   table.Add({"WHEN", "SUBSCRIBER", "QUOTA", "PERIOD FROM", "LIMIT", "USED", "DELIVERY"});
   for (const v1::BreachRecord& breach : response.breaches()) {
-    const char* delivery = breach.delivery() == v1::DELIVERY_STATE_WAITING       ? "waiting"
-                           : breach.delivery() == v1::DELIVERY_STATE_HANDED_OVER ? "handed over"
-                                                                                 : "rejected";
+    const std::string delivery =
+        EnumText(v1::DeliveryState_Name(breach.delivery()), "DELIVERY_STATE_");
     table.Add({InstantText(breach.crossed_at_us()), breach.subscriber().name().display_name(),
                absl::StrCat(breach.quota_id(), " ", breach.threshold_percent(), " %"),
                breach.period_start(), FormatByteSize(breach.limit_bytes()),

@@ -1,4 +1,6 @@
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -8,6 +10,7 @@
 #include "common/shell/shell.h"
 #include "common/shell/version.h"
 #include "tools/ctl/command.h"
+#include "tools/ctl/grpc_table.h"
 
 int main(int argc, char** argv) {
   const netsentinel::io::SystemClock clock;
@@ -24,7 +27,15 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? netsentinel::shell::kExitClean : netsentinel::shell::kExitUsage;
   }
-  if (context.result.ok()) return netsentinel::shell::kExitClean;
-  std::fprintf(stderr, "netsentinelctl: %s\n", std::string(context.result.message()).c_str());
-  return netsentinel::shell::kExitFailed;
+  if (!context.result.ok()) {
+    std::fprintf(stderr, "netsentinelctl: %s\n",
+                 netsentinel::ctl::TerminalText(context.result.message()).c_str());
+    return netsentinel::shell::kExitFailed;
+  }
+  // What was printed may have gone nowhere: a full disk, a closed pipe.
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+    std::fprintf(stderr, "netsentinelctl: cannot write the answer: %s\n", std::strerror(errno));
+    return netsentinel::shell::kExitFailed;
+  }
+  return netsentinel::shell::kExitClean;
 }
