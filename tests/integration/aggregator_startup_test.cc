@@ -1,4 +1,6 @@
 #include <csignal>
+#include <filesystem>
+#include <fstream>
 #include <string>
 
 #include <arpa/inet.h>
@@ -16,6 +18,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 // What the aggregator says of itself while what it needs is away.
@@ -112,6 +115,47 @@ TEST_F(AggregatorStartupTest, StopsAtOnceWhileItWaitsForItsDatabase) {
   Launch();
   EXPECT_TRUE(WaitForReadyz("; trying again"));
   EXPECT_EQ(aggregator_->Stop(SIGTERM), 0) << Log();
+}
+
+TEST_F(AggregatorStartupTest, WaitsWhenItsDatabaseGoesAwayWhileItReadsTheStateBack) {
+  UseMariaDb();
+  Launch();
+  ASSERT_TRUE(WaitForReadyz("200 ready")) << Log();
+  EXPECT_EQ(aggregator_->Stop(SIGTERM), 0) << Log();
+  std::filesystem::remove(Path("ports"));
+  // Somebody holds a table that is read between the lease and the first snapshot.
+  test::ChildProcess holder(
+      {"/usr/bin/mariadb", "--no-defaults", "-uroot", "-S" + database_->socket_path(),
+       "-eLOCK TABLES netsentinel.quota_overrides WRITE; SELECT SLEEP(600)"},
+      Path("holder-log"));
+  ASSERT_TRUE(test::WaitUntil([this] {
+    return !database_
+                ->Run("SET lock_wait_timeout = 1; SELECT COUNT(*) FROM netsentinel.quota_overrides")
+                .ok();
+  }));
+  Launch();
+  ASSERT_TRUE(test::WaitUntil([this] { return LogCount("store.lease_taken") == 2; })) << Log();
+  EXPECT_THAT(Get("/readyz"), StartsWith("503 "));
+  database_->Kill();
+  EXPECT_TRUE(WaitForReadyz("; trying again")) << Log();
+  EXPECT_TRUE(aggregator_->Running()) << Log();
+  ASSERT_TRUE(database_->Restart().ok());
+  EXPECT_TRUE(WaitForReadyz("200 ready")) << Log();
+  EXPECT_EQ(LogCount("ingest.recovered"), 2) << Log();
+}
+
+TEST_F(AggregatorStartupTest, ARefusedDatabasePasswordIsNotLogged) {
+  constexpr char kSecret[] = "correct-horse-battery-staple";
+  UseMariaDb();
+  std::ofstream(Path("password")) << kSecret << "\n";
+  std::filesystem::permissions(Path("password"), std::filesystem::perms(0600));
+  store_url_ = absl::StrCat("mysql://nobody@127.0.0.1:", database_->port(),
+                            "/netsentinel\", password_file: \"password");
+  WriteConfig();
+  Launch();
+  EXPECT_TRUE(test::WaitUntil([this] { return LogCount("Access denied") > 0; })) << Log();
+  aggregator_->Stop(SIGTERM);
+  EXPECT_THAT(Log(), Not(HasSubstr(kSecret)));
 }
 
 TEST_F(AggregatorStartupTest, AStandbyIsAliveAndNotServing) {
