@@ -1,14 +1,11 @@
+#include <atomic>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <string>
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-
 #include "common/http/client.h"
-#include "common/io/file_descriptor.h"
+#include "netsentinel/v1/alerts.grpc.pb.h"
 #include "tests/integration/aggregator_fixture.h"
 #include "tests/support/grpc_health.h"
 #include "tests/support/mariadb_server.h"
@@ -207,25 +204,36 @@ TEST_F(AggregatorStartupTest, ANotifierThatIsAwayIsShownAndDoesNotMakeItUnready)
   EXPECT_EQ(Health(), "SERVING");
 }
 
+// Takes a call and answers it when the caller has gone.
+class StuckAlerts final : public v1::AlertService::Service {
+ public:
+  grpc::Status DeliverBreaches(grpc::ServerContext* context, const v1::DeliverBreachesRequest*,
+                               v1::DeliverBreachesResponse*) override {
+    called_ = true;
+    test::WaitUntil([&] { return context->IsCancelled(); }, std::chrono::seconds(60));
+    return grpc::Status::CANCELLED;
+  }
+  bool called() const { return called_; }
+
+ private:
+  std::atomic<bool> called_{false};
+};
+
 TEST_F(AggregatorStartupTest, ANotifierThatHangsDoesNotHoldUpAStop) {
-  // Takes connections and says nothing.
-  const io::FileDescriptor listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof(address);
-  ASSERT_EQ(::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), size), 0);
-  ASSERT_EQ(::listen(listener.get(), 16), 0);
-  ASSERT_EQ(::getsockname(listener.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
-  more_config_ = absl::StrCat("notifier: {target: \"127.0.0.1:", ntohs(address.sin_port),
-                              "\", insecure: true}\n");
+  int port = 0;
+  StuckAlerts alerts;
+  grpc::ServerBuilder builder;
+  builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
+  builder.RegisterService(&alerts);
+  const auto server = builder.BuildAndStart();
+  more_config_ = absl::StrCat("notifier: {target: \"127.0.0.1:", port, "\", insecure: true}\n");
   WriteConfig();
   Start();
   CauseABreach();
-  const io::FileDescriptor connection(::accept(listener.get(), nullptr, nullptr));
-  ASSERT_TRUE(connection.valid());
+  ASSERT_TRUE(test::WaitUntil([&] { return alerts.called(); })) << Log();
   // Beyond the shell's limit the exit code would be another.
   EXPECT_EQ(aggregator_->Stop(SIGTERM), 0) << Log();
+  server->Shutdown();
 }
 
 TEST_F(AggregatorStartupTest, AReloadNamesWhatItCannotTakeOver) {
