@@ -1,6 +1,7 @@
 #include "aggregator/app/aggregator_app.h"
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <thread>
@@ -16,9 +17,13 @@
 #include "aggregator/query/grpc_admin_service.h"
 #include "aggregator/query/grpc_usage_service.h"
 #include "common/base/status_macros.h"
+#include "common/io/system_clock.h"
 #include "common/io/uuid.h"
 #include "common/rpc/grpc_channel.h"
 #include "common/rpc/grpc_server.h"
+#include "common/rpc/tls_files.h"
+#include "common/shell/health_follower.h"
+#include "common/shell/reload.h"
 
 namespace netsentinel::app {
 namespace {
@@ -26,6 +31,11 @@ namespace {
 constexpr absl::Duration kServerGrace = absl::Seconds(2);
 constexpr absl::Duration kStandbyRetry = absl::Seconds(1);
 constexpr std::size_t kPurgeSlice = 5'000;
+constexpr base::BackoffPolicy kStoreBackoff = {.initial = absl::Milliseconds(200),
+                                               .maximum = absl::Seconds(5)};
+// The engine says at least three times a lease how it is, if only that the store does not answer;
+// a call to the store ends after 30 s, and is made three times. A round of the outbox is shorter.
+constexpr absl::Duration kLoopSilence = absl::Minutes(5);
 
 // Waits, but not past a stop.
 void WaitFor(const std::stop_token& stop, absl::Duration duration) {
@@ -49,44 +59,37 @@ absl::StatusOr<Stores> Connect(store::StoreFactory& factory) {
   return stores;
 }
 
-// Opens the store, however long it takes to come up.
-absl::StatusOr<std::unique_ptr<store::StoreFactory>> OpenWhenThere(
-    const AggregatorSettings& settings, shell::Context& context) {
-  base::Backoff backoff({.initial = absl::Milliseconds(200), .maximum = absl::Seconds(5)},
-                        context.random);
-  for (;;) {
-    absl::StatusOr<std::unique_ptr<store::StoreFactory>> factory = OpenStore(settings);
-    if (factory.ok() || !absl::IsUnavailable(factory.status())) return factory;
-    context.readiness.NotReady("store", absl::StrCat(factory.status().message(), "; trying again"));
-    context.logger.Warn("store.unreachable", "the store cannot be opened; trying again",
-                        {{"status", factory.status()}});
-    WaitFor(context.stop, backoff.NextDelay());
-    if (context.stop.stop_requested())
-      return absl::CancelledError("stopped while opening the store");
-  }
-}
-
-// Everything between the store and the listeners, in the order of dependence.
+// Everything there is, in the order of dependence. The listener is there before the store, which
+// may take any time to come up.
 class Aggregator {
  public:
-  Aggregator(const AggregatorSettings& settings, shell::Context& context, Stores stores)
+  Aggregator(const AggregatorSettings& settings, shell::Context& context)
       : settings_(settings),
         context_(context),
-        stores_(std::move(stores)),
         instance_(absl::StrCat("aggregator-", io::FormatUuid(io::NewUuid(context.random)))),
         authority_(settings.security.insecure),
-        flush_worker_(*stores_.flush),
-        reader_(book_, *stores_.query, catalog_, context.clock),
+        engine_pulse_(context.liveness.AddPulse("engine", kLoopSilence)),
+        outbox_pulse_(context.liveness.AddPulse("outbox", kLoopSilence)),
+        reader_(book_, query_store_, catalog_, context.clock),
         usage_service_(reader_, board_, authority_),
-        admin_service_({.store = *stores_.admin,
-                        .catalog = catalog_,
-                        .clock = context.clock,
-                        .authority = authority_,
-                        .fence = [this] { return CurrentFence(); },
-                        .overrides_changed = [this] { engine_.RefreshOverrides(); }}),
-        ingest_service_(events_, [this](grpc::CallbackServerContext& call) { return Admit(call); }),
-        engine_(Parts(), EngineSettings(), settings.policy) {
+        admin_service_(
+            {.store = admin_store_,
+             .catalog = catalog_,
+             .clock = context.clock,
+             .authority = authority_,
+             .fence = [this] { return CurrentFence(); },
+             .overrides_changed =
+                 [this] { WithEngine([](auto& engine) { engine.RefreshOverrides(); }); }}),
+        ingest_service_(events_,
+                        [this](grpc::CallbackServerContext& call) { return Admit(call); }) {
     catalog_.Set(settings.catalog);
+    outbox_pulse_.Stop();
+    context_.readiness.NotReady("store", "not opened yet");
+    context_.readiness.NotReady("active", "waits for the store");
+    // Breaches wait in the outbox while the notifier is away: no reason to stop taking snapshots.
+    context_.readiness.MakeAdvisory("notifier");
+    context_.certificates.Add(settings.security);
+    if (settings.notifier.has_value()) context_.certificates.Add(settings.notifier->security);
   }
 
   absl::Status Run() {
@@ -98,26 +101,80 @@ class Aggregator {
              .max_connection_age = settings_.listen.max_connection_age},
             std::vector<grpc::Service*>{&ingest_service_, &usage_service_, &admin_service_},
             context_.clock, context_.logger));
+    const shell::HealthFollower health(context_.readiness, *server);
     NS_RETURN_IF_ERROR(context_.started({{"grpc", server->port()}}));
-    const std::stop_callback on_stop(context_.stop, [this] { engine_.Stop(); });
-    const absl::StatusOr<store::Fence> fence = TakeLease();
-    absl::Status result = fence.status();
-    if (fence.ok()) result = Serve(*fence);
-    server->SetServing(false);
+    const std::stop_callback on_stop(context_.stop,
+                                     [this] { WithEngine([](auto& engine) { engine.Stop(); }); });
+    absl::Status result = WheneverThere([this] { return OpenStores(); });
+    if (result.ok()) {
+      MakeEngine();
+      result = WheneverThere([this] { return BeActive(); });
+    }
     server->Shutdown(kServerGrace);
     return absl::IsCancelled(result) ? absl::OkStatus() : result;
   }
 
+  // Any thread.
   void TakePolicy(const AggregatorSettings& settings) {
     catalog_.Set(settings.catalog);
-    engine_.SetPolicy(settings.policy);
+    base::MutexLock lock(engine_mutex_);
+    changed_policy_ = settings.policy;
+    if (running_engine_ != nullptr) running_engine_->SetPolicy(settings.policy);
   }
 
  private:
+  // Tries until it is done, or fails in a way that waiting does not mend; kCancelled after a stop.
+  absl::Status WheneverThere(const std::function<absl::Status()>& attempt) {
+    base::Backoff backoff(kStoreBackoff, context_.random);
+    for (;;) {
+      const absl::Status status = attempt();
+      engine_pulse_.Beat();
+      if (!absl::IsUnavailable(status) && !absl::IsUnknown(status)) return status;
+      context_.readiness.NotReady("store", absl::StrCat(status.message(), "; trying again"));
+      context_.logger.Warn("store.unreachable", "the store cannot be used; trying again",
+                           {{"status", status}});
+      WaitFor(context_.stop, backoff.NextDelay());
+      if (context_.stop.stop_requested()) {
+        return absl::CancelledError("stopped while the store was away");
+      }
+    }
+  }
+
+  absl::Status OpenStores() {
+    // Bringing the schema up to date may take long.
+    engine_pulse_.Stop();
+    NS_ASSIGN_OR_RETURN(const std::unique_ptr<store::StoreFactory> factory, OpenStore(settings_));
+    NS_ASSIGN_OR_RETURN(stores_, Connect(*factory));
+    query_store_.Fill(std::move(stores_.query));
+    admin_store_.Fill(std::move(stores_.admin));
+    return absl::OkStatus();
+  }
+
+  void MakeEngine() {
+    flush_worker_.emplace(*stores_.flush);
+    engine_.emplace(Parts(), EngineSettings(), settings_.policy);
+    base::MutexLock lock(engine_mutex_);
+    running_engine_ = &*engine_;
+    if (changed_policy_.has_value()) engine_->SetPolicy(*changed_policy_);
+    // A stop before this line found nothing to stop.
+    if (context_.stop.stop_requested()) engine_->Stop();
+  }
+
+  void WithEngine(const std::function<void(ingest::Engine&)>& call) {
+    base::MutexLock lock(engine_mutex_);
+    if (running_engine_ != nullptr) call(*running_engine_);
+  }
+
+  // Once through: lease, policy, engine.
+  absl::Status BeActive() {
+    NS_ASSIGN_OR_RETURN(const store::Fence fence, TakeLease());
+    return Serve(fence);
+  }
+
   ingest::EngineParts Parts() {
     return {.book = book_,
             .store = *stores_.engine,
-            .flush_worker = flush_worker_,
+            .flush_worker = *flush_worker_,
             .events = events_,
             .board = board_,
             .clock = context_.clock,
@@ -142,7 +199,9 @@ class Aggregator {
                 },
             .readiness =
                 [this](const absl::Status& status) {
+                  engine_pulse_.Beat();
                   if (status.ok()) {
+                    fence_.store(granted_.epoch);
                     context_.readiness.Ready("store");
                   } else {
                     context_.readiness.NotReady("store", status.message());
@@ -158,6 +217,15 @@ class Aggregator {
             .refused = [refused](ingest::RefusalReason) { refused.Increment(); }};
   }
 
+  outbox::DispatcherSettings Outbox() const {
+    outbox::DispatcherSettings settings;
+    settings.owner = instance_;
+    // A stop waits for a call under way, and has shell::kDrainLimit for everything.
+    settings.deadline = absl::Seconds(5);
+    settings.claim_for = absl::Seconds(10);
+    return settings;
+  }
+
   ingest::EngineSettings EngineSettings() const {
     return {.instance = instance_,
             .router_lease_ttl = settings_.router_lease_ttl,
@@ -168,6 +236,7 @@ class Aggregator {
   // Waits as a standby until the store's lease is ours.
   absl::StatusOr<store::Fence> TakeLease() {
     while (!context_.stop.stop_requested()) {
+      engine_pulse_.Beat();
       const absl::StatusOr<store::LeaseInfo> lease =
           stores_.engine->AcquireLease(instance_, settings_.store_lease_ttl);
       if (lease.ok()) {
@@ -186,7 +255,7 @@ class Aggregator {
   }
 
   absl::Status Serve(store::Fence fence) {
-    fence_.store(fence.epoch);
+    granted_ = fence;
     context_.readiness.Ready("active");
     NS_RETURN_IF_ERROR(ImportPolicy(fence));
     std::unique_ptr<outbox::AlertSink> sink;
@@ -198,13 +267,17 @@ class Aggregator {
                           rpc::MakeChannel(options, context_.clock));
       sink = std::make_unique<outbox::GrpcAlertClient>(channel);
       dispatcher_ = std::make_unique<outbox::Dispatcher>(
-          *stores_.outbox, *sink, context_.random, outbox::DispatcherSettings{.owner = instance_},
+          *stores_.outbox, *sink, context_.random, Outbox(),
           [this](const absl::Status& status, std::uint64_t) { ReportOutbox(status); });
       dispatcher_->SetFence(fence);
-      outbox_thread.emplace([this] { dispatcher_->Run(); });
+      outbox_pulse_.Beat();
+      outbox_thread.emplace([this] {
+        dispatcher_->Run();
+        outbox_pulse_.Stop();
+      });
     }
     std::jthread keeper([this, fence](const std::stop_token& stop) { Keep(stop, fence); });
-    const absl::Status result = engine_.Run(fence);
+    const absl::Status result = engine_->Run(fence);
     fence_.store(0);
     keeper.request_stop();
     keeper.join();
@@ -217,17 +290,18 @@ class Aggregator {
   }
 
   absl::Status ImportPolicy(store::Fence fence) {
-    NS_ASSIGN_OR_RETURN(const store::PolicyRevision latest, stores_.admin->LatestPolicy());
+    NS_ASSIGN_OR_RETURN(const store::PolicyRevision latest, stores_.engine->LatestPolicy());
     if (latest.revision > 0 && latest.content == settings_.policy_text) return absl::OkStatus();
     NS_ASSIGN_OR_RETURN(const store::PolicyRevision imported,
-                        stores_.admin->ImportPolicy(fence, settings_.policy_text,
-                                                    absl::ToUnixMicros(context_.clock.WallNow())));
+                        stores_.engine->ImportPolicy(fence, settings_.policy_text,
+                                                     absl::ToUnixMicros(context_.clock.WallNow())));
     context_.logger.Info("policy.imported", "the configuration is a new policy revision",
                          {{"revision", imported.revision}});
     return absl::OkStatus();
   }
 
   void ReportOutbox(const absl::Status& status) {
+    outbox_pulse_.Beat();
     if (status.ok()) {
       context_.readiness.Ready("notifier");
       return;
@@ -264,7 +338,8 @@ class Aggregator {
 
   absl::StatusOr<base::CollectorId> Admit(grpc::CallbackServerContext& call) const {
     if (!CurrentFence().has_value()) {
-      return absl::UnavailableError("this aggregator stands by; connect to the active one");
+      return absl::UnavailableError(
+          "this aggregator stands by or waits for its store; connect to the active one");
     }
     NS_ASSIGN_OR_RETURN(const rpc::PeerIdentity peer,
                         authority_.RequireRole(call, {rpc::Role::kCollector}));
@@ -273,42 +348,55 @@ class Aggregator {
 
   const AggregatorSettings& settings_;
   shell::Context& context_;
-  Stores stores_;
   const std::string instance_;
   rpc::PeerAuthority authority_;
+  http::Liveness::Pulse& engine_pulse_;
+  http::Liveness::Pulse& outbox_pulse_;
+  // What collectors and operators may act under; 0 unless the engine serves.
   std::atomic<std::uint64_t> fence_{0};
+  store::Fence granted_;  // the engine's thread only
   ingest::SharedBook book_;
   ingest::EventQueue events_;
   ingest::RouterBoard board_;
-  ingest::FlushWorker flush_worker_;
   query::CatalogHolder catalog_;
+  query::StoreSlot query_store_, admin_store_;
   query::UsageReader reader_;
   query::GrpcUsageService usage_service_;
   query::GrpcAdminService admin_service_;
   ingest::GrpcIngestService ingest_service_;
+  // From here on once the store is open.
+  Stores stores_;
+  std::optional<ingest::FlushWorker> flush_worker_;
   std::unique_ptr<outbox::Dispatcher> dispatcher_;
-  ingest::Engine engine_;
+  std::optional<ingest::Engine> engine_;
+  base::Mutex engine_mutex_;
+  ingest::Engine* running_engine_ ABSL_GUARDED_BY(engine_mutex_) = nullptr;
+  std::optional<ingest::EnginePolicy> changed_policy_ ABSL_GUARDED_BY(engine_mutex_);
 };
 
 }  // namespace
 
 absl::Status AggregatorApp::Check(const AggregatorSettings& settings) {
+  const absl::Time now = io::SystemClock().WallNow();
+  NS_RETURN_IF_ERROR(rpc::CheckSecurity(settings.security, now));
+  if (settings.notifier.has_value()) {
+    NS_RETURN_IF_ERROR(rpc::CheckSecurity(settings.notifier->security, now));
+  }
   if (settings.store_password.given()) {
     NS_RETURN_IF_ERROR(config::ReadSecret(settings.store_password).status());
+  }
+  if (!settings.store_ca.empty()) {
+    NS_RETURN_IF_ERROR(rpc::CheckAuthorityFile(settings.store_ca));
   }
   accounting::Book book;
   return book.SetPolicy(settings.policy.accounting, /*now_us=*/0);
 }
 
 absl::Status AggregatorApp::Run(const AggregatorSettings& settings, shell::Context& context) {
-  absl::StatusOr<std::unique_ptr<store::StoreFactory>> factory = OpenWhenThere(settings, context);
-  if (absl::IsCancelled(factory.status())) return absl::OkStatus();
-  NS_RETURN_IF_ERROR(factory.status());
-  NS_ASSIGN_OR_RETURN(Stores stores, Connect(**factory));
-  Aggregator aggregator(settings, context, std::move(stores));
+  Aggregator aggregator(settings, context);
   {
     base::MutexLock lock(mutex_);
-    running_store_url_ = settings.store_url;
+    running_ = settings;
     take_policy_ = [&aggregator](const AggregatorSettings& fresh) { aggregator.TakePolicy(fresh); };
   }
   const absl::Status status = aggregator.Run();
@@ -320,9 +408,19 @@ absl::Status AggregatorApp::Run(const AggregatorSettings& settings, shell::Conte
 absl::Status AggregatorApp::Reload(const AggregatorSettings& settings, shell::Context& context) {
   base::MutexLock lock(mutex_);
   if (take_policy_ == nullptr) return absl::UnavailableError("nothing is running yet");
-  if (settings.store_url != running_store_url_) {
-    return absl::FailedPreconditionError("store.url cannot change while running: restart");
-  }
+  NS_RETURN_IF_ERROR(shell::OnlyWithRestart(
+      {{"listen.grpc", settings.listen.grpc != running_.listen.grpc},
+       {"listen.max_connection_age",
+        settings.listen.max_connection_age != running_.listen.max_connection_age},
+       {"tls", settings.security != running_.security},
+       {"store.url", settings.store_url != running_.store_url},
+       {"store.password", settings.store_password != running_.store_password},
+       {"store.ca", settings.store_ca != running_.store_ca},
+       {"store.flush_interval", settings.flush_interval != running_.flush_interval},
+       {"store.lease_ttl", settings.store_lease_ttl != running_.store_lease_ttl},
+       {"notifier", settings.notifier != running_.notifier},
+       {"router_lease_ttl", settings.router_lease_ttl != running_.router_lease_ttl},
+       {"retention.daily", settings.daily_retention_days != running_.daily_retention_days}}));
   take_policy_(settings);
   context.logger.Info("policy.changed", "the changed configuration is handed to the engine", {});
   return absl::OkStatus();

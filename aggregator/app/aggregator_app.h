@@ -20,7 +20,8 @@ class AggregatorApp final : public shell::Program<AggregatorSettings> {
   base::Mutex mutex_;
   // Set while Run has an engine to give a new policy to.
   std::function<void(const AggregatorSettings&)> take_policy_ ABSL_GUARDED_BY(mutex_);
-  std::string running_store_url_ ABSL_GUARDED_BY(mutex_);
+  // What a reload compares with.
+  AggregatorSettings running_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace netsentinel::app

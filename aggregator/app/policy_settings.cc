@@ -6,11 +6,15 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+
+#include "aggregator/accounting/mapping.h"
 
 namespace netsentinel::app {
 namespace {
@@ -134,6 +138,20 @@ void ReadRouters(Section& root, AggregatorSettings& settings) {
   }
 }
 
+// Whether the rule can be used at all; what is wrong is reported at the key that it is wrong in.
+void CheckRule(Section& section, const MappingRule& rule) {
+  if (rule.name_pattern.empty() || rule.subscriber.empty()) return;  // Reported already.
+  const absl::Status status = accounting::Mapper::Compile({rule}).status();
+  if (status.ok()) return;
+  absl::string_view words = status.message();
+  absl::ConsumePrefix(&words, absl::StrCat("map rule 1 (\"", rule.name_pattern, "\"): "));
+  const bool of_template = absl::StartsWith(words, "subscriber ");
+  absl::ConsumePrefix(&words, of_template ? "subscriber " : "name ");
+  section.Fail(of_template ? "subscriber" : "name", words,
+               of_template ? "text with $1 to $9 for the groups of name, $$ for a $"
+                           : "a regular expression such as \"^(.*)-down$\"");
+}
+
 void ReadMapping(Section& root, AggregatorSettings& settings) {
   for (Section& section : root.OptionalSectionList("map", accounting::kMaxMappingRules)) {
     MappingRule rule;
@@ -149,6 +167,7 @@ void ReadMapping(Section& root, AggregatorSettings& settings) {
       section.Fail("direction", "a tree queue has one counter", "download or upload",
                    "say which way the bytes of these queues go");
     }
+    CheckRule(section, rule);
     absl::StrAppend(&settings.policy_text, "map ", counters::MenuName(rule.menu), " ",
                     rule.site.value(), " ", rule.router.value(), " ", rule.name_pattern, " ",
                     rule.subscriber, " ", static_cast<int>(rule.direction), " ",

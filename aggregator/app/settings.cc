@@ -1,7 +1,17 @@
 #include "aggregator/app/settings.h"
 
+#include <cstdint>
+#include <string>
+
+#include "absl/algorithm/container.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+
 #include "aggregator/app/policy_settings.h"
 #include "aggregator/store/store_url.h"
+#include "common/base/quantity_text.h"
 
 namespace netsentinel::app {
 namespace {
@@ -31,6 +41,28 @@ void ReadStore(config::Section& root, AggregatorSettings& settings) {
       store.OptionalDuration("lease_ttl", absl::Seconds(15), {absl::Seconds(1), absl::Minutes(10)});
 }
 
+// Monthly totals are never deleted; the key is checked so that it can be written down today.
+void ReadMonthlyRetention(config::Section& retention) {
+  const std::string text = retention.OptionalString("monthly", "24mo");
+  if (text.empty()) return;  // Reported already.
+  constexpr std::uint32_t kMonthsMax = 1200;
+  absl::string_view number = text;
+  std::uint32_t months = 0;
+  if (absl::ConsumeSuffix(&number, "mo")) {
+    if (!absl::c_all_of(number, [](unsigned char c) { return absl::ascii_isdigit(c); }) ||
+        !absl::SimpleAtoi(number, &months) || months < 1 || months > kMonthsMax) {
+      retention.Fail("monthly", absl::StrCat("\"", text, "\" is no number of months"),
+                     "1mo to 1200mo");
+    }
+    return;
+  }
+  const absl::StatusOr<absl::Duration> days = base::ParseDuration(text);
+  if (!days.ok() || *days < absl::Hours(31 * kHoursPerDay)) {
+    retention.Fail("monthly", absl::StrCat("\"", text, "\" is no time to keep months for"),
+                   "months such as 24mo, or days such as 730d, at least 31d");
+  }
+}
+
 }  // namespace
 
 AggregatorSettings ReadAggregatorSettings(config::Section root) {
@@ -54,8 +86,7 @@ AggregatorSettings ReadAggregatorSettings(config::Section root) {
       retention.OptionalDuration("daily", absl::Hours(14 * kHoursPerDay),
                                  {absl::Hours(2 * kHoursPerDay), absl::Hours(3660 * kHoursPerDay)});
   settings.daily_retention_days = static_cast<int>(daily / absl::Hours(kHoursPerDay));
-  // Monthly totals are kept; the key is read so that a file that names it is valid.
-  retention.OptionalString("monthly", "24mo");
+  ReadMonthlyRetention(retention);
   ReadPolicy(root, settings);
   return settings;
 }

@@ -63,12 +63,10 @@ absl::Status GrpcAdminService::Set(const v1::SetQuotaRequest& request, const std
   row.unlimited = request.unlimited();
   row.changed_at_us = absl::ToUnixMicros(parts_.clock.WallNow());
   row.changed_by = caller;
-  {
-    base::MutexLock lock(mutex_);
-    NS_RETURN_IF_ERROR(request.remove()
-                           ? parts_.store.RemoveQuotaOverride(*fence, row.subscriber, row.quota_id)
-                           : parts_.store.PutQuotaOverride(*fence, row));
-  }
+  NS_RETURN_IF_ERROR(parts_.store.Ask([&](store::Store& store) {
+    return request.remove() ? store.RemoveQuotaOverride(*fence, row.subscriber, row.quota_id)
+                            : store.PutQuotaOverride(*fence, row);
+  }));
   parts_.overrides_changed();
   if (!request.remove()) *response.mutable_quota_override() = ToWire(row);
   return absl::OkStatus();
@@ -83,8 +81,8 @@ grpc::Status GrpcAdminService::ListQuotas(grpc::ServerContext* context,
   for (const quota::Rule& rule : parts_.catalog.Get()->quotas) {
     *response->add_quotas() = ToWire(rule);
   }
-  base::MutexLock lock(mutex_);
-  const absl::StatusOr<std::vector<store::QuotaOverrideRow>> rows = parts_.store.QuotaOverrides();
+  const absl::StatusOr<std::vector<store::QuotaOverrideRow>> rows =
+      parts_.store.Ask([](store::Store& store) { return store.QuotaOverrides(); });
   if (!rows.ok()) return rpc::ToGrpc(rows.status());
   for (const store::QuotaOverrideRow& row : *rows) *response->add_overrides() = ToWire(row);
   return grpc::Status::OK;

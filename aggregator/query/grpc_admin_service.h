@@ -3,6 +3,7 @@
 #include <functional>
 
 #include "aggregator/query/catalog.h"
+#include "aggregator/query/store_slot.h"
 #include "aggregator/store/store.h"
 #include "common/base/clock.h"
 #include "common/rpc/grpc_peer.h"
@@ -11,7 +12,7 @@
 namespace netsentinel::query {
 
 struct AdminParts {
-  store::Store& store;  // this service's alone
+  StoreSlot& store;
   const CatalogHolder& catalog;
   const base::Clock& clock;
   const rpc::PeerAuthority& authority;
@@ -21,8 +22,7 @@ struct AdminParts {
   std::function<void()> overrides_changed;
 };
 
-// AdminService. Operators and admins may change, viewers may list. Thread-safe: store calls are
-// made one at a time.
+// AdminService. Operators and admins may change, viewers may list. Thread-safe.
 class GrpcAdminService final : public v1::AdminService::Service {
  public:
   explicit GrpcAdminService(AdminParts parts) : parts_(std::move(parts)) {}
@@ -37,7 +37,6 @@ class GrpcAdminService final : public v1::AdminService::Service {
                    v1::SetQuotaResponse& response);
 
   AdminParts parts_;
-  base::Mutex mutex_;
 };
 
 }  // namespace netsentinel::query

@@ -66,11 +66,10 @@ absl::StatusOr<std::vector<SubscriberSum>> UsageReader::Sums(const base::SiteId&
 
   const absl::CivilDay stored_last =
       memory.oldest.has_value() ? std::min(span.last, *memory.oldest - 1) : span.last;
-  std::vector<store::StoredUsage> stored;
-  {
-    base::MutexLock lock(mutex_);
-    NS_ASSIGN_OR_RETURN(stored, store_.UsageBetween(site, span.first, stored_last));
-  }
+  NS_ASSIGN_OR_RETURN(const std::vector<store::StoredUsage> stored,
+                      store_.Ask([&](store::Store& store) {
+                        return store.UsageBetween(site, span.first, stored_last);
+                      }));
   std::map<accounting::SubscriberKey, std::vector<const accounting::UsageRow*>> groups;
   for (const store::StoredUsage& usage : stored) {
     groups[usage.row.subscriber].push_back(&usage.row);
@@ -95,9 +94,10 @@ absl::StatusOr<std::vector<accounting::UsageRow>> UsageReader::Rows(
   if (!oldest.has_value() || span.first < *oldest) {
     const absl::CivilDay stored_last =
         oldest.has_value() ? std::min(span.last, *oldest - 1) : span.last;
-    base::MutexLock lock(mutex_);
     NS_ASSIGN_OR_RETURN(std::vector<store::StoredUsage> stored,
-                        store_.SubscriberUsage(key, span.first, stored_last));
+                        store_.Ask([&](store::Store& store) {
+                          return store.SubscriberUsage(key, span.first, stored_last);
+                        }));
     for (store::StoredUsage& usage : stored) rows.push_back(std::move(usage.row));
   }
   return rows;
@@ -105,20 +105,17 @@ absl::StatusOr<std::vector<accounting::UsageRow>> UsageReader::Rows(
 
 absl::StatusOr<std::vector<accounting::EpochRecord>> UsageReader::Epochs(
     const accounting::QueueKey& queue, std::int64_t from_us, std::int64_t to_us) {
-  base::MutexLock lock(mutex_);
-  return store_.Epochs(queue, from_us, to_us);
+  return store_.Ask([&](store::Store& store) { return store.Epochs(queue, from_us, to_us); });
 }
 
 absl::StatusOr<std::vector<store::StoredEvent>> UsageReader::Events(const base::RouterId& router,
                                                                     std::uint64_t before_id,
                                                                     std::size_t limit) {
-  base::MutexLock lock(mutex_);
-  return store_.Events(router, before_id, limit);
+  return store_.Ask([&](store::Store& store) { return store.Events(router, before_id, limit); });
 }
 
 absl::StatusOr<std::vector<store::BreachRow>> UsageReader::Breaches(std::size_t limit) {
-  base::MutexLock lock(mutex_);
-  return store_.Breaches(limit);
+  return store_.Ask([&](store::Store& store) { return store.Breaches(limit); });
 }
 
 }  // namespace netsentinel::query

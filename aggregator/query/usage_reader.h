@@ -10,6 +10,7 @@
 #include "aggregator/ingest/shared_book.h"
 #include "aggregator/query/catalog.h"
 #include "aggregator/query/ranking.h"
+#include "aggregator/query/store_slot.h"
 #include "aggregator/store/store.h"
 #include "common/base/clock.h"
 
@@ -23,11 +24,10 @@ struct DaySpan {
 };
 
 // Usage from wherever it is: days in memory from the Book, earlier ones from the store.
-// Thread-safe: store calls are made one at a time.
+// Thread-safe. What needs the store is kUnavailable before that is open.
 class UsageReader {
  public:
-  // `store` is this reader's alone.
-  UsageReader(const ingest::SharedBook& book, store::Store& store, const CatalogHolder& catalog,
+  UsageReader(const ingest::SharedBook& book, StoreSlot& store, const CatalogHolder& catalog,
               const base::Clock& clock)
       : book_(book), store_(store), catalog_(catalog), clock_(clock) {}
 
@@ -51,8 +51,7 @@ class UsageReader {
 
  private:
   const ingest::SharedBook& book_;
-  base::Mutex mutex_;
-  store::Store& store_ ABSL_GUARDED_BY(mutex_);
+  StoreSlot& store_;
   const CatalogHolder& catalog_;
   const base::Clock& clock_;
 };

@@ -24,6 +24,8 @@
 #include "common/rpc/grpc_channel.h"
 #include "common/rpc/grpc_server.h"
 #include "common/rpc/tls_files.h"
+#include "common/shell/health_follower.h"
+#include "common/shell/reload.h"
 #include "common/shell/version.h"
 
 namespace netsentinel::app {
@@ -199,7 +201,11 @@ class Collector {
         beat_(io_) {}
 
   absl::Status Run() {
+    // Polling into the spool is this process's work, and goes on without an aggregator.
+    context_.readiness.MakeAdvisory("aggregator");
     context_.readiness.NotReady("aggregator", "not connected yet");
+    context_.certificates.Add(settings_.aggregator.security);
+    context_.certificates.Add(settings_.security);
     delivery_.OnTick([this, &pulse = context_.liveness.AddPulse("delivery", kLoopSilenceMax)] {
       delivery_reporter_.Refresh();
       pulse.Beat();
@@ -212,12 +218,12 @@ class Collector {
                             .max_connection_age = settings_.listen.max_connection_age},
                            std::vector<grpc::Service*>{&service_}, context_.clock,
                            context_.logger));
+    const shell::HealthFollower health(context_.readiness, *server);
     TakeRouters(settings_);
     Beat(context_.liveness.AddPulse("poll", kLoopSilenceMax));
     std::thread poll_thread([this] { io_.run(); });
     const absl::Status started = context_.started({{"grpc", server->port()}});
     if (started.ok()) WaitForStop();
-    server->SetServing(false);
     StopPolls();
     poll_thread.join();
     delivery_.Stop();
@@ -319,9 +325,18 @@ class Collector {
 }  // namespace
 
 absl::Status CollectorApp::Check(const CollectorSettings& settings) {
-  if (!settings.aggregator.security.insecure) {
-    NS_RETURN_IF_ERROR(
-        rpc::CheckTlsFiles(settings.aggregator.security.tls, io::SystemClock().WallNow()).status());
+  const absl::Time now = io::SystemClock().WallNow();
+  NS_RETURN_IF_ERROR(rpc::CheckSecurity(settings.aggregator.security, now));
+  NS_RETURN_IF_ERROR(rpc::CheckSecurity(settings.security, now));
+  for (const RouterSettings& router : settings.routers) {
+    absl::Status status = config::ReadSecret(router.password).status();
+    if (status.ok() && !router.endpoint.tls.ca_file.empty()) {
+      status = rpc::CheckAuthorityFile(router.endpoint.tls.ca_file);
+    }
+    if (!status.ok()) {
+      return absl::Status(status.code(),
+                          absl::StrCat("router ", router.id.value(), ": ", status.message()));
+    }
   }
   return absl::OkStatus();
 }
@@ -349,16 +364,16 @@ absl::Status CollectorApp::Run(const CollectorSettings& settings, shell::Context
 absl::Status CollectorApp::Reload(const CollectorSettings& settings, shell::Context& context) {
   base::MutexLock lock(mutex_);
   if (!take_routers_) return absl::UnavailableError("the collector is stopping");
-  const bool same = settings.id == running_.id && settings.state_dir == running_.state_dir &&
-                    settings.spool_limit == running_.spool_limit &&
-                    settings.aggregator.target == running_.aggregator.target &&
-                    settings.aggregator.security == running_.aggregator.security &&
-                    settings.listen.grpc == running_.listen.grpc &&
-                    settings.security == running_.security;
-  if (!same) {
-    return absl::FailedPreconditionError(
-        "only `routers` can change while the collector runs: restart it for the rest");
-  }
+  NS_RETURN_IF_ERROR(shell::OnlyWithRestart(
+      {{"collector.id", settings.id != running_.id},
+       {"collector.state_dir", settings.state_dir != running_.state_dir},
+       {"collector.spool_limit", settings.spool_limit != running_.spool_limit},
+       {"aggregator.target", settings.aggregator.target != running_.aggregator.target},
+       {"aggregator.tls", settings.aggregator.security != running_.aggregator.security},
+       {"listen.grpc", settings.listen.grpc != running_.listen.grpc},
+       {"listen.max_connection_age",
+        settings.listen.max_connection_age != running_.listen.max_connection_age},
+       {"tls", settings.security != running_.security}}));
   take_routers_(settings);
   running_.routers = settings.routers;
   context.logger.Info("collector.reloaded", "the list of routers was taken over",

@@ -11,8 +11,12 @@
 #include "common/base/status_macros.h"
 #include "common/http/server.h"
 #include "common/io/files.h"
+#include "common/io/system_clock.h"
 #include "common/rpc/grpc_channel.h"
 #include "common/rpc/grpc_server.h"
+#include "common/rpc/tls_files.h"
+#include "common/shell/health_follower.h"
+#include "common/shell/reload.h"
 #include "notifier/app/report_page.h"
 #include "notifier/channel/curl_smtp_channel.h"
 #include "notifier/channel/replaceable_channel.h"
@@ -144,24 +148,36 @@ void ShowCounts(metrics::Registry& metrics, delivery::SqliteDeliveryQueue& queue
 }  // namespace
 
 absl::Status NotifierApp::Check(const NotifierSettings& settings) {
+  const absl::Time now = io::SystemClock().WallNow();
+  NS_RETURN_IF_ERROR(rpc::CheckSecurity(settings.security, now));
+  NS_RETURN_IF_ERROR(rpc::CheckSecurity(settings.aggregator.security, now));
   if (settings.smtp_password.given()) {
     NS_RETURN_IF_ERROR(config::ReadSecret(settings.smtp_password).status());
   }
   if (!settings.smtp.ca_file.empty()) {
-    NS_RETURN_IF_ERROR(io::ReadFile(settings.smtp.ca_file).status());
+    NS_RETURN_IF_ERROR(rpc::CheckAuthorityFile(settings.smtp.ca_file));
   }
   return absl::OkStatus();
 }
 
 absl::Status NotifierApp::Run(const NotifierSettings& settings, shell::Context& context) {
+  // Breaches are accepted and kept while the mail server is away, reports wait for the aggregator:
+  // neither is a reason to bring breaches elsewhere.
+  context.readiness.MakeAdvisory(kChannel);
+  context.readiness.MakeAdvisory("aggregator");
+  context.readiness.NotReady("queue", "not opened yet");
+  context.certificates.Add(settings.security);
+  context.certificates.Add(settings.aggregator.security);
   NS_ASSIGN_OR_RETURN(const std::unique_ptr<Parts> parts, MakeParts(settings, context));
   NS_ASSIGN_OR_RETURN(const std::unique_ptr<rpc::Server> server,
                       rpc::Server::Start({.address = settings.listen.grpc,
                                           .security = settings.security,
+                                          .max_connection_age = settings.listen.max_connection_age,
                                           .max_receive_bytes = delivery::kMaxAlertRequestBytes},
                                          std::vector<grpc::Service*>{&parts->alert_service,
                                                                      &parts->notifier_service},
                                          context.clock, context.logger));
+  const shell::HealthFollower health(context.readiness, *server);
   std::map<std::string, std::uint16_t> ports = {{"grpc", server->port()}};
   std::unique_ptr<http::Server> web;
   if (settings.web.has_value()) {
@@ -178,6 +194,7 @@ absl::Status NotifierApp::Run(const NotifierSettings& settings, shell::Context& 
   });
   {
     base::MutexLock lock(mutex_);
+    running_ = settings;
     take_settings_ = [&](const NotifierSettings& fresh) -> absl::Status {
       NS_ASSIGN_OR_RETURN(std::unique_ptr<channel::Channel> smtp, MakeSmtp(fresh, context));
       parts->smtp.Replace(std::move(smtp));
@@ -198,7 +215,6 @@ absl::Status NotifierApp::Run(const NotifierSettings& settings, shell::Context& 
     take_settings_ = nullptr;
   }
   loops.request_stop();
-  server->SetServing(false);
   server->Shutdown(kServerGrace);
   return result;
 }
@@ -206,10 +222,17 @@ absl::Status NotifierApp::Run(const NotifierSettings& settings, shell::Context& 
 absl::Status NotifierApp::Reload(const NotifierSettings& settings, shell::Context& context) {
   base::MutexLock lock(mutex_);
   if (take_settings_ == nullptr) return absl::UnavailableError("nothing is running yet");
+  NS_RETURN_IF_ERROR(shell::OnlyWithRestart(
+      {{"listen.grpc", settings.listen.grpc != running_.listen.grpc},
+       {"listen.max_connection_age",
+        settings.listen.max_connection_age != running_.listen.max_connection_age},
+       {"listen.web", settings.web != running_.web},
+       {"tls", settings.security != running_.security},
+       {"state_dir", settings.state_dir != running_.state_dir},
+       {"aggregator.target", settings.aggregator.target != running_.aggregator.target},
+       {"aggregator.tls", settings.aggregator.security != running_.aggregator.security}}));
   NS_RETURN_IF_ERROR(take_settings_(settings));
-  context.logger.Info("notifier.reloaded",
-                      "smtp, alerts and reports are as the file has them; changes of listen, "
-                      "state_dir and aggregator need a restart");
+  context.logger.Info("notifier.reloaded", "smtp, alerts and reports are as the file has them");
   return absl::OkStatus();
 }
 

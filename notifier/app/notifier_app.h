@@ -19,6 +19,8 @@ class NotifierApp final : public shell::Program<NotifierSettings> {
 
  private:
   base::Mutex mutex_;
+  // What a reload compares with.
+  NotifierSettings running_ ABSL_GUARDED_BY(mutex_);
   // Set while Run has something to give new settings to.
   std::function<absl::Status(const NotifierSettings&)> take_settings_ ABSL_GUARDED_BY(mutex_);
 };

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
@@ -19,13 +20,16 @@
 #include "netsentinel/v1/notifier.grpc.pb.h"
 #include "netsentinel/v1/usage.grpc.pb.h"
 #include "tests/support/child_process.h"
+#include "tests/support/grpc_health.h"
 #include "tests/support/smtp_catcher.h"
+#include "tests/support/subprocess.h"
 #include "tests/support/temp_folder.h"
 
 namespace netsentinel {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::SizeIs;
 
 // An aggregator that knows one site and answers every ranking with two subscribers.
@@ -237,6 +241,51 @@ TEST_F(NotifierTest, TakesAFullCallOfBreachesWithLongNames) {
   EXPECT_EQ(Deliver(request).accepted_ids_size(), 500);
 }
 
+TEST_F(NotifierTest, ALoginThatIsRefusedIsShownWithoutTheSecretAndStopsNoBreach) {
+  constexpr char kSecret[] = "correct-horse-battery-staple";
+  catcher_.reset();
+  catcher_ = std::make_unique<test::SmtpCatcher>(
+      folder_.path() + "/smtp", test::CatcherOptions{.user = "alerts", .password = "another"});
+  WriteConfig("");
+  std::string text = test::ReadWhole(Config());
+  text.replace(text.find("starttls: none"), 0, "username: alerts, password_file: password, ");
+  std::ofstream(Config()) << text;
+  std::ofstream(folder_.path() + "/password") << kSecret << "\n";
+  std::filesystem::permissions(folder_.path() + "/password", std::filesystem::perms(0600));
+  StartNotifier();
+  EXPECT_EQ(Deliver({1}).accepted_ids_size(), 1);
+  ASSERT_TRUE(test::WaitUntil([&] {
+    return test::ReadWhole(Log()).find("delivery.channel_") != std::string::npos;
+  })) << test::ReadWhole(Log());
+  const std::string log = test::ReadWhole(Log());
+  EXPECT_THAT(log, Not(HasSubstr(kSecret)));
+  std::string encoded;
+  absl::Base64Escape(absl::StrCat(std::string(1, '\0'), "alerts", std::string(1, '\0'), kSecret),
+                     &encoded);
+  EXPECT_THAT(log, Not(HasSubstr(encoded)));
+
+  // It takes further breaches, and says both on /readyz and to gRPC's health service.
+  EXPECT_EQ(Deliver({2}).accepted_ids_size(), 1);
+  const auto ready = http::Fetch(
+      {"127.0.0.1", test::WaitForPorts(folder_.path() + "/ports").at("http")}, "/readyz");
+  ASSERT_TRUE(ready.ok()) << ready.status();
+  EXPECT_EQ(ready->status, 200);
+  EXPECT_THAT(ready->body, HasSubstr("smtp: waiting: "));
+  EXPECT_EQ(test::GrpcHealth(channel_), "SERVING");
+  EXPECT_EQ(notifier_->Stop(SIGTERM), 0) << test::ReadWhole(Log());
+}
+
+TEST_F(NotifierTest, AConnectionIsAsOldAsTheFileAllows) {
+  std::string text = test::ReadWhole(Config());
+  text.replace(text.find("grpc: "), 0, "max_connection_age: 1s, ");
+  std::ofstream(Config()) << text;
+  StartNotifier();
+  EXPECT_EQ(Deliver({1}).accepted_ids_size(), 1);
+  EXPECT_TRUE(channel_->WaitForStateChange(
+      GRPC_CHANNEL_READY, std::chrono::system_clock::now() + std::chrono::seconds(60)));
+  EXPECT_EQ(Deliver({1}).accepted_ids_size(), 1);
+}
+
 TEST_F(NotifierTest, RendersAndSendsTheReportOnDemand) {
   StartNotifier();
   const auto stub = v1::NotifierService::NewStub(channel_);
@@ -281,6 +330,12 @@ TEST_F(NotifierTest, ChecksItsConfigurationAndNamesMistakes) {
   WriteConfig("alert: {to: [noc@example]}\n");
   EXPECT_EQ(test::RunProgram({NS_NOTIFIER, "--config", Config(), "--check-config"}, log), 2);
   EXPECT_THAT(test::ReadWhole(log), HasSubstr("notifier.yaml:8:1: alert"));
+  WriteConfig("");
+  std::string text = test::ReadWhole(Config());
+  text.replace(text.find("starttls: none"), 0, "ca: none.crt, ");
+  std::ofstream(Config()) << text;
+  EXPECT_EQ(test::RunProgram({NS_NOTIFIER, "--config", Config(), "--check-config"}, log), 2);
+  EXPECT_THAT(test::ReadWhole(log), HasSubstr("/none.crt"));
 }
 
 TEST_F(NotifierTest, TakesOverNewRecipientsOnReload) {
@@ -295,6 +350,15 @@ TEST_F(NotifierTest, TakesOverNewRecipientsOnReload) {
   Deliver({1});
   ASSERT_TRUE(catcher_->WaitForMails(1)) << test::ReadWhole(Log());
   EXPECT_THAT(catcher_->Envelopes()[0], HasSubstr("duty@example"));
+
+  // What it cannot take over is refused by its name.
+  text.replace(text.find("state_dir: state"), 16, "state_dir: other");
+  std::ofstream(Config()) << text;
+  ::kill(notifier_->pid(), SIGHUP);
+  EXPECT_TRUE(test::WaitUntil([&] {
+    return test::ReadWhole(Log()).find("state_dir changes only with a restart") !=
+           std::string::npos;
+  })) << test::ReadWhole(Log());
 }
 
 }  // namespace

@@ -50,6 +50,15 @@ TEST(AggregatorSettingsTest, ReadsTheExample) {
   EXPECT_EQ(settings.policy.text, settings.policy_text);
 }
 
+TEST(AggregatorSettingsTest, TakesAQuotaWithoutALimitAndMonthsInDays) {
+  AggregatorSettings settings;
+  ASSERT_THAT(ReadText(absl::StrReplaceAll(kExample, {{"limit: 10GiB", "limit: unlimited"},
+                                                      {"monthly: 24mo", "monthly: 730d"}}),
+                       &settings),
+              test::IsOk());
+  EXPECT_TRUE(settings.policy.accounting.quotas.at(0).unlimited);
+}
+
 struct Mistake {
   const char* before;
   const char* after;
@@ -75,6 +84,19 @@ TEST(AggregatorSettingsTest, NamesEveryMistakeWithPlaceAndKey) {
       {"router_lease_ttl: 60s", "router_lease_ttl: 60s\nrouter_lease_ttl: 60s",
        ":6:", "router_lease_ttl"},
       {"daily: 14d", "daily: 1d", ":6:", "retention.daily"},
+      {"monthly: 24mo", "monthly: 24", ":6:", "retention.monthly"},
+      {"monthly: 24mo", "monthly: 0mo", ":6:", "1mo to 1200mo"},
+      {"monthly: 24mo", "monthly: 1201mo", ":6:", "retention.monthly"},
+      {"monthly: 24mo", "monthly: +1mo", ":6:", "retention.monthly"},
+      {"monthly: 24mo", "monthly: soon", ":6:", "months such as 24mo"},
+      {"monthly: 24mo", "monthly: 30d", ":6:", "retention.monthly"},
+      {"monthly: 24mo", "monthly: [24mo]", ":6:", "retention.monthly"},
+      {"grpc: \"0.0.0.0:7443\"", "grpc: \"0.0.0.0:7443\", max_connection_age: 0s",
+       ":1:", "listen.max_connection_age"},
+      {"tls: {ca: ca.crt, cert: a.crt, key: a.key}", "insecure: true", ":2:", "loopback"},
+      {"lease_ttl: 15s}", "lease_ttl: 15s, password_file: p}", ":3:", "neither password nor ca"},
+      {"sites: [", "sites: [{id: lab, time_zone: UTC}, ", ":7:", "stands twice"},
+      {"routers: [", "routers: [{id: r1, site: lab, collectors: [c1]}, ", ":8:", "stands twice"},
       {"id: lab,", "id: \"a b\",", ":7:", "sites[0].id"},
       {"Asia/Karachi", "Asia/Nowhere", ":7:", "sites[0].time_zone"},
       {"day_start: \"00:00\"", "day_start: \"25:00\"", ":7:", "sites[0].day_start"},
@@ -89,10 +111,20 @@ TEST(AggregatorSettingsTest, NamesEveryMistakeWithPlaceAndKey) {
       {"menu: tree", "menu: bush", ":9:", "map[0].menu"},
       {"direction: upload", "direction: both", ":9:", "a tree queue has one counter"},
       {"join_routers: true", "join_routers: maybe", ":9:", "map[0].join_routers"},
+      {"menu: tree, ", "", ":9:", "map[0].menu: is missing"},
+      {"menu: tree, ", "menu: tree, site: \"a b\", ", ":9:", "map[0].site"},
+      {"menu: tree, ", "menu: tree, router: [r1], ", ":9:", "map[0].router"},
+      {"name: \"(.*)-up\", ", "", ":9:", "map[0].name: is missing"},
+      {"name: \"(.*)-up\"", "name: \"\"", ":9:", "map[0].name"},
+      {"name: \"(.*)-up\"", "name: \"(.*-up\"", ":9:26: map[0].name", "is no regular expression"},
+      {"\"$1\"", "\"$2\"", ":9:", "map[0].subscriber: \"$2\" uses $2, but the name has only 1"},
+      {"\"$1\"", "\"a$\"", ":9:", "lone $"},
       {"subscriber: \"$1\",", "", ":9:", "map[0].subscriber: is missing"},
       {"period: day", "period: hour", ":10:", "quota.default.period"},
       {"basis: download", "basis: all", ":10:", "quota.default.basis"},
       {"limit: 10GiB", "limit: 10", ":10:", "quota.default.limit"},
+      {"limit: 10GiB", "limit: limitless", ":10:", "quota.default.limit"},
+      {"limit: 10GiB, ", "", ":10:", "quota.default.limit: is missing"},
       {"thresholds: [80, 100]", "thresholds: [0]", ":10:", "quota.default.thresholds"},
       {"thresholds: [80, 100]", "thresholds: [100, 80]", ":10:", "quota.default"},
       {"basis: download", "start_day: 40", ":10:", "quota.default.start_day"},
