@@ -8,7 +8,6 @@
 #include "absl/strings/str_cat.h"
 
 #include "aggregator/query/wire.h"
-#include "common/base/display_name.h"
 #include "common/base/status_macros.h"
 #include "common/rpc/grpc_status.h"
 
@@ -203,14 +202,14 @@ grpc::Status GrpcUsageService::ListRouters(grpc::ServerContext* context,
     out->set_collector_id(standing.collector.value());
     out->set_lease_epoch(standing.lease_epoch);
     out->set_state(static_cast<v1::RouterState>(standing.state));
-    out->set_detail(base::DisplayName(standing.detail));
+    out->set_detail(DetailToWire(standing.detail));
     out->set_state_since_us(standing.since_us);
     *out->mutable_device() = DeviceToWire(standing.device);
     std::map<counters::Menu, v1::MenuInfo> infos;
     for (const auto& [menu, menu_standing] : standing.menus) {
       v1::MenuInfo& info = infos[menu];
       info.set_state(static_cast<v1::RouterState>(menu_standing.state));
-      info.set_detail(base::DisplayName(menu_standing.detail));
+      info.set_detail(DetailToWire(menu_standing.detail));
       info.set_last_sequence(menu_standing.last_sequence);
     }
     for (const accounting::MenuView& view : menus) {
