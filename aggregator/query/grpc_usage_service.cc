@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 
+#include "aggregator/query/namesakes.h"
 #include "aggregator/query/wire.h"
 #include "common/base/status_macros.h"
 #include "common/rpc/grpc_status.h"
@@ -149,6 +150,10 @@ absl::Status GrpcUsageService::SubscriberUsage(const v1::GetSubscriberUsageReque
   NS_ASSIGN_OR_RETURN(const DaySpan span,
                       reader_.Resolve(key.site, request.first_day(), request.last_day()));
   NS_ASSIGN_OR_RETURN(const std::vector<accounting::UsageRow> rows, reader_.Rows(key, span));
+  if (rows.empty() && key.router.empty()) {
+    NS_ASSIGN_OR_RETURN(const std::vector<SubscriberSum> known, reader_.Sums(key.site, span));
+    NS_RETURN_IF_ERROR(CheckNamesakes(key, known));
+  }
   *response.mutable_subscriber() = ToWire(key);
   response.set_time_zone(site->time_zone);
   response.set_as_of_us(
