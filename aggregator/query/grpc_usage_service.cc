@@ -7,8 +7,8 @@
 
 #include "absl/strings/str_cat.h"
 
+#include "aggregator/query/namesakes.h"
 #include "aggregator/query/wire.h"
-#include "common/base/display_name.h"
 #include "common/base/status_macros.h"
 #include "common/rpc/grpc_status.h"
 
@@ -150,6 +150,10 @@ absl::Status GrpcUsageService::SubscriberUsage(const v1::GetSubscriberUsageReque
   NS_ASSIGN_OR_RETURN(const DaySpan span,
                       reader_.Resolve(key.site, request.first_day(), request.last_day()));
   NS_ASSIGN_OR_RETURN(const std::vector<accounting::UsageRow> rows, reader_.Rows(key, span));
+  if (rows.empty() && key.router.empty()) {
+    NS_ASSIGN_OR_RETURN(const std::vector<SubscriberSum> known, reader_.Sums(key.site, span));
+    NS_RETURN_IF_ERROR(CheckNamesakes(key, known));
+  }
   *response.mutable_subscriber() = ToWire(key);
   response.set_time_zone(site->time_zone);
   response.set_as_of_us(
@@ -203,14 +207,14 @@ grpc::Status GrpcUsageService::ListRouters(grpc::ServerContext* context,
     out->set_collector_id(standing.collector.value());
     out->set_lease_epoch(standing.lease_epoch);
     out->set_state(static_cast<v1::RouterState>(standing.state));
-    out->set_detail(base::DisplayName(standing.detail));
+    out->set_detail(DetailToWire(standing.detail));
     out->set_state_since_us(standing.since_us);
     *out->mutable_device() = DeviceToWire(standing.device);
     std::map<counters::Menu, v1::MenuInfo> infos;
     for (const auto& [menu, menu_standing] : standing.menus) {
       v1::MenuInfo& info = infos[menu];
       info.set_state(static_cast<v1::RouterState>(menu_standing.state));
-      info.set_detail(base::DisplayName(menu_standing.detail));
+      info.set_detail(DetailToWire(menu_standing.detail));
       info.set_last_sequence(menu_standing.last_sequence);
     }
     for (const accounting::MenuView& view : menus) {

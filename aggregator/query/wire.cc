@@ -77,6 +77,10 @@ v1::Epoch ToWire(const accounting::EpochRecord& epoch) {
   return wire;
 }
 
+std::string DetailToWire(const std::string& detail) {
+  return base::IsValidUtf8(detail) ? detail : base::DisplayName(detail);
+}
+
 v1::Event ToWire(const store::StoredEvent& event) {
   v1::Event wire;
   wire.set_event_id(event.event_id);
@@ -85,7 +89,7 @@ v1::Event ToWire(const store::StoredEvent& event) {
   wire.set_menu(MenuToWire(event.event.menu));
   *wire.mutable_queue() = NameToWire(event.event.queue);
   wire.set_kind(event.event.kind);
-  wire.set_detail(base::DisplayName(event.event.detail));
+  wire.set_detail(DetailToWire(event.event.detail));
   return wire;
 }
 

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <string>
+
 #include "absl/status/statusor.h"
 
 #include "aggregator/accounting/book.h"
@@ -13,6 +15,9 @@
 namespace netsentinel::query {
 
 v1::Name NameToWire(const std::string& raw);
+// A sentence of ours for people. The names in it are display names already, so they are not escaped
+// once more; what is not UTF-8 is.
+std::string DetailToWire(const std::string& detail);
 v1::SubscriberRef ToWire(const accounting::SubscriberKey& key);
 // Takes the raw name, else the display name. kInvalidArgument without either or with a bad escape.
 absl::StatusOr<accounting::SubscriberKey> FromWire(const v1::SubscriberRef& wire);
