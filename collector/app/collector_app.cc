@@ -88,6 +88,7 @@ class PollReporter final : public poll::PollSink {
             "Connections and polls that failed, by what was wrong.",
             {{"router", router.value()}, {"state", std::string(poll::RouterStateName(state))}})
         .Increment();
+    delivery_.ReportFailure(router);
   }
 
  private:

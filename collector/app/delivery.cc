@@ -96,21 +96,29 @@ void Delivery::Drain() {
   std::set<spool::MenuKey> written;
   for (spool::NewRow& row : rows) {
     row.lease_epoch = uplink_.LeaseEpoch(row.key.router);
+    uplink_.OnPolled(row.key.router, /*succeeded=*/true);
     written.insert(row.key);
   }
   keys_.insert(written.begin(), written.end());
   keeper_.Take(std::move(rows));
-  if (!keeper_.health().ok()) return;
-  for (const spool::MenuKey& key : written) uplink_.OnSpooled(key);
+  uplink_.OnSpooled(written);
+}
+
+void Delivery::ReportFailure(const base::RouterId& router) {
+  boost::asio::post(io_, [this, router] { uplink_.OnPolled(router, /*succeeded=*/false); });
+}
+
+void Delivery::OnPlan(const spool::RouterPlan& plan) {
+  keeper_.SetBoundaries(plan.router, plan.boundary_us);
+  {
+    base::MutexLock lock(mutex_);
+    overflow_.SetBoundaries(plan.router, plan.boundary_us);
+  }
+  callbacks_.plan(plan);
 }
 
 void Delivery::Tick() {
-  keeper_.Tick();
-  const bool healthy = keeper_.health().ok();
-  if (healthy && !was_healthy_) {
-    for (const spool::MenuKey& key : keys_) uplink_.OnSpooled(key);
-  }
-  was_healthy_ = healthy;
+  if (keeper_.Tick()) uplink_.OnSpooled(keys_);
   uplink_.Tick();
   Publish();
   if (tick_) tick_();
@@ -127,9 +135,11 @@ void Delivery::Publish() {
   if (keeper_.spool() != nullptr) status.spool_stats = keeper_.spool()->stats();
   for (const auto& [key, report] : states_) {
     status.states.push_back(report);
-    if (!report.menu.has_value()) continue;
-    const std::string held = uplink_.HeldBack({report.router, *report.menu});
-    if (!held.empty()) absl::StrAppend(&status.states.back().detail, " (", held, ")");
+    if (report.menu.has_value()) continue;
+    const std::string held = uplink_.HeldBack(report.router);
+    std::string& detail = status.states.back().detail;
+    if (!held.empty())
+      absl::StrAppend(&detail, detail.empty() ? "" : "; ", "snapshots wait: ", held);
   }
   base::MutexLock lock(mutex_);
   status_ = std::move(status);

@@ -32,7 +32,7 @@ struct DeliveryStatus {
   spool::SpoolStats spool_stats;
   std::uint64_t pending_bytes = 0;
   uplink::UplinkStats uplink;
-  // The newest of every router and menu; with why its snapshots wait, where they do.
+  // The newest of every router and menu; a router's with why its snapshots wait, where they do.
   std::vector<poll::RouterStateReport> states;
 };
 
@@ -44,8 +44,8 @@ struct DeliveryCallbacks {
   std::function<void(const base::RouterId&, std::int64_t)> floor;
 };
 
-// Spool and uplink on a thread of their own, so that a slow disk delays no poll. Take, ReportState,
-// SetRouters and status are thread-safe.
+// Spool and uplink on a thread of their own, so that a slow disk delays no poll. Take,
+// ReportFailure, ReportState, SetRouters and status are thread-safe.
 class Delivery final : private uplink::UplinkListener {
  public:
   struct Parts {
@@ -62,8 +62,11 @@ class Delivery final : private uplink::UplinkListener {
 
   // Opens the spool and starts the thread. Fails as SpoolKeeper::Start.
   absl::Status Start();
-  // Readings beyond 64 MiB that the disk has not taken keep only the newest of each menu.
+  // Readings beyond 64 MiB that the disk has not taken are merged in memory, as in
+  // spool::PendingReadings.
   void Take(poll::Reading reading);
+  // A poll or connection failed.
+  void ReportFailure(const base::RouterId& router);
   void ReportState(const poll::RouterStateReport& report);
   void SetRouters(std::vector<base::RouterId> routers);
   DeliveryStatus status() const;
@@ -73,7 +76,7 @@ class Delivery final : private uplink::UplinkListener {
   void Stop();
 
  private:
-  void OnPlan(const spool::RouterPlan& plan) override { callbacks_.plan(plan); }
+  void OnPlan(const spool::RouterPlan& plan) override;
   void OnLease(const base::RouterId& router, bool may_poll) override {
     callbacks_.lease(router, may_poll);
   }
@@ -95,7 +98,6 @@ class Delivery final : private uplink::UplinkListener {
   uplink::Uplink uplink_;
   std::function<void()> tick_;
   std::set<spool::MenuKey> keys_;
-  bool was_healthy_ = true;
   std::map<std::pair<base::RouterId, int>, poll::RouterStateReport> states_;
   std::thread thread_;
 

@@ -31,14 +31,15 @@ void PollGroup::SetRouters(std::vector<RouterSetup> routers) {
 
 void PollGroup::StartRouter(RouterSetup setup) {
   const base::RouterId router = setup.options.router;
+  SessionFactory sessions =
+      parts_.sessions ? parts_.sessions(setup) : AsioSessions(parts_.executor, setup.endpoint);
   auto poller = std::make_unique<RouterPoller>(
-      setup.options,
-      RouterPoller::Parts{.executor = parts_.executor,
-                          .sessions = AsioSessions(parts_.executor, std::move(setup.endpoint)),
-                          .clock = parts_.clock,
-                          .aggregator_clock = parts_.aggregator_clock,
-                          .random = parts_.random,
-                          .sink = parts_.sink});
+      setup.options, RouterPoller::Parts{.executor = parts_.executor,
+                                         .sessions = std::move(sessions),
+                                         .clock = parts_.clock,
+                                         .aggregator_clock = parts_.aggregator_clock,
+                                         .random = parts_.random,
+                                         .sink = parts_.sink});
   if (const auto known = knowledge_.find(router); known != knowledge_.end()) {
     poller->SetPlan(known->second.boundaries_us, known->second.interval);
     poller->SetMayPoll(known->second.may_poll);

@@ -30,6 +30,8 @@ class PollGroup {
     const AggregatorClock& aggregator_clock;
     base::RandomSource& random;
     PollSink& sink;
+    // How a router's sessions are made; tests have their own.
+    std::function<SessionFactory(const RouterSetup&)> sessions = {};
   };
 
   explicit PollGroup(Parts parts) : parts_(std::move(parts)) {}

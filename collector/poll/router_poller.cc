@@ -120,9 +120,12 @@ asio::awaitable<void> RouterPoller::Run() {
   done_ = true;
 }
 
-NextPoll RouterPoller::Next() const {
+NextPoll RouterPoller::Next() {
+  const std::int64_t now_us = NowUs();
+  // Of a clock that has been set back since; near it, it must not pass for served any more.
+  if (served_boundary_us_ > now_us + kBoundaryGraceUs) served_boundary_us_ = 0;
   const absl::Duration guard = std::clamp(last_took_ * 2, kGuardMin, kGuardMax);
-  return DecideNextPoll({.now_us = NowUs(),
+  return DecideNextPoll({.now_us = now_us,
                          .last_poll_us = last_poll_us_,
                          .interval_us = absl::ToInt64Microseconds(interval_),
                          .phase_us = phase_us_,
@@ -193,9 +196,9 @@ asio::awaitable<void> RouterPoller::RefreshDevice() {
 asio::awaitable<void> RouterPoller::PollOnce(const NextPoll& poll) {
   const absl::Duration began = clock_.MonotonicNow();
   last_poll_us_ = NowUs();
-  if (poll.boundary) served_boundary_us_ = poll.at_us;
   bool all = true;
   for (MenuReader& menu : menus_) {
+    if (poll.boundary && menu.served_boundary_us == poll.at_us) continue;
     const bool alive = co_await PollMenu(menu, poll);
     if (!alive) {
       all = false;
@@ -203,12 +206,25 @@ asio::awaitable<void> RouterPoller::PollOnce(const NextPoll& poll) {
     }
   }
   last_took_ = clock_.MonotonicNow() - began;
+  if (poll.boundary && all && Served(poll.at_us)) {
+    served_boundary_us_ = poll.at_us;
+    // A clock that is set back brings the same boundary once more.
+    tried_boundary_us_ = 0;
+    for (MenuReader& menu : menus_) menu.served_boundary_us = 0;
+  }
   if (!all || stopping_) co_return;
   unreachable_.Reset();
   refused_.Reset();
   // After the boundary, never before it.
   if (!poll.boundary) co_await RefreshDevice();
   if (session_ != nullptr && !session_->connected()) DropSession();
+}
+
+bool RouterPoller::Served(std::int64_t boundary_us) {
+  const bool read = std::all_of(menus_.begin(), menus_.end(), [&](const MenuReader& menu) {
+    return menu.served_boundary_us == boundary_us;
+  });
+  return read || std::exchange(tried_boundary_us_, boundary_us) == boundary_us;
 }
 
 asio::awaitable<bool> RouterPoller::PollMenu(MenuReader& menu, const NextPoll& poll) {
@@ -234,6 +250,7 @@ asio::awaitable<bool> RouterPoller::PollMenu(MenuReader& menu, const NextPoll& p
                  .boundary_us = poll.boundary ? std::optional(poll.at_us) : std::nullopt},
                 floor_us_);
   floor_us_ = attribution.attribution_us;
+  if (poll.boundary) menu.served_boundary_us = poll.at_us;
   counters::SnapshotHeader header;
   header.host_boot_id = options_.host_boot_id;
   header.begin_us = absl::ToInt64Microseconds(begin);

@@ -102,6 +102,8 @@ class RouterPoller {
     counters::Menu menu;
     std::unique_ptr<counters::DescriptorTable> table;
     std::unique_ptr<routeros::QueueMenuReader> reader;
+    // The boundary at hand, once it was read at it.
+    std::int64_t served_boundary_us = 0;
   };
 
   boost::asio::awaitable<void> Run();
@@ -111,9 +113,11 @@ class RouterPoller {
   boost::asio::awaitable<void> RefreshDevice();
   boost::asio::awaitable<void> PollOnce(const NextPoll& poll);
   // False when the session is lost.
+  // True when every menu was read at it, or it was tried twice over a living session.
+  bool Served(std::int64_t boundary_us);
   boost::asio::awaitable<bool> PollMenu(MenuReader& menu, const NextPoll& poll);
   void Deliver(MenuReader& menu, routeros::QueueReply reply, counters::SnapshotHeader header);
-  NextPoll Next() const;
+  NextPoll Next();
   void MakeReader(MenuReader& menu);
   void DropSession();
   absl::Duration PauseAfter(const absl::Status& failure);
@@ -144,6 +148,7 @@ class RouterPoller {
   std::int64_t phase_us_ = 0;
   std::int64_t last_poll_us_ = 0;
   std::int64_t served_boundary_us_ = 0;
+  std::int64_t tried_boundary_us_ = 0;
   absl::Duration last_took_;
   std::int64_t floor_us_ = 0;
   bool may_poll_ = true;

@@ -7,8 +7,10 @@ namespace netsentinel::poll {
 namespace {
 
 std::optional<std::int64_t> NextBoundary(const ScheduleInput& input) {
-  const std::int64_t after =
-      std::max(input.served_boundary_us, input.now_us - kBoundaryGraceUs - 1);
+  std::int64_t after = input.now_us - kBoundaryGraceUs - 1;
+  if (input.served_boundary_us <= input.now_us + kBoundaryGraceUs) {
+    after = std::max(after, input.served_boundary_us);
+  }
   const auto next = std::upper_bound(input.boundaries_us.begin(), input.boundaries_us.end(), after);
   if (next == input.boundaries_us.end()) return std::nullopt;
   return *next;
@@ -24,9 +26,10 @@ std::int64_t NextOnGrid(std::int64_t after, std::int64_t phase, std::int64_t int
 }  // namespace
 
 NextPoll DecideNextPoll(const ScheduleInput& input) {
+  const bool at_once =
+      input.last_poll_us == 0 || input.last_poll_us > input.now_us + kClockJitterUs;
   const std::int64_t ordinary =
-      input.last_poll_us == 0 ? input.now_us
-                              : NextOnGrid(input.last_poll_us, input.phase_us, input.interval_us);
+      at_once ? input.now_us : NextOnGrid(input.last_poll_us, input.phase_us, input.interval_us);
   const std::optional<std::int64_t> boundary = NextBoundary(input);
   if (boundary.has_value() && (*boundary <= input.now_us ||
                                std::max(ordinary, input.now_us) > *boundary - input.guard_us)) {

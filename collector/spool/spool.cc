@@ -16,7 +16,6 @@ namespace {
 // One durable write of the mark pays for this many sequences.
 constexpr std::uint64_t kReserveBlock = 4096;
 constexpr std::size_t kIncidentsMax = 32;
-constexpr std::size_t kTrimBatch = 2000;
 constexpr std::size_t kBoundariesMax = 1000;
 
 constexpr char kRowColumns[] =
@@ -58,8 +57,12 @@ void BindKey(sqlite::Statement& statement, const MenuKey& key) {
 
 absl::StatusOr<std::vector<std::uint64_t>> Spool::Append(absl::Span<const NewRow> rows) {
   std::uint64_t bytes = 0;
-  for (const NewRow& row : rows) bytes += row.payload.size();
-  if (stats_.bytes + bytes > options_.bytes_max) NS_RETURN_IF_ERROR(MakeRoom(bytes));
+  std::map<MenuKey, std::uint64_t> own;
+  for (const NewRow& row : rows) {
+    bytes += row.payload.size();
+    own[row.key] += row.payload.size();
+  }
+  for (const auto& [key, part] : own) NS_RETURN_IF_ERROR(Admit(key, part, bytes));
   NS_RETURN_IF_ERROR(Reserve(last_sequence_ + rows.size()));
 
   NS_ASSIGN_OR_RETURN(sqlite::Transaction transaction, sqlite::Transaction::Begin(*database_));
@@ -83,6 +86,7 @@ absl::StatusOr<std::vector<std::uint64_t>> Spool::Append(absl::Span<const NewRow
     state.lease_epoch = fresh.lease_epoch;
     state.attribution_us = fresh.attribution_us;
     ++state.waiting;
+    state.waiting_bytes += row.payload.size();
     sequences.push_back(row.sequence);
   }
   for (const auto& [key, state] : changed) NS_RETURN_IF_ERROR(SaveMenu(key, state));
@@ -207,8 +211,8 @@ absl::Status Spool::SetAside(const SpoolRow& row, absl::string_view why) {
   return Recount();
 }
 
-// Makes the first row after `after` follow `previous`, unless its own predecessor is as low.
-absl::Status Spool::Relink(const MenuKey& key, std::uint64_t after, std::uint64_t previous) {
+absl::StatusOr<std::optional<SpoolRow>> Spool::RowToRelink(const MenuKey& key, std::uint64_t after,
+                                                           std::uint64_t previous) {
   NS_ASSIGN_OR_RETURN(
       sqlite::Statement select,
       database_->Prepare(absl::StrCat("SELECT ", kRowColumns,
@@ -217,41 +221,54 @@ absl::Status Spool::Relink(const MenuKey& key, std::uint64_t after, std::uint64_
   BindKey(select, key);
   select.BindUint(3, after);
   NS_ASSIGN_OR_RETURN(const bool found, select.Step());
-  if (!found) return absl::OkStatus();
+  if (!found) return std::nullopt;
   StoredRow stored = RowAt(select);
-  select.Reset();
   // A damaged row is found and set aside when it is read.
-  if (!stored.Sound() || stored.row.previous_sequence <= previous) return absl::OkStatus();
-  stored.row.previous_sequence = previous;
+  if (!stored.Sound() || stored.row.previous_sequence <= previous) return std::nullopt;
+  return std::move(stored.row);
+}
+
+// Makes the first row after `after` follow `previous`, unless its own predecessor is as low.
+absl::Status Spool::Relink(const MenuKey& key, std::uint64_t after, std::uint64_t previous) {
+  NS_ASSIGN_OR_RETURN(std::optional<SpoolRow> row, RowToRelink(key, after, previous));
+  if (!row.has_value()) return absl::OkStatus();
+  row->previous_sequence = previous;
   NS_ASSIGN_OR_RETURN(sqlite::Statement update,
                       database_->Prepare("UPDATE rows SET previous_sequence = ?, header_crc = ? "
                                          "WHERE sequence = ?"));
   update.BindUint(1, previous);
-  update.BindInt(2, HeaderCrc(stored.row, stored.payload_crc));
-  update.BindUint(3, stored.row.sequence);
+  update.BindInt(2, HeaderCrc(*row, base::Crc32c(row->payload)));
+  update.BindUint(3, row->sequence);
   return update.Run();
 }
 
 absl::Status Spool::Acknowledge(absl::Span<const std::pair<MenuKey, std::uint64_t>> positions) {
-  NS_ASSIGN_OR_RETURN(sqlite::Transaction transaction, sqlite::Transaction::Begin(*database_));
   std::map<MenuKey, MenuState> changed;
   for (const auto& [key, sequence] : positions) {
     const auto known = menus_.find(key);
     if (known == menus_.end()) continue;
-    MenuState& state = changed.try_emplace(key, known->second).first->second;
+    MenuState state = known->second;
     state.acknowledged = std::max(state.acknowledged, std::min(sequence, state.newest));
+    if (state.acknowledged == known->second.acknowledged) continue;
+    NS_ASSIGN_OR_RETURN(const Sum done, SumOf(key, known->second.acknowledged, state.acknowledged));
+    state.waiting -= std::min(state.waiting, done.rows);
+    state.waiting_bytes -= std::min(state.waiting_bytes, done.bytes);
+    state.kept += done.rows;
+    state.kept_bytes += done.bytes;
+    changed[key] = state;
   }
-  for (auto& [key, state] : changed) {
-    NS_RETURN_IF_ERROR(SaveMenu(key, state));
-    NS_RETURN_IF_ERROR(RecountWaiting(key, state));
-  }
+  if (changed.empty()) return absl::OkStatus();
+  NS_ASSIGN_OR_RETURN(sqlite::Transaction transaction, sqlite::Transaction::Begin(*database_));
+  for (auto& [key, state] : changed) NS_RETURN_IF_ERROR(SaveMenu(key, state));
   NS_RETURN_IF_ERROR(transaction.Commit());
-  for (auto& [key, state] : changed) {
-    MenuState& known = menus_[key];
-    stats_.waiting_rows -= known.waiting - std::min(known.waiting, state.waiting);
-    known = state;
-  }
+  for (auto& [key, state] : changed) Replace(menus_[key], state);
   return absl::OkStatus();
+}
+
+void Spool::Replace(MenuState& known, const MenuState& state) {
+  stats_.waiting_rows -= known.waiting;
+  stats_.waiting_rows += state.waiting;
+  known = state;
 }
 
 absl::Status Spool::ResumeAfter(const MenuKey& key, std::uint64_t sequence) {
@@ -265,69 +282,51 @@ absl::Status Spool::ResumeAfter(const MenuKey& key, std::uint64_t sequence) {
   if (known == menus_.end()) return absl::OkStatus();
   MenuState state = known->second;
   state.acknowledged = std::min(sequence, state.newest);
-  NS_ASSIGN_OR_RETURN(sqlite::Transaction transaction, sqlite::Transaction::Begin(*database_));
-  NS_RETURN_IF_ERROR(SaveMenu(key, state));
-  NS_RETURN_IF_ERROR(Relink(key, sequence, sequence));
-  NS_RETURN_IF_ERROR(RecountWaiting(key, state));
-  NS_RETURN_IF_ERROR(transaction.Commit());
-  stats_.waiting_rows += state.waiting;
-  stats_.waiting_rows -= known->second.waiting;
-  known->second = state;
-  return absl::OkStatus();
-}
-
-absl::Status Spool::RecountWaiting(const MenuKey& key, MenuState& state) {
-  NS_ASSIGN_OR_RETURN(
-      sqlite::Statement count,
-      database_->Prepare(
-          "SELECT count(*) FROM rows WHERE router = ? AND menu = ? AND sequence > ?"));
-  BindKey(count, key);
-  count.BindUint(3, state.acknowledged);
-  NS_RETURN_IF_ERROR(count.Step().status());
-  state.waiting = count.Uint(0);
-  return absl::OkStatus();
-}
-
-absl::StatusOr<std::uint64_t> Spool::DeleteOldestAcknowledged(std::int64_t written_before_us) {
-  NS_ASSIGN_OR_RETURN(
-      sqlite::Statement erase,
-      database_->Prepare(
-          "DELETE FROM rows WHERE sequence IN (SELECT r.sequence FROM rows r JOIN menus m ON "
-          "m.router = r.router AND m.menu = r.menu WHERE r.sequence < m.acknowledged AND "
-          "r.written_us < ? AND EXISTS (SELECT 1 FROM rows n WHERE n.router = r.router AND "
-          "n.menu = r.menu AND n.sequence > r.sequence AND n.sequence <= m.acknowledged) "
-          "ORDER BY r.sequence LIMIT ?)"));
-  erase.BindInt(1, written_before_us);
-  erase.BindUint(2, kTrimBatch);
-  NS_RETURN_IF_ERROR(erase.Run());
-  const std::int64_t erased = database_->Changes();
-  if (erased > 0) NS_RETURN_IF_ERROR(Recount());
-  return static_cast<std::uint64_t>(erased);
-}
-
-absl::Status Spool::Trim() {
-  const std::int64_t keep_since = absl::ToUnixMicros(clock_.WallNow() - options_.keep_acknowledged);
-  NS_RETURN_IF_ERROR(DeleteOldestAcknowledged(keep_since).status());
-  NS_ASSIGN_OR_RETURN(
-      const std::int64_t kept,
-      database_->QueryInt("SELECT coalesce(sum(length(r.payload)), 0) FROM rows r JOIN menus m ON "
-                          "m.router = r.router AND m.menu = r.menu WHERE r.sequence <= "
-                          "m.acknowledged"));
-  if (static_cast<std::uint64_t>(kept) <= options_.kept_bytes_max) return absl::OkStatus();
-  return DeleteOldestAcknowledged(INT64_MAX).status();
-}
-
-absl::Status Spool::MakeRoom(std::uint64_t bytes) {
-  while (stats_.bytes + bytes > options_.bytes_max) {
-    NS_ASSIGN_OR_RETURN(const std::uint64_t erased, DeleteOldestAcknowledged(INT64_MAX));
-    if (erased == 0) {
-      return absl::ResourceExhaustedError(absl::StrCat(
-          "spool ", database_->path(), " holds ", stats_.bytes, " bytes in ", stats_.waiting_rows,
-          " snapshots that wait for the aggregator; its limit is ", options_.bytes_max,
-          ": bring the aggregator back or raise collector.spool_limit"));
-    }
+  NS_ASSIGN_OR_RETURN(const std::optional<SpoolRow> next, RowToRelink(key, sequence, sequence));
+  if (!next.has_value() && state.acknowledged == known->second.acknowledged) {
+    return absl::OkStatus();
   }
+  NS_RETURN_IF_ERROR(RecountMenu(key, state));
+  const auto write = [&]() -> absl::Status {
+    NS_ASSIGN_OR_RETURN(sqlite::Transaction transaction, sqlite::Transaction::Begin(*database_));
+    NS_RETURN_IF_ERROR(SaveMenu(key, state));
+    NS_RETURN_IF_ERROR(Relink(key, sequence, sequence));
+    return transaction.Commit();
+  };
+  const absl::Status written = write();
+  const bool only_position = absl::IsResourceExhausted(written) && !next.has_value();
+  if (!written.ok() && !only_position) return written;
+  Replace(known->second, state);
   return absl::OkStatus();
+}
+
+absl::StatusOr<Spool::Sum> Spool::SumOf(const MenuKey& key, std::uint64_t after,
+                                        std::uint64_t up_to) {
+  NS_ASSIGN_OR_RETURN(sqlite::Statement sum,
+                      database_->Prepare("SELECT count(*), coalesce(sum(length(payload)), 0) FROM "
+                                         "rows WHERE router = ? AND menu = ? AND sequence > ? AND "
+                                         "sequence <= ?"));
+  BindKey(sum, key);
+  sum.BindUint(3, after);
+  sum.BindUint(4, up_to);
+  NS_RETURN_IF_ERROR(sum.Step().status());
+  return Sum{sum.Uint(0), sum.Uint(1)};
+}
+
+absl::Status Spool::RecountMenu(const MenuKey& key, MenuState& state) {
+  NS_ASSIGN_OR_RETURN(const Sum waiting, SumOf(key, state.acknowledged, INT64_MAX));
+  NS_ASSIGN_OR_RETURN(const Sum kept, SumOf(key, 0, state.acknowledged));
+  state.waiting = waiting.rows;
+  state.waiting_bytes = waiting.bytes;
+  state.kept = kept.rows;
+  state.kept_bytes = kept.bytes;
+  return absl::OkStatus();
+}
+
+absl::Status Spool::SavePlans(absl::Span<const RouterPlan> plans) {
+  NS_ASSIGN_OR_RETURN(sqlite::Transaction transaction, sqlite::Transaction::Begin(*database_));
+  for (const RouterPlan& plan : plans) NS_RETURN_IF_ERROR(SavePlan(plan));
+  return transaction.Commit();
 }
 
 absl::Status Spool::SavePlan(const RouterPlan& plan) {
@@ -405,9 +404,9 @@ void Spool::Report(SpoolIncident::Kind kind, std::string detail) {
 }
 
 absl::Status Spool::Reserve(std::uint64_t up_to) {
-  if (up_to <= mark_.reserved_sequence) return absl::OkStatus();
+  if (up_to <= mark_.reserved_sequence && !reservation_owed_) return absl::OkStatus();
   SpoolMark next = mark_;
-  next.reserved_sequence = up_to + kReserveBlock;
+  next.reserved_sequence = std::max(up_to, mark_.reserved_sequence) + kReserveBlock;
   return SaveIdentity(next, uuid_since_);
 }
 

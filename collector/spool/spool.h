@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -25,7 +26,9 @@ namespace netsentinel::spool {
 struct SpoolOptions {
   // Holds spool.db and spool.mark, nothing else of ours. Must exist.
   std::string folder;
-  // Payload bytes of all rows. Acknowledged rows go first; what then does not fit is refused.
+  // Payload bytes of all rows. Acknowledged rows go first; what then does not fit is refused. The
+  // last eighth is shared out evenly between the menus, so that one whose rows nobody takes leaves
+  // room for the others.
   std::uint64_t bytes_max = std::uint64_t{2} << 30;
   // Acknowledged rows stay this long, so that an aggregator whose database fell back can ask again,
   absl::Duration keep_acknowledged = absl::Hours(24);
@@ -77,6 +80,10 @@ class Spool {
   // kResourceExhausted when they do not fit under bytes_max or on the disk.
   absl::StatusOr<std::vector<std::uint64_t>> Append(absl::Span<const NewRow> rows);
 
+  // Whether so many payload bytes of a menu fit under bytes_max, once acknowledged rows have made
+  // room: kResourceExhausted says what takes it.
+  absl::Status Admit(const MenuKey& key, std::uint64_t bytes) { return Admit(key, bytes, bytes); }
+
   // Rows of a menu after `sequence`, ascending: at least one when there is one, at most `rows_max`
   // and, from the second on, `bytes_max` of payload. Rows that fail their checksum are set aside on
   // the way and the row behind follows their predecessor.
@@ -87,23 +94,31 @@ class Spool {
   absl::Status SetAside(const SpoolRow& row, absl::string_view why);
 
   // The aggregator has everything of these menus up to these sequences. Lower ones than before are
-  // ignored. Not yet durable is fine: a resume point says it again.
+  // ignored. Not yet durable is fine: a resume point says it again. Writes nothing when it is news
+  // to no menu.
   absl::Status Acknowledge(absl::Span<const std::pair<MenuKey, std::uint64_t>> positions);
 
   // The aggregator stands at `sequence`, which may lie before what it once acknowledged: rows after
   // it are waiting again, and the first of them follows `sequence` even where rows between are
   // gone. kOutOfRange when this uuid never gave `sequence`: the spool is older than what the
-  // aggregator has.
+  // aggregator has. Writes only what changes; a full disk is no error where only the position
+  // moved, since the next resume point says it again.
   absl::Status ResumeAfter(const MenuKey& key, std::uint64_t sequence);
 
-  // Gives the spool a new uuid: for one that is behind the aggregator.
+  // Gives the spool a new uuid: for one that is behind the aggregator. Lease epochs in plans, which
+  // were granted to the old one, become 0.
   absl::Status TakeNewUuid();
+
+  // Removes every row of a router of which none was written within `kept`, and tells how many that
+  // were. For routers that nobody takes any more.
+  absl::StatusOr<std::uint64_t> DropStale(const base::RouterId& router, absl::Duration kept);
 
   // Removes acknowledged rows that need not be kept, at most a few thousand at a time. The newest
   // acknowledged row of a menu always stays.
   absl::Status Trim();
 
-  absl::Status SavePlan(const RouterPlan& plan);
+  // In one transaction.
+  absl::Status SavePlans(absl::Span<const RouterPlan> plans);
   absl::StatusOr<std::vector<RouterPlan>> LoadPlans();
 
   // Every menu that ever had a row.
@@ -121,6 +136,13 @@ class Spool {
     std::uint64_t lease_epoch = 0;
     std::int64_t attribution_us = 0;
     std::uint64_t waiting = 0;
+    std::uint64_t waiting_bytes = 0;
+    std::uint64_t kept = 0;  // acknowledged rows
+    std::uint64_t kept_bytes = 0;
+  };
+  struct Sum {
+    std::uint64_t rows = 0;
+    std::uint64_t bytes = 0;
   };
 
   struct ReadRequest {
@@ -141,14 +163,22 @@ class Spool {
   absl::Status CheckAgainstMark();
   absl::Status Reserve(std::uint64_t up_to);
   absl::Status SaveIdentity(const SpoolMark& mark, std::uint64_t uuid_since);
+  absl::Status SavePlan(const RouterPlan& plan);
   absl::Status InsertRow(const SpoolRow& row);
   absl::Status SaveMenu(const MenuKey& key, const MenuState& state);
-  absl::Status MakeRoom(std::uint64_t bytes);
+  absl::Status Admit(const MenuKey& key, std::uint64_t own, std::uint64_t all);
+  absl::Status MakeRoom(std::uint64_t bytes, std::uint64_t limit);
+  // Rows of a menu in (after, up_to].
+  absl::StatusOr<Sum> SumOf(const MenuKey& key, std::uint64_t after, std::uint64_t up_to);
   absl::Status ReadBatch(const ReadRequest& request, std::vector<SpoolRow>& rows,
                          std::vector<SpoolRow>& damaged);
   absl::StatusOr<std::uint64_t> DeleteOldestAcknowledged(std::int64_t written_before_us);
+  // Nothing when the first row after `after` follows `previous` or an earlier one.
+  absl::StatusOr<std::optional<SpoolRow>> RowToRelink(const MenuKey& key, std::uint64_t after,
+                                                      std::uint64_t previous);
   absl::Status Relink(const MenuKey& key, std::uint64_t after, std::uint64_t previous);
-  absl::Status RecountWaiting(const MenuKey& key, MenuState& state);
+  absl::Status RecountMenu(const MenuKey& key, MenuState& state);
+  void Replace(MenuState& known, const MenuState& state);
   absl::Status Recount();
   void Report(SpoolIncident::Kind kind, std::string detail);
 
@@ -160,6 +190,8 @@ class Spool {
   // Sequences up to here belong to earlier uuids.
   std::uint64_t uuid_since_ = 0;
   std::uint64_t last_sequence_ = 0;
+  // The disk was full when the spool was opened: before the next row sequences are reserved anew.
+  bool reservation_owed_ = false;
   std::map<MenuKey, MenuState> menus_;
   SpoolStats stats_;
   std::vector<SpoolIncident> incidents_;

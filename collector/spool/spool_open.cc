@@ -116,24 +116,20 @@ absl::Status Spool::LoadState() {
                    .lease_epoch = menus.Uint(4),
                    .attribution_us = menus.Int(5)};
   }
-  for (auto& [key, state] : menus_) NS_RETURN_IF_ERROR(RecountWaiting(key, state));
   return Recount();
 }
 
 absl::Status Spool::Recount() {
   SpoolStats stats;
   for (auto& [key, state] : menus_) {
-    NS_RETURN_IF_ERROR(RecountWaiting(key, state));
+    NS_RETURN_IF_ERROR(RecountMenu(key, state));
+    stats.rows += state.waiting + state.kept;
+    stats.bytes += state.waiting_bytes + state.kept_bytes;
     stats.waiting_rows += state.waiting;
   }
-  NS_ASSIGN_OR_RETURN(
-      sqlite::Statement sum,
-      database_->Prepare("SELECT count(*), coalesce(sum(length(payload)), 0), "
-                         "(SELECT coalesce(max(damaged_rows), 0) FROM identity) FROM rows"));
-  NS_RETURN_IF_ERROR(sum.Step().status());
-  stats.rows = sum.Uint(0);
-  stats.bytes = sum.Uint(1);
-  stats.damaged_rows = sum.Uint(2);
+  NS_ASSIGN_OR_RETURN(const std::int64_t damaged,
+                      database_->QueryInt("SELECT coalesce(max(damaged_rows), 0) FROM identity"));
+  stats.damaged_rows = static_cast<std::uint64_t>(damaged);
   stats_ = stats;
   return absl::OkStatus();
 }
@@ -158,11 +154,19 @@ absl::Status Spool::CheckAgainstMark() {
                         "; it takes a new uuid and asks for a new lease"));
   }
   next.reserved_sequence = std::max(last_sequence_, next.reserved_sequence) + 1;
-  return SaveIdentity(next, since);
+  const absl::Status saved = SaveIdentity(next, since);
+  // On a full disk what the file holds can be delivered all the same.
+  if (!absl::IsResourceExhausted(saved) || fresh || !same) return saved;
+  reservation_owed_ = true;
+  return absl::OkStatus();
 }
 
 // The file first: a crash between leaves the mark behind the file, which is no sign of a copy.
 absl::Status Spool::SaveIdentity(const SpoolMark& mark, std::uint64_t uuid_since) {
+  // Before the uuid: a crash between costs the epochs, which the next welcome brings again.
+  if (mark.spool_uuid != mark_.spool_uuid) {
+    NS_RETURN_IF_ERROR(database_->Execute("UPDATE plans SET lease_epoch = 0"));
+  }
   NS_ASSIGN_OR_RETURN(
       sqlite::Statement save,
       database_->Prepare("INSERT INTO identity(only_row, spool_uuid, uuid_since, "
@@ -175,6 +179,7 @@ absl::Status Spool::SaveIdentity(const SpoolMark& mark, std::uint64_t uuid_since
   NS_RETURN_IF_ERROR(WriteMark(Path(kMarkName), mark));
   mark_ = mark;
   uuid_since_ = uuid_since;
+  reservation_owed_ = false;
   return absl::OkStatus();
 }
 

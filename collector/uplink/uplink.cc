@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 
 #include "common/base/status_macros.h"
 #include "common/counters/snapshot_codec.h"
@@ -12,9 +13,8 @@ namespace {
 
 constexpr std::size_t kRowsPerBatch = 16;
 constexpr std::uint64_t kBytesPerBatch = 1 << 20;
-// After a gap, frames sent before it still come back refused: wait for them to pass.
-constexpr absl::Duration kGapQuiet = absl::Milliseconds(200);
-constexpr absl::Duration kGapQuietMax = absl::Seconds(10);
+// Failed polls in a row after which a lease is not extended.
+constexpr int kFailedPollsMax = 2;
 // A stream that lived so long was no failed attempt.
 constexpr absl::Duration kProvenAfter = absl::Seconds(5);
 
@@ -53,10 +53,10 @@ Uplink::~Uplink() = default;
 
 void Uplink::SetRouters(std::vector<base::RouterId> routers) {
   std::set<base::RouterId> next(routers.begin(), routers.end());
-  if (next == routers_) return;
+  if (routers_ == next) return;
   routers_ = std::move(next);
   std::erase_if(states_,
-                [this](const auto& entry) { return !routers_.contains(entry.first.first); });
+                [this](const auto& entry) { return !routers_->contains(entry.first.first); });
   if (stream_ != nullptr) {
     Disconnect("the list of routers changed");
     connect_at_ = clock_.MonotonicNow();
@@ -71,28 +71,44 @@ void Uplink::RestorePlans() {
   for (const spool::RouterPlan& plan : *plans) {
     plans_[plan.router] = plan;
     leases_[plan.router].epoch = plan.lease_epoch;
+    leases_[plan.router].spool_uuid = keeper_.spool()->uuid();
     listener_.OnPlan(plan);
   }
 }
 
 std::uint64_t Uplink::LeaseEpoch(const base::RouterId& router) const {
   const auto lease = leases_.find(router);
-  return lease == leases_.end() ? 0 : lease->second.epoch;
+  if (lease == leases_.end()) return 0;
+  const bool other_spool =
+      keeper_.spool() != nullptr && keeper_.spool()->uuid() != lease->second.spool_uuid;
+  return other_spool ? 0 : lease->second.epoch;
 }
 
-std::string Uplink::HeldBack(const spool::MenuKey& key) const {
-  const auto channel = channels_.find(key);
-  if (channel == channels_.end() || channel->second.held_until <= clock_.MonotonicNow()) return "";
-  return channel->second.held_why;
+std::string Uplink::HeldBack(const base::RouterId& router) const {
+  std::set<std::string> reasons;
+  if (const auto why = not_sending_.find(router); why != not_sending_.end()) {
+    reasons.insert(why->second);
+  }
+  for (const counters::Menu menu : {counters::Menu::kSimple, counters::Menu::kTree}) {
+    const auto channel = channels_.find({router, menu});
+    if (channel == channels_.end() || channel->second.held_until <= clock_.MonotonicNow()) continue;
+    reasons.insert(channel->second.held_why);
+  }
+  return absl::StrJoin(reasons, "; ");
 }
 
 Uplink::MenuChannel& Uplink::Channel(const spool::MenuKey& key) {
   return channels_.try_emplace(key, options_.encoder).first->second;
 }
 
-void Uplink::OnSpooled(const spool::MenuKey& key) {
-  Channel(key).more = true;
+void Uplink::OnSpooled(const std::set<spool::MenuKey>& keys) {
+  for (const spool::MenuKey& key : keys) Channel(key).more = true;
   Pump();
+}
+
+void Uplink::OnPolled(const base::RouterId& router, bool succeeded) {
+  int& failed = failed_polls_[router];
+  failed = succeeded ? 0 : std::min(failed + 1, kFailedPollsMax);
 }
 
 void Uplink::ReportState(const poll::RouterStateReport& report) {
@@ -112,10 +128,11 @@ absl::StatusOr<HelloMessage> Uplink::MakeHello() {
   NS_ASSIGN_OR_RETURN(const std::vector<spool::MenuPosition> positions,
                       keeper_.spool()->Positions());
   std::map<base::RouterId, RouterOffer> offers;
-  for (const base::RouterId& router : routers_) offers[router].router = router;
+  for (const base::RouterId& router : *routers_) offers[router].router = router;
   for (const spool::MenuPosition& position : positions) {
-    // A router that left the configuration is offered until its last snapshot is delivered.
-    if (!routers_.contains(position.key.router) &&
+    // A router that left the configuration is offered until its last snapshot is delivered, or
+    // dropped by DropUnconfigured.
+    if (!routers_->contains(position.key.router) &&
         keeper_.spool()->Waiting(position.key.router) == 0) {
       continue;
     }
@@ -131,6 +148,7 @@ absl::StatusOr<HelloMessage> Uplink::MakeHello() {
 }
 
 void Uplink::Connect() {
+  if (!routers_.has_value()) return;
   if (keeper_.spool() == nullptr) {
     trouble_ = "the spool cannot be opened, so nothing can be sent safely";
     return;
@@ -162,6 +180,7 @@ void Uplink::Disconnect(absl::string_view why) {
     channel.held_until = absl::ZeroDuration();
   }
   for (auto& [router, lease] : leases_) lease.granted = false;
+  not_sending_.clear();
   if (proven) backoff_.Reset();
   const absl::Duration pause = backoff_.NextDelay();
   connect_at_ = clock_.MonotonicNow() + pause;
@@ -178,6 +197,7 @@ void Uplink::OnClosed(absl::Status status) {
 
 void Uplink::Stop() {
   stopped_ = true;
+  rewrite_at_ = absl::ZeroDuration();
   FlushAcknowledgements();
   if (stream_ != nullptr) Disconnect("stopping");
 }
@@ -234,249 +254,12 @@ void Uplink::ReportLeases() {
   if (keeper_.spool() == nullptr) return;
   const absl::Duration now = clock_.MonotonicNow();
   for (auto& [router, lease] : leases_) {
-    if (!lease.granted || now < lease.report_at) continue;
+    if (!lease.granted || now < lease.report_at || failed_polls_[router] >= kFailedPollsMax) {
+      continue;
+    }
     lease.report_at = now + lease.ttl / 3;
     stream_->Send(LeaseReportMessage{router, lease.epoch, keeper_.spool()->Waiting(router)});
   }
-}
-
-// --- what the aggregator says -------------------------------------------------------------------
-
-void Uplink::OnMessage(AggregatorMessage message) {
-  last_answer_at_ = clock_.MonotonicNow();
-  if (!welcomed_ && !std::holds_alternative<WelcomeMessage>(message)) {
-    return Disconnect("the aggregator spoke before its welcome");
-  }
-  std::visit([this](auto&& plain) { On(std::move(plain)); }, std::move(message));
-}
-
-void Uplink::On(WelcomeMessage welcome) {
-  if (welcomed_ || keeper_.spool() == nullptr) return;
-  aggregator_clock_.Add(hello_boot_, clock_.BootNow(), welcome.aggregator_time_us);
-  welcomed_ = true;
-  trouble_.clear();
-  credit_ = welcome.credit_bytes;
-  logger_.Info("uplink.connected", "the aggregator takes snapshots",
-               {{"aggregator", welcome.aggregator_id}, {"credit_bytes", credit_}});
-  for (const RouterWelcome& router : welcome.routers) {
-    if (!Resume(router)) return;
-    spool::RouterPlan plan{.router = router.router,
-                           .lease_epoch = router.lease.has_value() ? router.lease->lease_epoch
-                                                                   : LeaseEpoch(router.router),
-                           .boundary_us = router.boundary_us,
-                           .poll_interval_ms = router.poll_interval_ms};
-    SavePlan(plan);
-    if (keeper_.spool() == nullptr) return Disconnect("the spool fails");
-    if (router.lease.has_value()) {
-      Grant(*router.lease, /*announce=*/true);
-    } else {
-      listener_.OnLease(router.router, false);
-    }
-  }
-  for (const auto& [key, report] : states_) stream_->Send(report);
-  Pump();
-}
-
-bool Uplink::Resume(const RouterWelcome& router) {
-  for (const counters::Menu menu : {counters::Menu::kSimple, counters::Menu::kTree}) {
-    const spool::MenuKey key{router.router, menu};
-    MenuChannel& channel = Channel(key);
-    channel.more = true;
-    const auto point =
-        std::find_if(router.resume_points.begin(), router.resume_points.end(),
-                     [menu](const ResumePoint& candidate) { return candidate.menu == menu; });
-    const bool none = point == router.resume_points.end() || point->sequence == 0;
-    // Another spool's position says nothing about this one's sequences: what is older than the
-    // lease comes back acknowledged as superseded.
-    if (!none && point->spool_uuid != spool_uuid_) continue;
-    const std::uint64_t sequence = none ? 0 : point->sequence;
-    const absl::Status status = keeper_.spool()->ResumeAfter(key, sequence);
-    if (absl::IsOutOfRange(status)) {
-      logger_.Warn("spool.behind", status.message());
-      if (const absl::Status renewed = keeper_.spool()->TakeNewUuid(); !renewed.ok()) {
-        SpoolFailed(renewed);
-        return false;
-      }
-      Disconnect("the spool is older than what the aggregator has: it took a new uuid");
-      connect_at_ = clock_.MonotonicNow();
-      return false;
-    }
-    if (!status.ok()) {
-      SpoolFailed(status);
-      return false;
-    }
-    channel.cursor = sequence;
-    channel.acknowledged = sequence;
-    channel.acknowledge = false;
-  }
-  return true;
-}
-
-void Uplink::SavePlan(const spool::RouterPlan& plan) {
-  const auto known = plans_.find(plan.router);
-  if (known != plans_.end() && known->second == plan) return;
-  if (keeper_.spool() != nullptr) {
-    if (const absl::Status status = keeper_.spool()->SavePlan(plan); !status.ok()) {
-      // Not saved is no loss while the process lives; the next welcome brings it again.
-      keeper_.Fail(status);
-    }
-  }
-  plans_[plan.router] = plan;
-  listener_.OnPlan(plan);
-}
-
-void Uplink::Grant(const LeaseGrantMessage& grant, bool announce) {
-  RouterLease& lease = leases_[grant.router];
-  lease.epoch = grant.lease_epoch;
-  lease.granted = true;
-  lease.ttl = std::max(absl::Milliseconds(grant.ttl_ms), absl::Seconds(3));
-  lease.report_at = clock_.MonotonicNow() + lease.ttl / 3;
-  if (announce) listener_.OnLease(grant.router, true);
-}
-
-void Uplink::On(const LeaseGrantMessage& grant) {
-  Grant(grant, /*announce=*/true);
-  spool::RouterPlan plan = plans_[grant.router];
-  plan.router = grant.router;
-  plan.lease_epoch = grant.lease_epoch;
-  SavePlan(plan);
-  for (const counters::Menu menu : {counters::Menu::kSimple, counters::Menu::kTree}) {
-    MenuChannel& channel = Channel({grant.router, menu});
-    channel.held_until = absl::ZeroDuration();
-    channel.held_for = absl::ZeroDuration();
-  }
-  logger_.Info("uplink.lease_granted", "this collector reads the router",
-               {{"router", grant.router}, {"lease_epoch", grant.lease_epoch}});
-  Pump();
-}
-
-void Uplink::On(const WithdrawalMessage& withdrawal) {
-  RouterLease& lease = leases_[withdrawal.router];
-  if (withdrawal.lease_epoch != 0 && withdrawal.lease_epoch < lease.epoch) return;
-  lease.granted = false;
-  logger_.Warn("uplink.lease_withdrawn", "polling of the router stops until it is granted again",
-               {{"router", withdrawal.router}, {"why", withdrawal.reason}});
-  listener_.OnLease(withdrawal.router, false);
-}
-
-void Uplink::On(const CreditMessage& credit) {
-  constexpr std::uint64_t kMost = std::uint64_t{1} << 40;
-  credit_ = std::min(kMost, credit_ + std::min(kMost, credit.credit_bytes));
-  Pump();
-}
-
-void Uplink::On(const AckMessage& ack) {
-  const auto found = channels_.find(ack.key);
-  if (found == channels_.end() || ack.sequence > found->second.cursor) return;
-  MenuChannel& channel = found->second;
-  while (!channel.in_flight.empty() && channel.in_flight.front().sequence <= ack.sequence) {
-    const InFlight& sent = channel.in_flight.front();
-    if (sent.sequence == ack.sequence) {
-      aggregator_clock_.Add(sent.sent_boot, clock_.BootNow(), ack.aggregator_time_us);
-    }
-    stats_.in_flight_bytes -= sent.bytes;
-    ++stats_.snapshots_acknowledged;
-    if (ack.superseded) ++stats_.superseded;
-    channel.in_flight.pop_front();
-  }
-  if (ack.sequence > channel.acknowledged) {
-    channel.acknowledged = ack.sequence;
-    channel.acknowledge = true;
-  }
-  channel.held_for = absl::ZeroDuration();
-  if (const auto lease = leases_.find(ack.key.router); lease != leases_.end()) {
-    lease->second.report_at = clock_.MonotonicNow() + lease->second.ttl / 3;
-  }
-  Pump();
-}
-
-std::vector<spool::MenuKey> Uplink::KeysOf(const RefusalMessage& refusal) const {
-  const bool whole_router = refusal.reason == RefusalReason::kNotGranted ||
-                            refusal.reason == RefusalReason::kUnknownRouter ||
-                            refusal.reason == RefusalReason::kLease;
-  if (refusal.menu.has_value() && !whole_router) return {{refusal.router, *refusal.menu}};
-  return {{refusal.router, counters::Menu::kSimple}, {refusal.router, counters::Menu::kTree}};
-}
-
-void Uplink::On(const RefusalMessage& refusal) {
-  ++stats_.refusals;
-  if (refusal.reason == RefusalReason::kGap && refusal.menu.has_value()) {
-    const spool::MenuKey key{refusal.router, *refusal.menu};
-    MenuChannel& channel = Channel(key);
-    const bool current =
-        std::any_of(channel.in_flight.begin(), channel.in_flight.end(),
-                    [&refusal](const InFlight& sent) { return sent.sequence == refusal.sequence; });
-    // Anything else was sent before a gap that is being mended already.
-    if (current) ResendAfter(key, channel, refusal.expected_sequence);
-    return;
-  }
-  for (const spool::MenuKey& key : KeysOf(refusal)) Hold(key, Channel(key), refusal);
-}
-
-void Uplink::ResendAfter(const spool::MenuKey& key, MenuChannel& channel, std::uint64_t sequence) {
-  logger_.Warn("uplink.gap", "the aggregator misses a snapshot: sending again from there",
-               {{"router", key.router},
-                {"menu", counters::MenuName(key.menu)},
-                {"after_sequence", sequence}});
-  DropInFlight(channel);
-  channel.held_for = std::clamp(channel.held_for * 2, kGapQuiet, kGapQuietMax);
-  channel.held_until = clock_.MonotonicNow() + channel.held_for;
-  channel.held_why = "the aggregator missed a snapshot";
-  if (keeper_.spool() == nullptr) return;
-  const absl::Status status = keeper_.spool()->ResumeAfter(key, sequence);
-  if (absl::IsOutOfRange(status)) {
-    logger_.Warn("spool.behind", status.message());
-    const absl::Status renewed = keeper_.spool()->TakeNewUuid();
-    // Tick sees the new uuid and begins a new stream.
-    if (!renewed.ok()) SpoolFailed(renewed);
-    return;
-  }
-  if (!status.ok()) return SpoolFailed(status);
-  channel.cursor = sequence;
-  channel.acknowledged = sequence;
-  channel.acknowledge = false;
-}
-
-void Uplink::Hold(const spool::MenuKey& key, MenuChannel& channel, const RefusalMessage& refusal) {
-  const bool was_held = channel.held_until > clock_.MonotonicNow();
-  const bool passing = refusal.reason == RefusalReason::kUnavailable;
-  const absl::Duration first = passing ? absl::Seconds(1) : options_.refused_retry;
-  const absl::Duration most = passing ? absl::Seconds(15) : options_.refused_retry_max;
-  DropInFlight(channel);
-  channel.cursor = channel.acknowledged;
-  if (was_held) return;
-  channel.held_for =
-      channel.held_for == absl::ZeroDuration() ? first : std::min(most, channel.held_for * 2);
-  channel.held_until = clock_.MonotonicNow() + channel.held_for;
-  channel.held_why = absl::StrCat("refused by the aggregator (", RefusalReasonName(refusal.reason),
-                                  "): ", refusal.detail);
-  logger_.Warn("uplink.refused",
-               "the router's snapshots wait in the spool and are offered again later",
-               {{"router", key.router},
-                {"menu", counters::MenuName(key.menu)},
-                {"reason", RefusalReasonName(refusal.reason)},
-                {"detail", refusal.detail},
-                {"next_try_in", channel.held_for}});
-}
-
-void Uplink::DropInFlight(MenuChannel& channel) {
-  for (const InFlight& sent : channel.in_flight) stats_.in_flight_bytes -= sent.bytes;
-  channel.in_flight.clear();
-  channel.encoder.Reset();
-  channel.more = true;
-}
-
-void Uplink::FlushAcknowledgements() {
-  if (keeper_.spool() == nullptr) return;
-  std::vector<std::pair<spool::MenuKey, std::uint64_t>> positions;
-  for (const auto& [key, channel] : channels_) {
-    if (channel.acknowledge) positions.emplace_back(key, channel.acknowledged);
-  }
-  if (positions.empty()) return;
-  if (const absl::Status status = keeper_.spool()->Acknowledge(positions); !status.ok()) {
-    return SpoolFailed(status);
-  }
-  for (auto& [key, channel] : channels_) channel.acknowledge = false;
 }
 
 // --- sending ------------------------------------------------------------------------------------
@@ -499,38 +282,40 @@ void Uplink::Pump() {
       continue;
     }
     idle = 0;
-    if (!SendBatch(key, channel)) {
-      next_menu_ = key;
-      return;
-    }
-    if (!welcomed_ || keeper_.spool() == nullptr) return;
-    ++at;
+    const Turn turn = SendBatch(key, channel);
+    if (turn == Turn::kStopped || !welcomed_ || keeper_.spool() == nullptr) return;
+    // Who sent something lets the next one begin; who found no room at all keeps its turn.
+    if (turn != Turn::kFullAtOnce && ++at == channels_.end()) at = channels_.begin();
+    next_menu_ = at->first;
+    if (turn != Turn::kDone) return;
   }
 }
 
-bool Uplink::SendBatch(const spool::MenuKey& key, MenuChannel& channel) {
+Uplink::Turn Uplink::SendBatch(const spool::MenuKey& key, MenuChannel& channel) {
   const absl::StatusOr<std::vector<spool::SpoolRow>> rows =
       keeper_.spool()->ReadAfter(key, channel.cursor, kRowsPerBatch, kBytesPerBatch);
   if (!rows.ok()) {
     SpoolFailed(rows.status());
-    return false;
+    return Turn::kStopped;
   }
   if (rows->empty()) {
     channel.more = false;
-    return true;
+    return Turn::kDone;
   }
+  bool sent = false;
   for (const spool::SpoolRow& row : *rows) {
     switch (SendRow(row, channel)) {
       case Sending::kSent:
+        sent = true;
         break;
       case Sending::kNoRoom:
-        return false;
+        return sent ? Turn::kFullAfterSome : Turn::kFullAtOnce;
       case Sending::kSetAside:
         // The rows behind it were linked anew: read them again.
-        return keeper_.spool() != nullptr;
+        return keeper_.spool() != nullptr ? Turn::kDone : Turn::kStopped;
     }
   }
-  return true;
+  return Turn::kDone;
 }
 
 Uplink::Sending Uplink::SendRow(const spool::SpoolRow& row, MenuChannel& channel) {

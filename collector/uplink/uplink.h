@@ -39,6 +39,13 @@ struct UplinkOptions {
   // Pause before refused snapshots of a menu are sent again; doubles up to the maximum.
   absl::Duration refused_retry = absl::Seconds(30);
   absl::Duration refused_retry_max = absl::Minutes(10);
+  // A snapshot refused so often as malformed or too large is set aside: it would be the next time.
+  int refusals_max = 3;
+  // Rows of a router that is configured neither here nor there, or not granted, are dropped when
+  // none was written for so long.
+  absl::Duration keep_unconfigured = absl::Hours(24);
+  // Pause before what a full disk did not take (positions, plans) is written again.
+  absl::Duration rewrite_after = absl::Seconds(5);
   // Boundaries reach 45 days ahead and come with a welcome, so a stream does not grow old.
   absl::Duration stream_age_max = absl::Hours(24);
   base::BackoffPolicy reconnect = {.initial = absl::Milliseconds(500),
@@ -84,13 +91,17 @@ class Uplink final : private IngestStreamListener {
   Uplink(UplinkOptions options, const Parts& parts);
   ~Uplink() override;
 
-  // Which routers this collector reads. A change reconnects, since a hello names them.
+  // Which routers this collector reads; no stream begins before the first call. A change
+  // reconnects, since a hello names them.
   void SetRouters(std::vector<base::RouterId> routers);
   // Takes the plans of an earlier run from the spool and tells the listener; once, when the spool
   // is open. Tick does it too.
   void RestorePlans();
-  // Rows of this menu were written.
-  void OnSpooled(const spool::MenuKey& key);
+  // Rows of these menus were written.
+  void OnSpooled(const std::set<spool::MenuKey>& keys);
+  // A poll of the router, or a connection to it, failed; or a menu of it was read. After two
+  // failures in a row its lease is not extended any more, so that another collector may take over.
+  void OnPolled(const base::RouterId& router, bool succeeded);
   // Sent when it comes and after each welcome.
   void ReportState(const poll::RouterStateReport& report);
   // Connects, notices deadlines, repeats what waits. Call it several times a second.
@@ -98,18 +109,21 @@ class Uplink final : private IngestStreamListener {
   // Writes the last acknowledgements and ends the stream.
   void Stop();
 
-  // The epoch to stamp a new reading with; 0 before the first grant.
+  // The epoch to stamp a new reading with; 0 before the first grant to the spool as it is now.
   std::uint64_t LeaseEpoch(const base::RouterId& router) const;
   // A welcome came on the stream at hand.
   bool connected() const { return welcomed_; }
   // Why not connected, in words; empty when connected.
   const std::string& trouble() const { return trouble_; }
   const UplinkStats& stats() const { return stats_; }
-  // Why snapshots of a menu wait although connected; empty when they do not.
-  std::string HeldBack(const spool::MenuKey& key) const;
+  // Why snapshots of a router wait although connected; empty when they do not.
+  std::string HeldBack(const base::RouterId& router) const;
 
  private:
   enum class Sending { kSent, kNoRoom, kSetAside };
+  // What became of a turn to send: nothing more to do, the window is full after some or before any
+  // row, or the stream or the spool is gone.
+  enum class Turn { kDone, kFullAfterSome, kFullAtOnce, kStopped };
   struct InFlight {
     std::uint64_t sequence = 0;
     std::uint64_t bytes = 0;
@@ -128,9 +142,14 @@ class Uplink final : private IngestStreamListener {
     std::string held_why;
     std::uint64_t acknowledged = 0;
     bool acknowledge = false;
+    // How often the snapshot was refused for what it is.
+    std::uint64_t refused_sequence = 0;
+    int refused_times = 0;
   };
   struct RouterLease {
     std::uint64_t epoch = 0;
+    // The spool it was granted to.
+    std::string spool_uuid;
     bool granted = false;
     absl::Duration ttl;
     absl::Duration report_at;
@@ -151,14 +170,19 @@ class Uplink final : private IngestStreamListener {
   absl::StatusOr<HelloMessage> MakeHello();
   // False: the spool is behind the aggregator and took a new uuid.
   bool Resume(const RouterWelcome& router);
-  void Grant(const LeaseGrantMessage& grant, bool announce);
-  void SavePlan(const spool::RouterPlan& plan);
+  void Grant(const LeaseGrantMessage& grant);
+  void TakePlan(const spool::RouterPlan& plan);
+  void SavePlans();
   void Pump();
-  // Sends one batch of a menu; false when the window is full.
-  bool SendBatch(const spool::MenuKey& key, MenuChannel& channel);
+  // Sends one batch of a menu.
+  Turn SendBatch(const spool::MenuKey& key, MenuChannel& channel);
   Sending SendRow(const spool::SpoolRow& row, MenuChannel& channel);
   void DropInFlight(MenuChannel& channel);
   void Hold(const spool::MenuKey& key, MenuChannel& channel, const RefusalMessage& refusal);
+  // True when the snapshot was refused too often and is out of the way.
+  bool SetRefusedAside(const spool::MenuKey& key, MenuChannel& channel,
+                       const RefusalMessage& refusal);
+  void DropUnconfigured(const RefusalMessage& refusal);
   void ResendAfter(const spool::MenuKey& key, MenuChannel& channel, std::uint64_t sequence);
   void FlushAcknowledgements();
   void ReportLeases();
@@ -175,9 +199,13 @@ class Uplink final : private IngestStreamListener {
   IngestConnector& connector_;
   UplinkListener& listener_;
 
-  std::set<base::RouterId> routers_;
+  std::optional<std::set<base::RouterId>> routers_;
   std::map<base::RouterId, RouterLease> leases_;
+  std::map<base::RouterId, int> failed_polls_;
   std::map<base::RouterId, spool::RouterPlan> plans_;
+  std::set<base::RouterId> unsaved_plans_;
+  // Why nothing of a router is sent on the stream at hand.
+  std::map<base::RouterId, std::string> not_sending_;
   std::map<std::pair<base::RouterId, int>, poll::RouterStateReport> states_;
   std::map<spool::MenuKey, MenuChannel> channels_;
 
@@ -192,6 +220,7 @@ class Uplink final : private IngestStreamListener {
   absl::Duration opened_at_;
   absl::Duration last_answer_at_;
   absl::Duration connect_at_;
+  absl::Duration rewrite_at_;
   base::Backoff backoff_;
   // Where the next round of sending begins, so that no menu starves the others.
   std::optional<spool::MenuKey> next_menu_;

@@ -28,6 +28,10 @@ absl::Status FileError(absl::string_view what, absl::string_view path, int error
     case EPERM:
       return absl::PermissionDeniedError(
           absl::StrCat(text, "; give the user of this program access to it"));
+    case ENOSPC:
+    case EDQUOT:
+      return absl::ResourceExhaustedError(
+          absl::StrCat(text, "; free space there or raise the quota"));
     default:
       return absl::UnavailableError(text);
   }

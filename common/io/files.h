@@ -30,8 +30,8 @@ absl::StatusOr<base::Secret> ReadSecretFile(const std::string& path);
 absl::Status CheckPrivate(const std::string& path);
 
 // Replaces `path` by `bytes` so that after a crash it holds either the old or the new content:
-// temporary file in the same folder, fsync, rename, fsync of the folder. kUnavailable (disk full,
-// no permission, …) leaves the old file.
+// temporary file in the same folder, fsync, rename, fsync of the folder. An error leaves the old
+// file: kResourceExhausted (disk or quota full), kPermissionDenied, kNotFound, kUnavailable.
 absl::Status WriteFileDurably(const std::string& path, absl::string_view bytes, mode_t mode = 0644);
 
 // Makes a folder and its parents; an existing folder is fine. Only the last part gets `mode`.

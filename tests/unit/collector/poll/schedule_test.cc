@@ -51,6 +51,11 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"ABoundaryLongPastIsNot", 1020, 998, 0, {1010}, {1027, false}},
         Case{"AFirstPollWaitsForABoundaryAtHand", 1007, 0, 0, {1010}, {1010, true}},
         Case{"TheBoundaryAfterAServedOneIsNext", 1010, 1010, 1010, {1010, 1012}, {1012, true}},
+        Case{"AfterAStepBackThePollIsDueAtOnce", 1000, 4600, 0, {}, {1000, false}},
+        Case{"AStepBackDoesNotHideTheNextBoundary", 1000, 4600, 4500, {1001, 4500}, {1001, true}},
+        Case{"ABoundaryServedByAClockSetBackComesAgain", 999, 998, 1010, {1010}, {1010, true}},
+        Case{"AJitterPollsNoBoundaryTwice", 1009, 1010, 1010, {1010}, {1027, false}},
+        Case{"AJitterMakesNoExtraPoll", 999, 1000, 0, {}, {1027, false}},
         Case{"InstantsBeforeTheEpochWork", -100, -110, 0, {}, {-83, false}}),
     [](const ::testing::TestParamInfo<Case>& test) { return test.param.name; });
 

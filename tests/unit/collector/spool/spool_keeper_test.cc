@@ -58,6 +58,59 @@ TEST_F(SpoolKeeperTest, WritesWhatWaitedOnceTheDiskHasRoom) {
   EXPECT_EQ(ReadAll(*keeper.spool(), Simple("a")).back().payload, std::string(9, '4'));
 }
 
+TEST_F(SpoolKeeperTest, AMenuThatNobodyTakesLeavesRoomForTheOthers) {
+  SpoolOptions options = Options();
+  options.bytes_max = 8000;
+  SpoolKeeper keeper(options, clock_, random_, logger_);
+  ASSERT_THAT(keeper.Start(), IsOk());
+  keeper.Take(RowOf(Simple("good"), std::string(100, 'g')));
+  for (int i = 0; i < 200; ++i) keeper.Take(RowOf(Simple("refused"), std::string(100, 'r')));
+  EXPECT_TRUE(keeper.pending().Has(Simple("refused")));
+  EXPECT_FALSE(keeper.health().ok());
+  for (int i = 0; i < 200; ++i) {
+    keeper.Take(RowOf(Simple("good"), std::string(100, 'g')));
+    const auto rows = ReadAll(*keeper.spool(), Simple("good"));
+    ASSERT_THAT(keeper.spool()->Acknowledge({{{Simple("good"), rows.back().sequence}}}), IsOk());
+    keeper.Take(RowOf(Simple("refused"), std::string(100, 'r')));
+    ASSERT_FALSE(keeper.pending().Has(Simple("good"))) << i;
+    clock_.Advance(absl::Minutes(1));
+    keeper.Tick();
+  }
+  EXPECT_LE(keeper.spool()->stats().bytes, 8000U);
+  EXPECT_GE(keeper.spool()->stats().bytes, 7000U);
+}
+
+TEST_F(SpoolKeeperTest, WhatWaitsGoesToDiskInSlicesThatFit) {
+  SpoolOptions options = Options();
+  options.bytes_max = 20'000;
+  SpoolKeeper keeper(options, clock_, random_, logger_, {.bytes_max = 100'000});
+  ASSERT_THAT(keeper.Start(), IsOk());
+  keeper.Fail(absl::UnavailableError("disk I/O error"));
+  for (int i = 0; i < 9; ++i) keeper.Take(RowOf(Simple("a"), std::string(1000, 'a')));
+  for (int i = 0; i < 50; ++i) keeper.Take(RowOf(Simple("b"), std::string(1000, 'b')));
+  EXPECT_LE(keeper.pending().bytes(), 10'000U);
+  clock_.Advance(absl::Minutes(1));
+  EXPECT_TRUE(keeper.Tick());
+  EXPECT_THAT(keeper.health(), IsOk());
+  EXPECT_TRUE(keeper.pending().empty());
+  EXPECT_GE(logger_.Count("spool.readings_lost"), 1U);
+}
+
+TEST_F(SpoolKeeperTest, ALeaseOfAnotherSpoolIsForgottenByWhatWaited) {
+  SpoolKeeper keeper(Options(), clock_, random_, logger_);
+  ASSERT_THAT(keeper.Start(), IsOk());
+  keeper.Take(RowOf(Simple("a"), "1"));
+  keeper.Fail(absl::UnavailableError("disk I/O error"));
+  keeper.Take(RowOf(Simple("a"), "2"));
+  std::filesystem::remove(folder_.path() + "/spool.mark");
+  clock_.Advance(absl::Minutes(1));
+  keeper.Tick();
+  const auto rows = ReadAll(*keeper.spool(), Simple("a"));
+  ASSERT_EQ(rows.size(), 2U);
+  EXPECT_EQ(rows[0].lease_epoch, 3U);
+  EXPECT_EQ(rows[1].lease_epoch, 0U);
+}
+
 TEST_F(SpoolKeeperTest, AFailedWriteOpensTheFileAfreshAndLosesNothing) {
   SpoolKeeper keeper(Options(), clock_, random_, logger_);
   ASSERT_THAT(keeper.Start(), IsOk());

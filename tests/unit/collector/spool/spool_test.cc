@@ -254,6 +254,69 @@ TEST_F(SpoolTest, AtItsByteLimitAcknowledgedRowsGoFirstAndThenItRefuses) {
   EXPECT_EQ(rows[1].sequence, third[0]);
 }
 
+TEST_F(SpoolTest, TheLastEighthIsSharedBetweenTheMenus) {
+  SpoolOptions options = Options();
+  options.bytes_max = 1600;  // 200 of it shared: 100 for each of two menus
+  auto spool = Open(options);
+  Put(*spool, {RowOf(Simple("a"), std::string(1390, 'a')), RowOf(Simple("b"), "b")});
+  EXPECT_THAT(spool->Admit(Simple("a"), 50), StatusIs(absl::StatusCode::kResourceExhausted, _));
+  Put(*spool, {RowOf(Simple("b"), std::string(90, 'b'))});
+  EXPECT_THAT(spool->Admit(Simple("b"), 50), StatusIs(absl::StatusCode::kResourceExhausted, _));
+  // A menu that waits for nothing is never turned away while there is room.
+  EXPECT_THAT(spool->Admit(Simple("c"), 110), IsOk());
+  EXPECT_THAT(spool->Admit(Simple("c"), 130), StatusIs(absl::StatusCode::kResourceExhausted, _));
+}
+
+TEST_F(SpoolTest, DropsWhatNobodyTakesOnlyAfterItsTimeAndGivesNoSequenceTwice) {
+  auto spool = Open();
+  const auto written = Put(*spool, {RowOf(Simple("a"), "1"), RowOf(Tree("a"), "2")});
+  Put(*spool, {RowOf(Simple("b"), "3")});
+  clock_.Advance(absl::Hours(23));
+  ASSERT_OK_AND_ASSIGN(const std::uint64_t early,
+                       spool->DropStale(base::RouterId("a"), absl::Hours(24)));
+  EXPECT_EQ(early, 0U);
+  clock_.Advance(absl::Hours(2));
+  ASSERT_OK_AND_ASSIGN(const std::uint64_t dropped,
+                       spool->DropStale(base::RouterId("a"), absl::Hours(24)));
+  EXPECT_EQ(dropped, 2U);
+  EXPECT_EQ(spool->Waiting(base::RouterId("a")), 0U);
+  EXPECT_EQ(spool->stats().rows, 1U);
+  EXPECT_EQ(spool->stats().waiting_rows, 1U);
+  spool.reset();
+  spool = Open();
+  EXPECT_GT(Put(*spool, {RowOf(Simple("a"), "4")})[0], written[1]);
+}
+
+TEST_F(SpoolTest, SumsAreWhatTheFileHolds) {
+  SpoolOptions options = Options();
+  options.keep_acknowledged = absl::Hours(1);
+  auto spool = Open(options);
+  std::vector<std::uint64_t> last;
+  for (int i = 0; i < 30; ++i) {
+    last = Put(*spool, {RowOf(Simple("a"), std::string(static_cast<std::size_t>(i), 'a')),
+                        RowOf(Tree("b"), "bb")});
+    if (i % 3 == 0) {
+      ASSERT_THAT(spool->Acknowledge({{{Simple("a"), last[0] - 2}}}), IsOk());
+    }
+    if (i == 20) {
+      ASSERT_THAT(spool->ResumeAfter(Simple("a"), last[0] - 8), IsOk());
+      ASSERT_THAT(spool->ResumeAfter(Tree("b"), last[1]), IsOk());
+    }
+    if (i % 7 == 0) {
+      clock_.Advance(absl::Hours(2));
+      ASSERT_THAT(spool->Trim(), IsOk());
+    }
+  }
+  const SpoolStats live = spool->stats();
+  const std::uint64_t waiting = spool->Waiting(base::RouterId("a"));
+  spool.reset();
+  spool = Open(options);
+  EXPECT_EQ(spool->stats().rows, live.rows);
+  EXPECT_EQ(spool->stats().bytes, live.bytes);
+  EXPECT_EQ(spool->stats().waiting_rows, live.waiting_rows);
+  EXPECT_EQ(spool->Waiting(base::RouterId("a")), waiting);
+}
+
 TEST_F(SpoolTest, AFullDiskRefusesTheRowAndLosesNothingWritten) {
   SpoolOptions options = Options();
   options.file_pages_max = 40;
@@ -286,7 +349,7 @@ TEST_F(SpoolTest, KeepsPlansOverARestart) {
                         .lease_epoch = 9,
                         .boundary_us = {-5, 1767225600000000, 1767312000000000},
                         .poll_interval_ms = 15000};
-  ASSERT_THAT(Open()->SavePlan(plan), IsOk());
+  ASSERT_THAT(Open()->SavePlans({{plan}}), IsOk());
   ASSERT_OK_AND_ASSIGN(const auto plans, Open()->LoadPlans());
   EXPECT_THAT(plans, ElementsAre(plan));
 }

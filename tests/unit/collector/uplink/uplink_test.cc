@@ -58,11 +58,12 @@ class UplinkTest : public ::testing::Test, private UplinkListener {
  protected:
   UplinkTest() : aggregator_clock_(clock_) { Restart(); }
 
-  void Restart() {
+  void Restart(std::int64_t file_pages_max = 0) {
     uplink_.reset();
     keeper_.reset();
-    keeper_ = std::make_unique<spool::SpoolKeeper>(spool::SpoolOptions{.folder = folder_.path()},
-                                                   clock_, random_, logger_);
+    keeper_ = std::make_unique<spool::SpoolKeeper>(
+        spool::SpoolOptions{.folder = folder_.path(), .file_pages_max = file_pages_max}, clock_,
+        random_, logger_);
     ASSERT_THAT(keeper_->Start(), test::IsOk());
     uplink_ = std::make_unique<Uplink>(
         UplinkOptions{
@@ -86,7 +87,7 @@ class UplinkTest : public ::testing::Test, private UplinkListener {
     keeper_->Take({.key = Key(router),
                    .lease_epoch = uplink_->LeaseEpoch(base::RouterId(router)),
                    .payload = counters::EncodeSelfContained(snapshot, table)});
-    uplink_->OnSpooled(Key(router));
+    uplink_->OnSpooled({Key(router)});
   }
   FakeStream& stream() { return *connector_.streams.back(); }
   void Connect() {
@@ -117,6 +118,14 @@ class UplinkTest : public ::testing::Test, private UplinkListener {
                    .lease_epoch = 5,
                    .sequence = sequence,
                    .aggregator_time_us = absl::ToUnixMicros(clock_.WallNow())});
+  }
+  static RefusalMessage Refused(const std::string& router, std::uint64_t sequence,
+                                RefusalReason reason) {
+    return {.router = base::RouterId(router),
+            .menu = counters::Menu::kSimple,
+            .sequence = sequence,
+            .reason = reason,
+            .detail = "the detail"};
   }
   // Sequences of the frames of one router on the stream at hand.
   std::vector<std::uint64_t> Sent(const std::string& router) {
@@ -249,13 +258,169 @@ TEST_F(UplinkTest, ARefusalHoldsUpOnlyItsRouterAndIsTriedAgainLater) {
   Spool("b", 3);
   EXPECT_THAT(Sent("a"), ElementsAre(1));
   EXPECT_THAT(Sent("b"), ElementsAre(3));
-  EXPECT_THAT(uplink_->HeldBack(Key("a")), HasSubstr("grant a to c"));
+  EXPECT_THAT(uplink_->HeldBack(base::RouterId("a")), HasSubstr("grant a to c"));
   EXPECT_TRUE(uplink_->connected());
   Ack("b", 3);
   clock_.Advance(absl::Seconds(31));
   uplink_->Tick();
   EXPECT_THAT(Sent("a"), ElementsAre(1, 1, 2));
   EXPECT_FALSE(LastFrame().columns.absolute);
+}
+
+TEST_F(UplinkTest, ARouterRefusedBeforeTheWelcomeHoldsUpNoneOfTheOthers) {
+  Spool("a", 1);
+  Spool("b", 2);
+  Connect();
+  Say(Refused("a", 0, RefusalReason::kNotGranted));
+  Say(Welcome({"b"}));
+  EXPECT_TRUE(uplink_->connected());
+  EXPECT_THAT(Sent("b"), ElementsAre(2));
+  EXPECT_THAT(Sent("a"), IsEmpty());
+  // For as long as the stream lives, since it will not be granted on it.
+  clock_.Advance(absl::Hours(1));
+  EXPECT_THAT(uplink_->HeldBack(base::RouterId("a")), HasSubstr("the detail"));
+  EXPECT_THAT(uplink_->HeldBack(base::RouterId("b")), IsEmpty());
+}
+
+TEST_F(UplinkTest, ARouterThatIsConfiguredNowhereIsOfferedForADayAndThenDropped) {
+  Spool("a", 1);
+  Spool("b", 2);
+  uplink_->SetRouters({base::RouterId("b")});
+  Connect();
+  Say(Refused("a", 0, RefusalReason::kUnknownRouter));
+  Say(Welcome({"b"}));
+  EXPECT_EQ(keeper_->spool()->Waiting(base::RouterId("a")), 1U);
+  clock_.Advance(absl::Hours(25));
+  stream().listener->OnClosed(absl::UnavailableError("gone"));
+  Connect();
+  EXPECT_THAT(std::get<HelloMessage>(stream().sent[0]).routers, SizeIs(2));
+  Say(Refused("a", 0, RefusalReason::kUnknownRouter));
+  EXPECT_EQ(keeper_->spool()->Waiting(base::RouterId("a")), 0U);
+  EXPECT_EQ(keeper_->spool()->Waiting(base::RouterId("b")), 1U);
+  EXPECT_EQ(logger_.Count("uplink.router_dropped"), 1U);
+  stream().listener->OnClosed(absl::UnavailableError("gone"));
+  Connect();
+  EXPECT_THAT(std::get<HelloMessage>(stream().sent[0]).routers, SizeIs(1));
+}
+
+TEST_F(UplinkTest, ARouterOfTheConfigurationIsNeverDropped) {
+  Spool("a", 1);
+  clock_.Advance(absl::Hours(25));
+  Connect();
+  Say(Refused("a", 0, RefusalReason::kNotGranted));
+  EXPECT_EQ(keeper_->spool()->Waiting(base::RouterId("a")), 1U);
+}
+
+TEST_F(UplinkTest, ASnapshotRefusedThreeTimesForWhatItIsMakesWayForTheNext) {
+  ConnectAndWelcome();
+  Spool("a", 1);
+  Spool("a", 2);
+  for (int time = 1; time <= 3; ++time) {
+    EXPECT_EQ(LastFrame().sequence, 2U) << time;
+    Say(Refused("a", 1, RefusalReason::kMalformed));
+    if (time == 3) break;
+    clock_.Advance(absl::Minutes(5));
+    uplink_->Tick();
+  }
+  EXPECT_THAT(Sent("a"), ElementsAre(1, 2, 1, 2, 1, 2, 2));
+  EXPECT_EQ(LastFrame().previous_sequence, 0U);
+  EXPECT_TRUE(LastFrame().columns.absolute);
+  EXPECT_EQ(keeper_->spool()->stats().damaged_rows, 1U);
+  keeper_->Tick();
+  EXPECT_EQ(logger_.Count("spool.row_set_aside"), 1U);
+}
+
+TEST_F(UplinkTest, ASnapshotRefusedForWhereItComesFromIsKept) {
+  ConnectAndWelcome();
+  Spool("a", 1);
+  for (int time = 1; time <= 5; ++time) {
+    Say(Refused("a", 1, RefusalReason::kLease));
+    clock_.Advance(absl::Minutes(20));
+    uplink_->Tick();
+  }
+  EXPECT_EQ(keeper_->spool()->stats().damaged_rows, 0U);
+  EXPECT_EQ(keeper_->spool()->Waiting(base::RouterId("a")), 1U);
+}
+
+TEST_F(UplinkTest, ALeaseGrantedToAnotherSpoolStampsNothing) {
+  ConnectAndWelcome();
+  EXPECT_EQ(uplink_->LeaseEpoch(base::RouterId("a")), 5U);
+  ASSERT_THAT(keeper_->spool()->TakeNewUuid(), test::IsOk());
+  EXPECT_EQ(uplink_->LeaseEpoch(base::RouterId("a")), 0U);
+  uplink_->Tick();  // notices,
+  uplink_->Tick();  // and says hello anew
+  Say(Welcome({"a", "b"}, 6));
+  EXPECT_EQ(uplink_->LeaseEpoch(base::RouterId("a")), 6U);
+}
+
+TEST_F(UplinkTest, NeitherDoesOneOfAnEarlierRunWhenTheSpoolHasANewUuid) {
+  ConnectAndWelcome();
+  ASSERT_THAT(keeper_->spool()->TakeNewUuid(), test::IsOk());
+  Restart();
+  uplink_->RestorePlans();
+  EXPECT_EQ(uplink_->LeaseEpoch(base::RouterId("a")), 0U);
+}
+
+TEST_F(UplinkTest, OnAFullDiskWhatIsSpooledIsDeliveredAllTheSame) {
+  Spool("a", 1);
+  const auto fill = [this] {
+    while (keeper_->spool()
+               ->Append({{spool::NewRow{.key = Key("b"), .payload = std::string(3000, 'x')}}})
+               .ok()) {
+    }
+  };
+  Restart(/*file_pages_max=*/40);
+  fill();
+  Connect();
+  WelcomeMessage welcome = Welcome({"a"});
+  // More than fits into the pages there are.
+  for (std::int64_t i = 0; i < 900; ++i) {
+    welcome.routers[0].boundary_us.push_back(std::int64_t{1} << 50);
+  }
+  plans_.clear();
+  Say(std::move(welcome));
+  EXPECT_TRUE(uplink_->connected());
+  ASSERT_THAT(plans_, SizeIs(1));
+  EXPECT_THAT(Sent("a"), ElementsAre(1));
+  Ack("a", 1);
+  uplink_->Tick();
+  EXPECT_TRUE(uplink_->connected());
+}
+
+TEST_F(UplinkTest, AMenuWithABacklogLetsTheOthersTakeTurns) {
+  for (std::uint64_t i = 1; i <= 20; ++i) Spool("a", i);  // 1 … 20
+  Spool("b", 1);                                          // 21
+  Connect();
+  WelcomeMessage welcome = Welcome({"a", "b"});
+  welcome.credit_bytes = 3500;
+  Say(std::move(welcome));
+  EXPECT_THAT(Sent("a"), ElementsAre(1, 2, 3));
+  EXPECT_THAT(Sent("b"), IsEmpty());
+  Ack("a", 1);
+  EXPECT_THAT(Sent("b"), ElementsAre(21));
+}
+
+TEST_F(UplinkTest, AfterTwoFailedPollsTheLeaseIsNotExtendedUntilOneSucceeds) {
+  const auto reports = [this] {
+    return std::count_if(stream().sent.begin(), stream().sent.end(), [](const auto& message) {
+      const auto* report = std::get_if<LeaseReportMessage>(&message);
+      return report != nullptr && report->router.value() == "a";
+    });
+  };
+  const auto later = [this] {
+    clock_.Advance(absl::Seconds(11));
+    uplink_->Tick();
+  };
+  ConnectAndWelcome();
+  uplink_->OnPolled(base::RouterId("a"), false);
+  later();
+  EXPECT_EQ(reports(), 1);
+  uplink_->OnPolled(base::RouterId("a"), false);
+  later();
+  EXPECT_EQ(reports(), 1);
+  uplink_->OnPolled(base::RouterId("a"), true);
+  later();
+  EXPECT_EQ(reports(), 2);
 }
 
 TEST_F(UplinkTest, AGapIsSentAgainFromWhereTheAggregatorStands) {
