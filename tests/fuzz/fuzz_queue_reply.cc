@@ -1,8 +1,9 @@
-// The answer of a router to a queue print, from bytes to readings: through the session, cut into
-// pieces, and into the reader twice, so that remembered rows are compared with new ones. Input: a
-// byte of flags (1: tree, 2: wire form), the piece size, then what the router sends after the
-// login: words that end in a zero byte, an empty one ending the sentence, which mutations cannot
-// get out of step; or the bytes of the wire.
+// The answers of a router to two queue prints, from bytes to readings: through the session, cut
+// into pieces, and into the reader, the first one twice, so that remembered rows are compared with
+// new ones. Input: a byte of flags (1: tree, 2: wire form), the piece size, then what the router
+// sends after the login: words that end in a zero byte, an empty one ending the sentence, which
+// mutations cannot get out of step; or the bytes of the wire. Three zero bytes divide the first
+// answer from the second one; without them both are the same.
 #include <algorithm>
 #include <array>
 #include <cstddef>
@@ -88,34 +89,70 @@ std::string ToWire(absl::string_view text) {
   return wire;
 }
 
-void Check(counters::Menu menu, absl::string_view bytes, std::size_t piece) {
+// A reader that remembers another reply must say what one without a memory says.
+void CheckNext(counters::Menu menu, absl::string_view bytes, QueueMenuReader& reader,
+               const counters::DescriptorTable& table) {
+  reader.BeginSession();
+  const absl::StatusOr<std::vector<QueueReading>> remembered =
+      Read(reader, bytes, bytes.size() + 1);
+  counters::DescriptorTable fresh_table;
+  QueueMenuReader fresh(menu, fresh_table);
+  const absl::StatusOr<std::vector<QueueReading>> alone = Read(fresh, bytes, bytes.size() + 1);
+  NS_CHECK(remembered.status() == alone.status(), "the memory changed what is accepted");
+  if (!alone.ok()) return;
+  NS_CHECK(remembered->size() == alone->size(), "the memory changed the rows");
+  for (std::size_t row = 0; row < alone->size(); ++row) {
+    const QueueReading& with = (*remembered)[row];
+    const QueueReading& without = (*alone)[row];
+    NS_CHECK(table.Find(with.descriptor) != nullptr, "a reading without its descriptor");
+    NS_CHECK(*table.Find(with.descriptor) == *fresh_table.Find(without.descriptor),
+             "the memory changed a descriptor");
+    NS_CHECK(with.upload == without.upload && with.download == without.download &&
+                 with.packets == without.packets,
+             "the memory changed a counter");
+  }
+  NS_CHECK(table.live() == alone->size(), "descriptors that no row has");
+}
+
+void Check(counters::Menu menu, absl::string_view bytes, absl::string_view next,
+           std::size_t piece) {
   counters::DescriptorTable table;
   QueueMenuReader reader(menu, table);
   const absl::StatusOr<std::vector<QueueReading>> first = Read(reader, bytes, bytes.size() + 1);
   NS_CHECK(first.ok() || table.live() == 0, "a refused reply left descriptors");
   const absl::StatusOr<std::vector<QueueReading>> second = Read(reader, bytes, piece);
   NS_CHECK(first.status() == second.status(), "the same bytes failed differently");
-  if (!first.ok()) return;
-  NS_CHECK(*first == *second, "remembered rows read differently");
-  std::set<std::uint64_t> row_ids;
-  for (const QueueReading& reading : *first) {
-    const counters::QueueDescriptor* descriptor = table.Find(reading.descriptor);
-    NS_CHECK(descriptor != nullptr, "a reading without its descriptor");
-    NS_CHECK(row_ids.insert(descriptor->row_id).second, "a row twice");
-    NS_PLANT_BUG_IF(descriptor->invalid && reading.download > reading.upload);
+  if (first.ok()) {
+    NS_CHECK(*first == *second, "remembered rows read differently");
+    std::set<std::uint64_t> row_ids;
+    for (const QueueReading& reading : *first) {
+      const counters::QueueDescriptor* descriptor = table.Find(reading.descriptor);
+      NS_CHECK(descriptor != nullptr, "a reading without its descriptor");
+      NS_CHECK(row_ids.insert(descriptor->row_id).second, "a row twice");
+      NS_PLANT_BUG_IF(descriptor->invalid && reading.download > reading.upload);
+    }
+    NS_CHECK(table.live() == first->size(), "descriptors that no row has");
   }
-  NS_CHECK(table.live() == first->size(), "descriptors that no row has");
+  CheckNext(menu, next, reader, table);
+}
+
+void CheckInput(const std::uint8_t* data, std::size_t size) {
+  const absl::string_view input(reinterpret_cast<const char*>(data) + 2, size - 2);
+  const std::size_t divider = input.find(absl::string_view("\0\0\0", 3));
+  const bool two = divider != absl::string_view::npos;
+  // The first two zero bytes end the last sentence of the first answer.
+  const absl::string_view first = two ? input.substr(0, divider + 2) : input;
+  const absl::string_view second = two ? input.substr(divider + 3) : input;
+  const counters::Menu menu = (data[0] & 1) == 0 ? counters::Menu::kSimple : counters::Menu::kTree;
+  const std::size_t piece = 1 + data[1];
+  if ((data[0] & 2) == 0) return Check(menu, ToWire(first), ToWire(second), piece);
+  Check(menu, first, second, piece);
 }
 
 }  // namespace
 }  // namespace netsentinel::routeros
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  using netsentinel::counters::Menu;
-  if (size < 2) return 0;
-  const absl::string_view bytes(reinterpret_cast<const char*>(data) + 2, size - 2);
-  netsentinel::routeros::Check(
-      (data[0] & 1) == 0 ? Menu::kSimple : Menu::kTree,
-      (data[0] & 2) == 0 ? netsentinel::routeros::ToWire(bytes) : std::string(bytes), 1 + data[1]);
+  if (size >= 2) netsentinel::routeros::CheckInput(data, size);
   return 0;
 }

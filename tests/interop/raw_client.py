@@ -28,8 +28,9 @@ def as_bytes(word):
 
 
 class Client:
-    def __init__(self, port, tls=None):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=20)
+    def __init__(self, port, tls=None, source="127.0.0.1"):
+        self.socket = socket.create_connection(
+            ("127.0.0.1", port), timeout=20, source_address=(source, 0))
         if tls is not None:
             self.socket = tls.wrap_socket(self.socket, server_hostname="router.example")
         self.reads = []

@@ -115,6 +115,36 @@ class LoginTest(SimulatorTest):
         self.assertEqual(select.select([hung.socket], [], [], 0.3)[0], [])
 
 
+    def test_a_service_serves_the_addresses_in_its_list_only(self):
+        for deny in ("close", "hang"):
+            simulator = self.start(scenario(api_address=["127.0.0.2/32", "fd00::/8"], deny=deny))
+            served = self.connect(simulator, source="127.0.0.2")
+            shown = {r["name"]: r for r in rows(served.ask("/ip/service/print"))}
+            self.assertEqual(shown[b"api"]["address"], b"127.0.0.2/32,fd00::/8")
+            self.assertEqual(shown[b"api-ssl"]["address"], b"")
+            other = self.connect(simulator, login=False, source="127.0.0.1")
+            if deny == "close":
+                self.assert_ends(other)
+            else:
+                other.send("/login", "=name=ns", "=password=s3cret")
+                self.assertEqual(select.select([other.socket], [], [], 0.3)[0], [])
+
+    def test_queues_are_added_set_and_removed_over_the_api(self):
+        writer = dict(USER, policies=["read", "write", "api"])
+        client = self.connect(self.start(scenario(users=[writer])))
+        added = client.ask("/queue/simple/add", "=name=carol", "=max-limit=1M/2M")
+        self.assertEqual(added[0][0], b"!done")
+        new_id = attributes(added[0])["ret"]
+        self.assertEqual(client.ask("/queue/simple/set", b"=.id=" + new_id, "=comment=x=y"),
+                         [[b"!done"]])
+        found = {r["name"]: r for r in rows(client.ask("/queue/simple/print"))}
+        self.assertEqual(found[b"carol"]["comment"], b"x=y")
+        self.assertEqual(found[b"carol"]["max-limit"], b"1000000/2000000")
+        self.assertEqual(client.ask("/queue/simple/remove", b"=.id=" + new_id), [[b"!done"]])
+        again = client.ask("/queue/simple/remove", b"=.id=" + new_id)
+        self.assertEqual(attributes(again[0])["message"], b"no such item")
+
+
 class MenuTest(SimulatorTest):
     def test_queues_equal_the_truth_with_raw_names_and_exact_bytes(self):
         simulator = self.start(scenario())

@@ -162,8 +162,10 @@ absl::Status Move(Context& c) {
   NS_ASSIGN_OR_RETURN(const Named queue, QueueOf(c.arguments));
   UpDown bytes;
   NS_RETURN_IF_ERROR(c.arguments.Read("up", bytes.up));
+  std::uint64_t both = 0;
   NS_RETURN_IF_ERROR(c.arguments.Read("down", bytes.down));
-  return c.engine().Move(queue.menu, queue.name, bytes);
+  NS_RETURN_IF_ERROR(c.arguments.Read("both", both));
+  return c.engine().Move(queue.menu, queue.name, bytes, both);
 }
 
 absl::Status Traffic(Context& c) {
@@ -270,10 +272,11 @@ absl::Status SetMode(Context& c) {
 
 absl::Status SetDevice(Context& c) {
   RouterSpec& spec = c.router.mutable_spec();
-  NS_RETURN_IF_ERROR(c.arguments.Read("serial_number", spec.serial_number));
-  NS_RETURN_IF_ERROR(c.arguments.Read("system_id", spec.system_id));
+  NS_RETURN_IF_ERROR(c.arguments.ReadBytes("serial_number", spec.serial_number));
+  NS_RETURN_IF_ERROR(c.arguments.ReadBytes("system_id", spec.system_id));
   NS_RETURN_IF_ERROR(c.arguments.ReadBytes("identity", spec.identity));
-  NS_RETURN_IF_ERROR(c.arguments.Read("version", spec.version));
+  NS_RETURN_IF_ERROR(c.arguments.ReadBytes("board_name", spec.board_name));
+  NS_RETURN_IF_ERROR(c.arguments.ReadBytes("version", spec.version));
   return c.arguments.Read("chr", spec.chr);
 }
 
@@ -324,8 +327,9 @@ const Verb kVerbs[] = {
     {"unfreeze", kQueueOnly, Unfreeze},
     {"fasttrack", "on", FastTrack},
     {"clock_lost", "on", ClockLost},
-    {"move", "menu queue queue_hex up down", Move},
-    {"traffic", "menu queue queue_hex up_rate down_rate active_permille slot_ms", Traffic},
+    {"move", "menu queue queue_hex up down both", Move},
+    {"traffic", "menu queue queue_hex up_rate down_rate active_permille slot_ms both_permille",
+     Traffic},
     {"pause", "", Pause},
     {"resume", "", Resume},
     {"fault", "kind times menu after_rows value text", AddFault},
@@ -336,7 +340,10 @@ const Verb kVerbs[] = {
     {"max_sessions", "count", MaxSessions},
     {"absent_menu", "path absent", SetMenuAbsent},
     {"mode", "mode two_traps", SetMode},
-    {"device", "serial_number system_id identity identity_hex version chr", SetDevice},
+    {"device",
+     "serial_number serial_number_hex system_id system_id_hex identity identity_hex board_name "
+     "board_name_hex version version_hex chr",
+     SetDevice},
     {"cut", "", Cut},
     {"show", "menu", Show},
 };

@@ -119,6 +119,10 @@ absl::Status ParseTraffic(const Arguments& arguments, TrafficModel& traffic) {
   NS_RETURN_IF_ERROR(arguments.Read("up_rate", traffic.bytes_per_s.up));
   NS_RETURN_IF_ERROR(arguments.Read("down_rate", traffic.bytes_per_s.down));
   NS_RETURN_IF_ERROR(arguments.Read("active_permille", traffic.active_permille));
+  NS_RETURN_IF_ERROR(arguments.Read("both_permille", traffic.both_permille));
+  if (traffic.both_permille > 1000) {
+    return Wrong("both_permille", absl::StrCat(traffic.both_permille), "0 to 1000");
+  }
   std::int64_t slot_ms = traffic.slot_us / 1000;
   NS_RETURN_IF_ERROR(arguments.Read("slot_ms", slot_ms));
   if (slot_ms < 1 || slot_ms > 86'400'000) {
@@ -152,6 +156,8 @@ absl::StatusOr<QueueSpec> ParseQueueSpec(const Arguments& arguments) {
   NS_RETURN_IF_ERROR(arguments.Read("burst_limit", spec.burst_limit));
   NS_RETURN_IF_ERROR(arguments.Read("burst_threshold", spec.burst_threshold));
   NS_RETURN_IF_ERROR(arguments.Read("burst_time_s", spec.burst_time_s));
+  NS_RETURN_IF_ERROR(arguments.Read("total_max_limit", spec.total_max_limit));
+  NS_RETURN_IF_ERROR(arguments.Read("time", spec.time));
   NS_RETURN_IF_ERROR(arguments.Read("queue", spec.queue_type));
   NS_RETURN_IF_ERROR(arguments.Read("bytes", spec.bytes));
   NS_RETURN_IF_ERROR(arguments.Read("packets", spec.packets));

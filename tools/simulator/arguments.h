@@ -46,11 +46,14 @@ class Arguments {
 };
 
 // The keys that ParseQueueSpec and ParseTraffic read.
-inline constexpr absl::string_view kTrafficKeys = "up_rate down_rate active_permille slot_ms";
+inline constexpr absl::string_view kTrafficKeys =
+    "up_rate down_rate active_permille slot_ms both_permille";
 inline constexpr absl::string_view kQueueKeys =
     "name name_hex target dst parent parent_hex packet_marks comment comment_hex empty_comment "
-    "dynamic disabled limit_at max_limit burst_limit burst_threshold burst_time_s queue bytes "
-    "packets pppoe_user pppoe_user_hex session_kind up_rate down_rate active_permille slot_ms";
+    "dynamic disabled limit_at max_limit burst_limit burst_threshold burst_time_s total_max_limit "
+    "time queue bytes "
+    "packets pppoe_user pppoe_user_hex session_kind up_rate down_rate active_permille slot_ms "
+    "both_permille";
 
 absl::Status ParseTraffic(const Arguments& arguments, TrafficModel& traffic);
 // A queue from its keys. `pppoe_user` alone makes a dynamic queue <pppoe-USER>.

@@ -30,6 +30,16 @@ void ZeroCounters(Queue& queue) {
   queue.packet_carry = {};
 }
 
+std::uint64_t ShareOf(std::uint64_t bytes, std::uint32_t permille) {
+  return bytes / 1000 * permille + bytes % 1000 * permille / 1000;
+}
+
+void ForgetMoved(Queue& queue) {
+  queue.moved = {};
+  queue.moved_uncounted = {};
+  queue.moved_both = 0;
+}
+
 void CountPackets(std::uint64_t bytes, std::uint64_t size, bool whole, std::uint64_t& packets,
                   std::uint64_t& carry) {
   if (whole) {
@@ -140,7 +150,8 @@ void Engine::RememberMoved(Menu menu, const Queue& queue) {
                              .instance = queue.instance,
                              .name = queue.spec.name,
                              .moved = queue.moved,
-                             .uncounted = queue.moved_uncounted});
+                             .uncounted = queue.moved_uncounted,
+                             .both = queue.moved_both});
 }
 
 void Engine::RemoveRow(Menu menu, std::size_t index) {
@@ -172,8 +183,7 @@ absl::Status Engine::Rename(Menu menu, absl::string_view name, absl::string_view
   }
   // The truth names the bytes by the name they were moved under.
   RememberMoved(menu, *queue);
-  queue->moved = {};
-  queue->moved_uncounted = {};
+  ForgetMoved(*queue);
   const auto index = static_cast<std::int32_t>(queue - table(menu).rows.data());
   for (Queue& child : table(menu).rows) {
     if (child.parent_index == index) child.spec.parent = std::string(to);
@@ -187,8 +197,7 @@ absl::Status Engine::Recreate(Menu menu, absl::string_view name, bool reuse_id) 
   NS_ASSIGN_OR_RETURN(Queue * queue, FindMutable(menu, name));
   // The row keeps its place, so that children find their parent again.
   RememberMoved(menu, *queue);
-  queue->moved = {};
-  queue->moved_uncounted = {};
+  ForgetMoved(*queue);
   ZeroCounters(*queue);
   queue->instance = next_instance_++;
   if (!reuse_id) queue->row_id = table(menu).next_id++;
@@ -207,6 +216,14 @@ absl::Status Engine::Edit(Menu menu, absl::string_view name, const EditOptions& 
   if (options.set_target) queue->spec.target = options.target;
   if (options.set_comment) queue->spec.comment = options.comment;
   if (options.reset_counters) ZeroCounters(*queue);
+  return absl::OkStatus();
+}
+
+absl::Status Engine::Configure(Menu menu, absl::string_view name, QueueSpec spec) {
+  if (spec.name != name) NS_RETURN_IF_ERROR(Rename(menu, name, spec.name));
+  NS_ASSIGN_OR_RETURN(Queue * queue, FindMutable(menu, spec.name));
+  queue->spec = std::move(spec);
+  Reindex(menu);
   return absl::OkStatus();
 }
 
@@ -254,8 +271,7 @@ void Engine::Reboot(std::int64_t now_us, const RebootOptions& options) {
         redialled.push_back(queue.spec);
         continue;
       }
-      queue.moved = {};
-      queue.moved_uncounted = {};
+      ForgetMoved(queue);
       queue.rate_bps = {};
       queue.packet_rate = {};
       ZeroCounters(queue);
@@ -364,9 +380,14 @@ void Engine::AdvanceTo(std::int64_t now_us) {
     for (std::size_t i = 0; !paused_ && i < queues.rows.size(); ++i) {
       Queue& queue = queues.rows[i];
       if (queue.spec.disabled || queue.invalid) continue;
-      const UpDown bytes = ModelBytes(queue.spec.traffic, queue.spec.max_limit,
-                                      seed_ ^ (queue.instance * 0x9E3779B97F4A7C15ULL), from_us,
-                                      now_us, queue.byte_carry);
+      UpDown bytes = ModelBytes(queue.spec.traffic, queue.spec.max_limit,
+                                seed_ ^ (queue.instance * 0x9E3779B97F4A7C15ULL), from_us, now_us,
+                                queue.byte_carry);
+      const std::uint64_t both =
+          menu == Menu::kSimple ? ShareOf(bytes.up, queue.spec.traffic.both_permille) : 0;
+      bytes.up -= both;
+      bytes.down += both;
+      queue.moved_both += both;
       if (!bytes.zero()) Pass(menu, queues, i, bytes, /*whole_packets=*/false);
     }
     const auto seconds = static_cast<std::uint64_t>(elapsed_us / kSecond_us);
@@ -381,13 +402,13 @@ void Engine::AdvanceTo(std::int64_t now_us) {
   }
 }
 
-absl::Status Engine::Move(Menu menu, absl::string_view name, UpDown bytes) {
+absl::Status Engine::Move(Menu menu, absl::string_view name, UpDown bytes, std::uint64_t both) {
   NS_ASSIGN_OR_RETURN(Queue * queue, FindMutable(menu, name));
   if (queue->spec.disabled || queue->invalid) {
     return absl::FailedPreconditionError(
         absl::StrCat(Shown(menu, name), " is disabled or invalid: nothing passes it"));
   }
-  if (menu == Menu::kTree && bytes.up != 0) {
+  if (menu == Menu::kTree && (bytes.up != 0 || both != 0)) {
     return absl::InvalidArgumentError(
         absl::StrCat(Shown(menu, name), " has one direction: give the bytes as \"down\""));
   }
@@ -395,6 +416,8 @@ absl::Status Engine::Move(Menu menu, absl::string_view name, UpDown bytes) {
     return absl::FailedPreconditionError("the router is rebooting: nothing passes it");
   }
   Table& queues = table(menu);
+  bytes.down += both;
+  queue->moved_both += both;
   Pass(menu, queues, static_cast<std::size_t>(queue - queues.rows.data()), bytes,
        /*whole_packets=*/true);
   return absl::OkStatus();
@@ -410,8 +433,7 @@ std::vector<MovedRow> Engine::TakeMoved() {
   for (Menu menu : {Menu::kSimple, Menu::kTree}) {
     for (Queue& queue : table(menu).rows) {
       RememberMoved(menu, queue);
-      queue.moved = {};
-      queue.moved_uncounted = {};
+      ForgetMoved(queue);
     }
   }
   moved.swap(vanished_moved_);

@@ -27,6 +27,9 @@ struct MovedRow {
   // (frozen, FastTrack).
   UpDown moved;
   UpDown uncounted;
+  // The part of moved.down that went from one host of the target to another: both ends match, and
+  // the router counts it as download whichever way it goes.
+  std::uint64_t both = 0;
 };
 
 struct RebootOptions {
@@ -72,6 +75,8 @@ class Engine {
   absl::Status Recreate(Menu menu, absl::string_view name, bool reuse_id);
   absl::Status SetDisabled(Menu menu, absl::string_view name, bool disabled);
   absl::Status Edit(Menu menu, absl::string_view name, const EditOptions& options);
+  // The whole configuration anew, its name too; counters, traffic and session stay.
+  absl::Status Configure(Menu menu, absl::string_view name, QueueSpec spec);
   absl::Status SetFrozen(Menu menu, absl::string_view name, bool frozen);
   absl::Status SetTraffic(Menu menu, absl::string_view name, const TrafficModel& traffic);
   absl::Status ResetCounters(Menu menu, absl::string_view name);
@@ -94,9 +99,10 @@ class Engine {
 
   // Lets the traffic models run until `now_us`. Call it before reading or changing anything.
   void AdvanceTo(std::int64_t now_us);
-  // Exactly these bytes pass one queue now (and count in it and its parents). Fails on a disabled
-  // or invalid queue. Not capped by max-limit.
-  absl::Status Move(Menu menu, absl::string_view name, UpDown bytes);
+  // Exactly these bytes pass one queue now (and count in it and its parents), and `both` more
+  // between two hosts of its target, which count as download. Fails on a disabled or invalid queue.
+  // Not capped by max-limit.
+  absl::Status Move(Menu menu, absl::string_view name, UpDown bytes, std::uint64_t both = 0);
 
   // Rows in the order of a print.
   const std::vector<Queue>& queues(Menu menu) const { return table(menu).rows; }

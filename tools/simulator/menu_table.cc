@@ -1,5 +1,6 @@
 #include "tools/simulator/menu_table.h"
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 
@@ -44,6 +45,25 @@ Value CommentOf(const Queue& q) {
   return q.spec.comment;
 }
 
+bool HasPcq(const Queue& q) { return absl::StrContains(q.spec.queue_type, "pcq"); }
+Value PcqQueuesOf(const Queue& q) { return HasPcq(q) ? Value("0") : Value(); }
+Value PcqQueuePairOf(const Queue& q) { return HasPcq(q) ? Value("0/0") : Value(); }
+Value TimeOf(const Queue& q) { return q.spec.time.empty() ? Value() : Value(q.spec.time); }
+// The totals count, and their limits show, only where a total limit is set.
+Value TotalBytesOf(const Queue& q) {
+  return absl::StrCat(q.spec.total_max_limit == 0 ? 0 : q.bytes.up + q.bytes.down);
+}
+Value TotalPacketsOf(const Queue& q) {
+  return absl::StrCat(q.spec.total_max_limit == 0 ? 0 : q.packets.up + q.packets.down);
+}
+Value TotalMaxLimitOf(const Queue& q) {
+  return q.spec.total_max_limit == 0 ? Value() : Value(absl::StrCat(q.spec.total_max_limit));
+}
+Value TotalLimitAtOf(const Queue& q) { return q.spec.total_max_limit == 0 ? Value() : Value("0"); }
+Value TotalQueueOf(const Queue& q) {
+  return q.spec.total_max_limit == 0 ? Value() : Value(q.spec.queue_type);
+}
+
 template <UpDown QueueSpec::*kMember>
 Value SpecPair(const Queue& q) {
   return Pair(q.spec.*kMember);
@@ -77,19 +97,25 @@ std::vector<QueueField> SimpleFields() {
           {"burst-time", BurstTimesOf},
           {"bucket-size", Constant<kBucketPair>},
           {"bytes", LivePair<&Queue::bytes>},
-          {"total-bytes", Constant<kZero>},
+          {"total-bytes", TotalBytesOf},
           {"packets", LivePair<&Queue::packets>},
           {"dropped", LivePair<&Queue::dropped>},
           {"packet-rate", LivePair<&Queue::packet_rate>},
           {"queued-packets", Constant<kZeroPair>},
           {"queued-bytes", Constant<kZeroPair>},
           {"rate", LivePair<&Queue::rate_bps>},
-          {"total-packets", Constant<kZero>},
+          {"total-packets", TotalPacketsOf},
           {"total-dropped", Constant<kZero>},
           {"total-rate", Constant<kZero>},
           {"total-packet-rate", Constant<kZero>},
           {"total-queued-packets", Constant<kZero>},
           {"total-queued-bytes", Constant<kZero>},
+          {"pcq-queues", PcqQueuePairOf},
+          {"total-pcq-queues", PcqQueuesOf},
+          {"total-limit-at", TotalLimitAtOf},
+          {"total-max-limit", TotalMaxLimitOf},
+          {"total-queue", TotalQueueOf},
+          {"time", TimeOf},
           {"invalid", InvalidOf},
           {"dynamic", DynamicOf},
           {"disabled", DisabledOf},
@@ -116,6 +142,7 @@ std::vector<QueueField> TreeFields() {
           {"packet-rate", LiveDown<&Queue::packet_rate>},
           {"queued-packets", Constant<kZero>},
           {"queued-bytes", Constant<kZero>},
+          {"pcq-queues", PcqQueuesOf},
           {"invalid", InvalidOf},
           {"disabled", DisabledOf},
           {"comment", CommentOf}};

@@ -23,6 +23,8 @@ struct TrafficModel {
   UpDown bytes_per_s;
   std::uint32_t active_permille = 1000;
   std::int64_t slot_us = 10'000'000;
+  // Share of the uploaded bytes that go to another host of the same target.
+  std::uint32_t both_permille = 0;
 
   bool operator==(const TrafficModel&) const = default;
 };
@@ -44,6 +46,9 @@ struct QueueSpec {
   UpDown burst_limit;
   UpDown burst_threshold;
   UpDown burst_time_s;
+  // bit/s for both directions together; 0: the row lacks the total-* limits and counts no total.
+  std::uint64_t total_max_limit = 0;
+  std::string time;  // "8h-18h,mon,tue"; absent from the row when empty
   std::string queue_type = "default-small";
   UpDown bytes;    // counters at start
   UpDown packets;  // counters at start
@@ -76,6 +81,8 @@ struct Queue {
   // Traffic that entered at this queue since the last TakeMoved; the second of it was not counted.
   UpDown moved;
   UpDown moved_uncounted;
+  // Of moved.down: between two hosts of the target.
+  std::uint64_t moved_both = 0;
 };
 
 }  // namespace netsentinel::simulator

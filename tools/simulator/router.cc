@@ -11,6 +11,7 @@
 
 #include "common/base/crc32c.h"
 #include "common/base/status_macros.h"
+#include "tools/simulator/address_prefix.h"
 
 namespace netsentinel::simulator {
 namespace {
@@ -54,6 +55,13 @@ absl::StatusOr<Router> Router::Create(RouterSpec spec, std::uint64_t seed, std::
     }
   }
   return router;
+}
+
+Denial Router::DenialOf(bool tls, absl::string_view address) const {
+  const std::vector<std::string>& served = tls ? spec_.api_ssl_address : spec_.api_address;
+  if (served.empty()) return spec_.denial;
+  if (InPrefixes(served, address)) return Denial::kNone;
+  return spec_.denial == Denial::kNone ? Denial::kClose : spec_.denial;
 }
 
 const UserSpec* Router::FindUser(absl::string_view name) const {
@@ -221,12 +229,13 @@ std::vector<Row> Router::FilterRows() const {
 
 std::vector<Row> Router::ServiceRows() const {
   std::vector<Row> rows;
-  for (const auto& [id, name, port] :
-       {std::tuple{"*7", "api", "8728"}, std::tuple{"*9", "api-ssl", "8729"}}) {
+  for (const auto& [id, name, port, address] :
+       {std::tuple{"*7", "api", "8728", &spec_.api_address},
+        std::tuple{"*9", "api-ssl", "8729", &spec_.api_ssl_address}}) {
     rows.push_back({{".id", id},
                     {"name", name},
                     {"port", port},
-                    {"address", ""},
+                    {"address", absl::StrJoin(*address, ",")},
                     {"certificate", "none"},
                     {"max-sessions", absl::StrCat(spec_.max_sessions)},
                     {"invalid", "false"},

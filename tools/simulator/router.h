@@ -37,7 +37,8 @@ struct UserSpec {
   bool Has(absl::string_view policy) const;
 };
 
-// What a client sees whose address the service does not allow.
+// What a client sees whose address the service does not allow: every client, or with a list of
+// addresses those that stand not in it.
 enum class Denial { kNone, kClose, kHang };
 
 struct QueueEntry {
@@ -59,6 +60,9 @@ struct RouterSpec {
   std::vector<UserSpec> users;
   std::uint32_t max_sessions = 20;
   Denial denial = Denial::kNone;
+  // `address` of the services api and api-ssl: prefixes that are served; empty for all.
+  std::vector<std::string> api_address;
+  std::vector<std::string> api_ssl_address;
   std::uint64_t uptime_s = 3600;
   // Unknown menus answer with two traps, as old versions do.
   bool two_traps = false;
@@ -86,6 +90,8 @@ class Router {
   void SetClockLost(bool lost) { clock_lost_ = lost; }
 
   bool UsesEmpty() const { return spec_.mode == ApiMode::kV718; }
+  // What a client with this address sees of api or api-ssl.
+  Denial DenialOf(bool tls, absl::string_view address) const;
   const UserSpec* FindUser(absl::string_view name) const;
   bool MenuAbsent(absl::string_view menu) const;
   // The rows of a menu other than the queue menus, nothing when there is no such menu.

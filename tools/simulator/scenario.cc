@@ -10,6 +10,7 @@
 
 #include "common/base/status_macros.h"
 #include "tools/simulator/actions.h"
+#include "tools/simulator/address_prefix.h"
 
 namespace netsentinel::simulator {
 namespace {
@@ -80,6 +81,16 @@ absl::StatusOr<std::vector<std::string>> StringList(const YAML::Node& node, cons
   return list;
 }
 
+absl::Status ParsePrefixes(const YAML::Node& node, const Source& source,
+                           std::vector<std::string>& prefixes) {
+  if (!node) return absl::OkStatus();
+  NS_ASSIGN_OR_RETURN(prefixes, StringList(node, source));
+  for (const std::string& prefix : prefixes) {
+    NS_RETURN_IF_ERROR(source.Error(node, CheckPrefix(prefix)));
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::vector<UserSpec>> ParseUsers(const YAML::Node& node, const Source& source) {
   std::vector<UserSpec> users;
   if (!node.IsSequence()) return source.Error(node.Mark(), "\"users\" must be a list");
@@ -132,12 +143,12 @@ absl::Status ReadScalars(const Arguments& arguments, RouterEntry& entry, std::st
   NS_RETURN_IF_ERROR(arguments.Read("id", spec.id));
   NS_RETURN_IF_ERROR(arguments.Read("mode", mode));
   NS_RETURN_IF_ERROR(arguments.Read("deny", deny));
-  NS_RETURN_IF_ERROR(arguments.Read("version", spec.version));
+  NS_RETURN_IF_ERROR(arguments.ReadBytes("version", spec.version));
   NS_RETURN_IF_ERROR(arguments.ReadBytes("identity", spec.identity));
   NS_RETURN_IF_ERROR(arguments.Read("chr", spec.chr));
-  NS_RETURN_IF_ERROR(arguments.Read("board_name", spec.board_name));
-  NS_RETURN_IF_ERROR(arguments.Read("serial_number", spec.serial_number));
-  NS_RETURN_IF_ERROR(arguments.Read("system_id", spec.system_id));
+  NS_RETURN_IF_ERROR(arguments.ReadBytes("board_name", spec.board_name));
+  NS_RETURN_IF_ERROR(arguments.ReadBytes("serial_number", spec.serial_number));
+  NS_RETURN_IF_ERROR(arguments.ReadBytes("system_id", spec.system_id));
   NS_RETURN_IF_ERROR(arguments.Read("max_sessions", spec.max_sessions));
   NS_RETURN_IF_ERROR(arguments.Read("uptime_s", spec.uptime_s));
   NS_RETURN_IF_ERROR(arguments.Read("two_traps", spec.two_traps));
@@ -163,13 +174,14 @@ absl::Status ReadScalars(const Arguments& arguments, RouterEntry& entry, std::st
 }
 
 constexpr absl::string_view kRouterKeys =
-    "id count mode deny version identity identity_hex chr board_name serial_number system_id "
-    "max_sessions uptime_s two_traps fasttrack plain tls_cert tls_key tls_anonymous api_port "
-    "api_ssl_port";
+    "id count mode deny version version_hex identity identity_hex chr board_name board_name_hex "
+    "serial_number serial_number_hex system_id system_id_hex max_sessions uptime_s two_traps "
+    "fasttrack plain tls_cert tls_key tls_anonymous api_port api_ssl_port";
 
 absl::Status ParseRouter(const YAML::Node& node, const Source& source, Scenario& scenario) {
-  NS_ASSIGN_OR_RETURN(const Arguments arguments,
-                      Flatten(node, source, "users queues absent_menus"));
+  NS_ASSIGN_OR_RETURN(
+      const Arguments arguments,
+      Flatten(node, source, "users queues absent_menus api_address api_ssl_address"));
   NS_RETURN_IF_ERROR(source.Error(node, arguments.CheckKeys(kRouterKeys)));
   std::uint64_t count = 1;
   NS_RETURN_IF_ERROR(source.Error(node, arguments.Read("count", count)));
@@ -188,6 +200,10 @@ absl::Status ParseRouter(const YAML::Node& node, const Source& source, Scenario&
   if (node["absent_menus"]) {
     NS_ASSIGN_OR_RETURN(absent_menus, StringList(node["absent_menus"], source));
   }
+  std::vector<std::string> api_address;
+  std::vector<std::string> api_ssl_address;
+  NS_RETURN_IF_ERROR(ParsePrefixes(node["api_address"], source, api_address));
+  NS_RETURN_IF_ERROR(ParsePrefixes(node["api_ssl_address"], source, api_ssl_address));
   for (std::uint64_t n = 1; n <= count; ++n) {
     RouterEntry entry;
     std::string mode = "v7.18";
@@ -212,6 +228,8 @@ absl::Status ParseRouter(const YAML::Node& node, const Source& source, Scenario&
     entry.spec.users = users;
     entry.spec.queues = queues;
     entry.spec.absent_menus = absent_menus;
+    entry.spec.api_address = api_address;
+    entry.spec.api_ssl_address = api_ssl_address;
     scenario.routers.push_back(std::move(entry));
   }
   return absl::OkStatus();

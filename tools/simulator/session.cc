@@ -10,6 +10,8 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 
+#include "tools/simulator/queue_properties.h"
+
 namespace netsentinel::simulator {
 namespace {
 
@@ -125,6 +127,9 @@ Reply Session::Handle(const std::vector<std::string>& words, std::int64_t now_us
     Print(request, now_us, wall, reply);
   } else if (request.command == "listen" && queue_menu) {
     reply.endless = true;
+  } else if (queue_menu && (request.command == "add" || request.command == "set" ||
+                            request.command == "remove")) {
+    Change(request, *queue_menu, reply);
   } else if (queue_menu && absl::StartsWith(request.command, "reset-counters")) {
     ResetCounters(request, *queue_menu, reply);
   } else if (request.menu == "/system" && request.command == "reboot") {
@@ -412,13 +417,7 @@ void Session::ResetCounters(const Request& request, Menu menu, Reply& reply) {
     return;
   }
   for (absl::string_view id : absl::StrSplit(*ids, ',')) {
-    const Queue* queue = nullptr;
-    std::uint64_t row_id = 0;
-    if (absl::StartsWith(id, "*") && absl::SimpleHexAtoi(id.substr(1), &row_id)) {
-      queue = engine.FindById(menu, row_id);
-    } else {
-      queue = engine.Find(menu, id);
-    }
+    const Queue* queue = FindQueue(menu, id);
     if (queue == nullptr) {
       Trap(reply, "no such item", "0");
       break;
@@ -426,6 +425,97 @@ void Session::ResetCounters(const Request& request, Menu menu, Reply& reply) {
     const absl::Status reset = engine.ResetCounters(menu, queue->spec.name);
     if (!reset.ok()) Trap(reply, reset.message(), "4");
     reply.event = absl::StrCat(request.menu, "/reset-counters ", *ids);
+  }
+  Done(reply);
+}
+
+const Queue* Session::FindQueue(Menu menu, absl::string_view id) {
+  std::uint64_t row_id = 0;
+  if (absl::StartsWith(id, "*") && absl::SimpleHexAtoi(id.substr(1), &row_id)) {
+    return router_.engine().FindById(menu, row_id);
+  }
+  return router_.engine().Find(menu, id);
+}
+
+bool Session::ReadProperties(const Request& request, Menu menu, QueueSpec& spec,
+                             Reply& reply) const {
+  for (const auto& [key, value] : request.arguments) {
+    if (key == ".id" || key == "numbers") continue;
+    switch (SetProperty(menu, key, value, spec)) {
+      case PropertyResult::kSet:
+        continue;
+      case PropertyResult::kUnknown:
+        Trap(reply, absl::StrCat("unknown parameter ", key));
+        return false;
+      case PropertyResult::kBadValue:
+        Trap(reply, absl::StrCat("invalid value for argument ", key), "1");
+        return false;
+    }
+  }
+  return true;
+}
+
+void Session::AddQueue(const Request& request, Menu menu, Reply& reply) {
+  Engine& engine = router_.engine();
+  QueueSpec spec;
+  if (menu == Menu::kTree) spec.parent = "global";
+  if (!ReadProperties(request, menu, spec, reply)) return Done(reply);
+  for (int n = 1; spec.name.empty(); ++n) {
+    const std::string name = absl::StrCat("queue", n);
+    if (engine.Find(menu, name) == nullptr) spec.name = name;
+  }
+  const absl::Status added = engine.Add(menu, spec);
+  if (!added.ok()) {
+    if (absl::IsAlreadyExists(added)) {
+      Trap(reply, "failure: already have such entry");
+    } else {
+      Trap(reply, "input does not match any value of parent", "1");
+    }
+    return Done(reply);
+  }
+  const std::string id = RouterId(engine.Find(menu, spec.name)->row_id);
+  reply.event = absl::StrCat(request.menu, "/add ", id);
+  reply.sentences.push_back({"!done", absl::StrCat("=ret=", id)});
+}
+
+void Session::SetQueue(const Request& request, Menu menu, const Queue& queue, Reply& reply) {
+  QueueSpec spec = queue.spec;
+  const std::string name = spec.name;
+  if (!ReadProperties(request, menu, spec, reply)) return;
+  if (menu == Menu::kSimple && !spec.parent.empty() && FindQueue(menu, spec.parent) == nullptr) {
+    Trap(reply, "input does not match any value of parent", "1");
+    return;
+  }
+  const absl::Status set = router_.engine().Configure(menu, name, std::move(spec));
+  if (!set.ok()) Trap(reply, "failure: already have such entry");
+}
+
+void Session::Change(const Request& request, Menu menu, Reply& reply) {
+  if (!Allowed("write")) {
+    Trap(reply, kNoPermission);
+    return Done(reply);
+  }
+  if (request.command == "add") return AddQueue(request, menu, reply);
+  const std::string* ids = request.Find(".id");
+  if (ids == nullptr) ids = request.Find("numbers");
+  if (ids == nullptr) {
+    Trap(reply, "missing value(s) of argument(s) numbers", "0");
+    return Done(reply);
+  }
+  for (const absl::string_view id : absl::StrSplit(*ids, ',')) {
+    const Queue* queue = FindQueue(menu, id);
+    if (queue == nullptr) {
+      Trap(reply, "no such item", "0");
+    } else if (request.command == "set") {
+      SetQueue(request, menu, *queue, reply);
+    } else {
+      const absl::Status removed = router_.engine().Remove(menu, std::string(queue->spec.name));
+      if (!removed.ok()) Trap(reply, removed.message(), "4");
+    }
+    if (!reply.sentences.empty()) break;
+  }
+  if (reply.sentences.empty()) {
+    reply.event = absl::StrCat(request.menu, "/", request.command, " ", *ids);
   }
   Done(reply);
 }

@@ -83,6 +83,14 @@ class Session {
                  Reply& reply);
   void Finish(const Request& request, std::uint64_t rows, Reply& reply);
   void ResetCounters(const Request& request, Menu menu, Reply& reply);
+  // add, set and remove of a queue menu.
+  void Change(const Request& request, Menu menu, Reply& reply);
+  void AddQueue(const Request& request, Menu menu, Reply& reply);
+  void SetQueue(const Request& request, Menu menu, const Queue& queue, Reply& reply);
+  // Traps on what cannot be set.
+  bool ReadProperties(const Request& request, Menu menu, QueueSpec& spec, Reply& reply) const;
+  // By an `.id` or a name.
+  const Queue* FindQueue(Menu menu, absl::string_view id);
   void Refuse(const Request& request, bool menu_known, Reply& reply) const;
   bool Allowed(absl::string_view policy) const;
 

@@ -102,7 +102,8 @@ asio::awaitable<void> Simulator::Accept(Acceptor& acceptor, RouterHost& host,
       continue;
     }
     socket.set_option(tcp::no_delay(true), error);
-    const Denial denial = host.router().spec().denial;
+    const std::string from = socket.remote_endpoint(error).address().to_string();
+    const Denial denial = host.router().DenialOf(tls != nullptr, from);
     if (denial == Denial::kHang) {
       auto held = std::make_shared<tcp::socket>(std::move(socket));
       asio::co_spawn(

@@ -91,7 +91,7 @@ void TruthLog::Moved(absl::string_view router, const Stamp& at, const std::vecto
     absl::StrAppend(&line, ",\"name\":\"", absl::BytesToHexString(row.name),
                     "\",\"up\":", row.moved.up, ",\"down\":", row.moved.down);
     absl::StrAppend(&line, ",\"uncounted_up\":", row.uncounted.up,
-                    ",\"uncounted_down\":", row.uncounted.down, "}");
+                    ",\"uncounted_down\":", row.uncounted.down, ",\"both\":", row.both, "}");
     separator = ",";
   }
   absl::StrAppend(&line, "]}");

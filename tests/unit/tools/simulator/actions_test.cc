@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "gtest/gtest.h"
 
@@ -102,6 +103,33 @@ TEST_F(ActionsTest, ShowGivesCountersAsJson) {
   ASSERT_THAT(shown, IsOk());
   EXPECT_THAT(shown->json, HasSubstr("\"id\":\"*1\",\"name\":\"alice\",\"name_hex\":\"616c696365\","
                                      "\"up\":5,\"down\":9"));
+}
+
+TEST_F(ActionsTest, TrafficWithinATargetCountsAsDownload) {
+  ASSERT_THAT(Apply("move", Of({{"queue", "alice"}, {"up", "5"}, {"down", "9"}, {"both", "100"}})),
+              IsOk());
+  EXPECT_EQ(Find("alice")->bytes, (UpDown{.up = 5, .down = 109}));
+  const std::vector<MovedRow> moved = router_->engine().TakeMoved();
+  ASSERT_EQ(moved.size(), 1U);
+  EXPECT_EQ(moved[0].moved, (UpDown{.up = 5, .down = 109}));
+  EXPECT_EQ(moved[0].both, 100U);
+  EXPECT_TRUE(router_->engine().TakeMoved().empty());
+  ASSERT_THAT(Apply("add", Of({{"menu", "tree"}, {"name", "t"}, {"parent", "global"}})), IsOk());
+  EXPECT_THAT(Apply("move", Of({{"menu", "tree"}, {"queue", "t"}, {"both", "1"}})),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("one direction")));
+}
+
+TEST_F(ActionsTest, AShareOfATrafficModelStaysWithinItsTarget) {
+  ASSERT_THAT(Apply("add", Of({{"name", "lan"}, {"up_rate", "1000"}, {"both_permille", "250"}})),
+              IsOk());
+  router_->engine().AdvanceTo(kNow_us + 3'600'000'000);
+  const Queue* lan = Find("lan");
+  const std::uint64_t all = lan->bytes.up + lan->bytes.down;
+  EXPECT_GT(lan->bytes.down, 0U);
+  EXPECT_EQ(lan->bytes.down, all / 4);
+  EXPECT_EQ(lan->moved_both, lan->bytes.down);
+  EXPECT_THAT(Apply("traffic", Of({{"queue", "lan"}, {"both_permille", "1001"}})),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("both_permille")));
 }
 
 }  // namespace

@@ -1,8 +1,11 @@
 #include "tools/simulator/session.h"
 
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -263,6 +266,142 @@ TEST_F(SessionTest, TheClockBeginsIn1970AfterAPowerUpWithoutTime) {
   Make(ApiMode::kV6);
   LogIn();
   EXPECT_THAT(Send({"/system/clock/print"}).sentences[0], Contains("=date=nov/14/2023"));
+}
+
+TEST_F(SessionTest, SomePropertiesShowOnlyWhereTheyAreSet) {
+  LogIn();
+  const auto keys = [this](const char* path, const char* name) {
+    std::vector<std::string> found;
+    const Reply reply = Send({path, absl::StrCat("?name=", name)});
+    for (const std::string& word : reply.sentences[0]) {
+      for (const char* key :
+           {"total-bytes", "pcq-queues", "total-max-limit", "total-pcq-queues", "time"}) {
+        if (absl::StartsWith(word, absl::StrCat("=", key, "="))) found.push_back(word);
+      }
+    }
+    return found;
+  };
+  EXPECT_THAT(keys("/queue/simple/print", "alice"), ElementsAre("=total-bytes=0"));
+  EXPECT_THAT(keys("/queue/tree/print", "down"), ElementsAre());
+  QueueSpec spec = Spec("set", {.up = 3, .down = 4});
+  spec.queue_type = "pcq-upload-default";
+  spec.total_max_limit = 5000;
+  spec.time = "8h-18h,mon";
+  ASSERT_THAT(router_->engine().Add(Menu::kSimple, spec), test::IsOk());
+  ASSERT_THAT(router_->engine().Add(Menu::kTree, spec), test::IsOk());
+  EXPECT_THAT(keys("/queue/simple/print", "set"),
+              ElementsAre("=total-bytes=7", "=pcq-queues=0/0", "=total-pcq-queues=0",
+                          "=total-max-limit=5000", "=time=8h-18h,mon"));
+  EXPECT_THAT(keys("/queue/tree/print", "set"), ElementsAre("=pcq-queues=0"));
+}
+
+class SessionChangeTest : public SessionTest {
+ protected:
+  void SetUp() override {
+    Make(ApiMode::kV718, {"read", "write", "api"});
+    LogIn();
+  }
+  const Queue* Find(const std::string& name, Menu menu = Menu::kSimple) {
+    return router_->engine().Find(menu, name);
+  }
+};
+
+TEST_F(SessionChangeTest, AddAnswersTheNewId) {
+  const Reply reply = Send({"/queue/simple/add", "=name=carol", "=target=10.0.0.9/32",
+                            "=max-limit=1M/20M", "=comment=a=b", "=disabled=yes", ".tag=7"});
+  EXPECT_THAT(reply.sentences, ElementsAre(Words{"!done", "=ret=*3"}));
+  EXPECT_EQ(reply.event, "/queue/simple/add *3");
+  const Queue* carol = Find("carol");
+  ASSERT_NE(carol, nullptr);
+  EXPECT_EQ(carol->spec.max_limit, (UpDown{.up = 1'000'000, .down = 20'000'000}));
+  EXPECT_EQ(carol->spec.comment, "a=b");
+  EXPECT_TRUE(carol->spec.disabled);
+  EXPECT_THAT(Send({"/queue/tree/add", "=name=t", "=packet-mark=m", "=max-limit=5k"}).sentences,
+              ElementsAre(Words{"!done", "=ret=*1000004"}));
+  EXPECT_EQ(Find("t", Menu::kTree)->spec.max_limit.down, 5000U);
+  EXPECT_THAT(Send({"/queue/simple/add"}).sentences, ElementsAre(Words{"!done", "=ret=*4"}));
+  EXPECT_NE(Find("queue1"), nullptr);
+}
+
+TEST_F(SessionChangeTest, SetChangesWhatIsNamedAndKeepsTheCounters) {
+  const Reply reply = Send({"/queue/simple/set", "=.id=*1", "=name=al", "=max-limit=0/7"});
+  EXPECT_THAT(reply.sentences, ElementsAre(Words{"!done"}));
+  EXPECT_EQ(reply.event, "/queue/simple/set *1");
+  ASSERT_NE(Find("al"), nullptr);
+  EXPECT_EQ(Find("al")->bytes, (UpDown{.up = 10, .down = 200}));
+  EXPECT_EQ(Find("al")->spec.max_limit.down, 7U);
+  EXPECT_EQ(Find("al")->spec.target, "10.0.0.1/32");
+  EXPECT_EQ(Find("alice"), nullptr);
+}
+
+TEST_F(SessionChangeTest, RemoveTakesIdsAndNames) {
+  EXPECT_THAT(Send({"/queue/simple/remove", "=numbers=*2,alice"}).sentences,
+              ElementsAre(Words{"!done"}));
+  EXPECT_THAT(Send({"/queue/simple/print"}).sentences,
+              ElementsAre(Words{"!empty"}, Words{"!done"}));
+}
+
+TEST_F(SessionChangeTest, RefusesInTheWordsOfTheRouter) {
+  const std::vector<std::pair<Words, Words>> table = {
+      {{"/queue/simple/add", "=name=alice"},
+       {"!trap", "=message=failure: already have such entry"}},
+      {{"/queue/simple/set", "=.id=*1", "=name=bob"},
+       {"!trap", "=message=failure: already have such entry"}},
+      {{"/queue/simple/set", "=.id=*99", "=comment=x"},
+       {"!trap", "=category=0", "=message=no such item"}},
+      {{"/queue/simple/remove", "=.id=nobody"}, {"!trap", "=category=0", "=message=no such item"}},
+      {{"/queue/simple/add", "=name=x", "=colour=red"},
+       {"!trap", "=message=unknown parameter colour"}},
+      {{"/queue/tree/add", "=name=x", "=target=10.0.0.1"},
+       {"!trap", "=message=unknown parameter target"}},
+      {{"/queue/simple/set", "=.id=*1", "=max-limit=fast"},
+       {"!trap", "=category=1", "=message=invalid value for argument max-limit"}},
+      {{"/queue/simple/add", "=name=x", "=parent=nobody"},
+       {"!trap", "=category=1", "=message=input does not match any value of parent"}},
+      {{"/queue/simple/set", "=.id=*1", "=parent=nobody"},
+       {"!trap", "=category=1", "=message=input does not match any value of parent"}},
+      {{"/queue/simple/remove"},
+       {"!trap", "=category=0", "=message=missing value(s) of argument(s) numbers"}}};
+  for (const auto& [command, trap] : table) {
+    const Reply reply = Send(command);
+    EXPECT_THAT(reply.sentences, ElementsAre(trap, Words{"!done"})) << command[0];
+    EXPECT_EQ(reply.event, "");
+  }
+  EXPECT_EQ(router_->engine().queues(Menu::kSimple).size(), 2U);
+}
+
+TEST_F(SessionTest, ChangesNeedThePolicyWrite) {
+  LogIn();
+  for (const char* command : {"add", "set", "remove"}) {
+    EXPECT_THAT(Send({std::string("/queue/simple/") + command, "=.id=*1", "=comment=x"}).sentences,
+                ElementsAre(Words{"!trap", "=message=not enough permissions (9)"}, Words{"!done"}));
+  }
+}
+
+TEST_F(SessionTest, ServicesShowWhomTheyServe) {
+  router_->mutable_spec().api_address = {"10.10.0.0/24", "fd00::/8"};
+  LogIn();
+  const Reply reply = Send({"/ip/service/print", "=.proplist=name,address"});
+  EXPECT_THAT(reply.sentences,
+              ElementsAre(Words{"!re", "=name=api", "=address=10.10.0.0/24,fd00::/8"},
+                          Words{"!re", "=name=api-ssl", "=address="}, Words{"!done"}));
+}
+
+TEST_F(SessionTest, DeniesByServiceAndAddress) {
+  RouterSpec& spec = router_->mutable_spec();
+  EXPECT_EQ(router_->DenialOf(false, "192.0.2.1"), Denial::kNone);
+  spec.api_address = {"10.10.0.0/24", "10.20.0.7", "fd00::/8"};
+  for (const char* served : {"10.10.0.255", "10.20.0.7", "::ffff:10.10.0.1", "fd12::1"}) {
+    EXPECT_EQ(router_->DenialOf(false, served), Denial::kNone) << served;
+  }
+  for (const char* other : {"10.10.1.0", "10.20.0.8", "::ffff:10.11.0.1", "fe80::1", "nonsense"}) {
+    EXPECT_EQ(router_->DenialOf(false, other), Denial::kClose) << other;
+    EXPECT_EQ(router_->DenialOf(true, other), Denial::kNone) << other;
+  }
+  spec.denial = Denial::kHang;
+  EXPECT_EQ(router_->DenialOf(false, "10.10.1.0"), Denial::kHang);
+  EXPECT_EQ(router_->DenialOf(false, "10.10.0.1"), Denial::kNone);
+  EXPECT_EQ(router_->DenialOf(true, "10.10.0.1"), Denial::kHang);
 }
 
 }  // namespace
