@@ -240,7 +240,7 @@ class Book {
 
   // --- questions ----------------------------------------------------------------------------
   // Rows in memory of the days, inclusive; `site` empty: every site. Days of the past may have
-  // left memory: OldestDayInMemory says which.
+  // left memory: WholeFrom says which.
   std::vector<UsageRow> Usage(const base::SiteId& site, absl::CivilDay first,
                               absl::CivilDay last) const;
   std::vector<UsageRow> SubscriberUsage(const SubscriberKey& subscriber, absl::CivilDay first,
@@ -249,7 +249,9 @@ class Book {
   std::vector<std::pair<SubscriberKey, UsageSum>> SubscriberSums(const base::SiteId& site,
                                                                  absl::CivilDay first,
                                                                  absl::CivilDay last) const;
-  std::optional<absl::CivilDay> OldestDayInMemory(const base::SiteId& site) const;
+  // The first day from which all the site's rows are in memory: of earlier days some routers' may
+  // be. Empty: no router has rows.
+  std::optional<absl::CivilDay> WholeFrom(const base::SiteId& site) const;
   // Attribution time of the newest snapshot in the figures, 0 before the first. `site` empty: all.
   std::int64_t AsOf(const base::SiteId& site) const;
   // Local day of the site at an instant, with its begin and end.

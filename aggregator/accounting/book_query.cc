@@ -17,6 +17,11 @@ bool InSite(const RouterBook& router, const base::SiteId& site) {
   return site.empty() || router.site->settings.id == site;
 }
 
+// Bytes stay with the site they were counted for, whatever becomes of the router.
+bool OfSite(const SubscriberKey& subscriber, const base::SiteId& site) {
+  return site.empty() || subscriber.site == site;
+}
+
 }  // namespace
 
 UsageRow Book::Impl::Figures(const MenuBook& menu, const Partition& partition,
@@ -31,11 +36,11 @@ std::vector<UsageRow> Book::Usage(const base::SiteId& site, absl::CivilDay first
                                   absl::CivilDay last) const {
   std::vector<UsageRow> rows;
   for (const auto& [id, router] : impl_->routers) {
-    if (!InSite(*router, site)) continue;
     for (const MenuBook& menu : router->menus) {
       auto it = menu.partitions.lower_bound(PartitionKey{first, 0});
       for (; it != menu.partitions.end() && it->first.first <= last; ++it) {
         for (const DayRow& row : it->second.rows()) {
+          if (!OfSite(impl_->subscribers[row.subscriber].key, site)) continue;
           rows.push_back(impl_->Figures(menu, it->second, row));
         }
       }
@@ -56,11 +61,11 @@ std::vector<std::pair<SubscriberKey, UsageSum>> Book::SubscriberSums(const base:
                                                                      absl::CivilDay last) const {
   std::vector<std::vector<UsageRow>> rows(impl_->subscribers.size());
   for (const auto& [id, router] : impl_->routers) {
-    if (!InSite(*router, site)) continue;
     for (const MenuBook& menu : router->menus) {
       auto it = menu.partitions.lower_bound(PartitionKey{first, 0});
       for (; it != menu.partitions.end() && it->first.first <= last; ++it) {
         for (const DayRow& row : it->second.rows()) {
+          if (!OfSite(impl_->subscribers[row.subscriber].key, site)) continue;
           UsageRow figures = it->second.Figures(row);
           figures.queue = {id, menu.menu, menu.queues[row.queue].name};
           rows[row.subscriber].push_back(std::move(figures));
@@ -77,17 +82,20 @@ std::vector<std::pair<SubscriberKey, UsageSum>> Book::SubscriberSums(const base:
   return sums;
 }
 
-std::optional<absl::CivilDay> Book::OldestDayInMemory(const base::SiteId& site) const {
-  std::optional<absl::CivilDay> oldest;
+std::optional<absl::CivilDay> Book::WholeFrom(const base::SiteId& site) const {
+  std::optional<absl::CivilDay> whole;
+  const auto after = [&](absl::CivilDay day) { whole = std::max(whole.value_or(day), day); };
   for (const auto& [id, router] : impl_->routers) {
-    if (!InSite(*router, site)) continue;
+    // A router that was taken out may have had queues at any site.
+    if (router->in_policy && !InSite(*router, site)) continue;
+    if (router->open_from_us != kNeverUs) {
+      after(impl_->OldestNeeded(router->site->calendar.DayAt(router->open_from_us).day));
+    }
     for (const MenuBook& menu : router->menus) {
-      if (menu.partitions.empty()) continue;
-      const absl::CivilDay day = menu.partitions.begin()->first.first;
-      if (!oldest.has_value() || day < *oldest) oldest = day;
+      if (!menu.partitions.empty()) after(menu.partitions.begin()->first.first);
     }
   }
-  return oldest;
+  return whole;
 }
 
 std::int64_t Book::AsOf(const base::SiteId& site) const {

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 
 #include "aggregator/app/open_store.h"
+#include "aggregator/app/policy_text.h"
 #include "aggregator/ingest/grpc_ingest_service.h"
 #include "aggregator/outbox/dispatcher.h"
 #include "aggregator/outbox/grpc_alert_client.h"
@@ -214,6 +215,15 @@ class Aggregator {
                 },
             .flushed = [rows](std::size_t count,
                               absl::Duration) { rows.Increment(static_cast<double>(count)); },
+            .flushing =
+                [this](const absl::Status& status) {
+                  if (status.ok()) {
+                    context_.readiness.Ready("flush");
+                  } else {
+                    context_.readiness.NotReady("flush",
+                                                absl::StrCat(status.message(), "; trying again"));
+                  }
+                },
             .refused = [refused](ingest::RefusalReason) { refused.Increment(); }};
   }
 
@@ -257,7 +267,7 @@ class Aggregator {
   absl::Status Serve(store::Fence fence) {
     granted_ = fence;
     context_.readiness.Ready("active");
-    NS_RETURN_IF_ERROR(ImportPolicy(fence));
+    NS_ASSIGN_OR_RETURN(std::optional<ingest::EnginePolicy> stored, StoredPolicy(fence));
     std::unique_ptr<outbox::AlertSink> sink;
     std::optional<std::jthread> outbox_thread;
     if (settings_.notifier.has_value()) {
@@ -277,7 +287,7 @@ class Aggregator {
       });
     }
     std::jthread keeper([this, fence](const std::stop_token& stop) { Keep(stop, fence); });
-    const absl::Status result = engine_->Run(fence);
+    const absl::Status result = engine_->Run(fence, std::move(stored));
     fence_.store(0);
     keeper.request_stop();
     keeper.join();
@@ -289,15 +299,32 @@ class Aggregator {
     return result;
   }
 
-  absl::Status ImportPolicy(store::Fence fence) {
+  // The policy that the store's state was written under, where it is another than the configured
+  // one. Without one that can be read the configured one is imported and stands for it.
+  absl::StatusOr<std::optional<ingest::EnginePolicy>> StoredPolicy(store::Fence fence) {
     NS_ASSIGN_OR_RETURN(const store::PolicyRevision latest, stores_.engine->LatestPolicy());
-    if (latest.revision > 0 && latest.content == settings_.policy_text) return absl::OkStatus();
+    if (latest.revision > 0) {
+      if (latest.content == settings_.policy.text) return std::nullopt;
+      absl::StatusOr<ingest::EnginePolicy> stored = ParsePolicyText(latest.content);
+      if (stored.ok()) return *std::move(stored);
+      context_.logger.Warn("policy.unread",
+                           "the stored policy revision cannot be read: what waits in the journal is"
+                           " counted under the configuration",
+                           {{"revision", latest.revision}, {"status", stored.status()}});
+    }
     NS_ASSIGN_OR_RETURN(const store::PolicyRevision imported,
-                        stores_.engine->ImportPolicy(fence, settings_.policy_text,
-                                                     absl::ToUnixMicros(context_.clock.WallNow())));
+                        stores_.engine->ImportPolicy(fence, settings_.policy.text,
+                                                    absl::ToUnixMicros(context_.clock.WallNow())));
     context_.logger.Info("policy.imported", "the configuration is a new policy revision",
                          {{"revision", imported.revision}});
-    return absl::OkStatus();
+    // Events tell, they do not count.
+    stores_.engine
+        ->AppendEvents(fence,
+                       {{imported.imported_at_us, base::RouterId(), counters::Menu::kSimple, "",
+                         "policy_imported",
+                         absl::StrCat("the configuration is policy revision ", imported.revision)}})
+        .IgnoreError();
+    return std::nullopt;
   }
 
   void ReportOutbox(const absl::Status& status) {
@@ -311,21 +338,29 @@ class Aggregator {
                          {{"status", status}});
   }
 
+  // Calls until nothing more goes.
+  template <typename Slice>
+  void Purge(const std::stop_token& stop, Slice slice) {
+    for (std::size_t gone = 1; gone > 0 && !stop.stop_requested();) {
+      const absl::StatusOr<std::size_t> purged = slice();
+      if (!purged.ok()) {
+        context_.logger.Warn("store.purge_failed", "old rows could not be deleted; trying later",
+                             {{"status", purged.status()}});
+      }
+      gone = purged.value_or(0);
+    }
+  }
+
   // Deletes what has passed its retention, slowly.
   void Keep(const std::stop_token& stop, store::Fence fence) {
     while (!stop.stop_requested()) {
       const absl::CivilDay before =
           absl::ToCivilDay(context_.clock.WallNow(), absl::UTCTimeZone()) -
           settings_.daily_retention_days;
-      for (std::size_t gone = 1; gone > 0 && !stop.stop_requested();) {
-        const absl::StatusOr<std::size_t> purged =
-            stores_.keeper->PurgeDaily(fence, before, kPurgeSlice);
-        if (!purged.ok()) {
-          context_.logger.Warn("store.purge_failed", "old rows could not be deleted; trying later",
-                               {{"status", purged.status()}});
-        }
-        gone = purged.value_or(0);
-      }
+      const std::int64_t history_us = absl::ToUnixMicros(
+          context_.clock.WallNow() - absl::Hours(24) * settings_.history_retention_days);
+      Purge(stop, [&] { return stores_.keeper->PurgeDaily(fence, before, kPurgeSlice); });
+      Purge(stop, [&] { return stores_.keeper->PurgeHistory(fence, history_us, kPurgeSlice); });
       WaitFor(stop, absl::Hours(1));
     }
   }

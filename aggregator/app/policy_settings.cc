@@ -1,7 +1,6 @@
 #include "aggregator/app/policy_settings.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <set>
 #include <string>
 #include <utility>
@@ -9,12 +8,12 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
-#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 
 #include "aggregator/accounting/mapping.h"
+
+#include "aggregator/app/policy_text.h"
 
 namespace netsentinel::app {
 namespace {
@@ -81,13 +80,6 @@ void ReadSites(Section& root, AggregatorSettings& settings) {
         std::find(site.cuts.begin(), site.cuts.end(), site.day_start) != site.cuts.end()) {
       section.Fail("cut_times", "a cut time stands twice or equals day_start");
     }
-    absl::StrAppend(&settings.policy_text, "site ", id, " zone=", site.zone.name(),
-                    " start=", absl::FormatDuration(site.day_start), " cuts=",
-                    absl::StrJoin(site.cuts, ",",
-                                  [](std::string* out, absl::Duration cut) {
-                                    absl::StrAppend(out, absl::FormatDuration(cut));
-                                  }),
-                    "\n");
     settings.catalog.sites.push_back(
         {.id = site.id, .time_zone = site.zone.name(), .day_start = start, .routers = {}});
     settings.policy.accounting.sites.push_back(std::move(site));
@@ -102,6 +94,7 @@ void ReadRouters(Section& root, AggregatorSettings& settings) {
     const std::string site_id = section.RequiredName("site");
     router.id = base::RouterId(id);
     router.site = base::SiteId(site_id);
+    admission.site = router.site;
     for (std::string& collector : section.RequiredNameList("collectors")) {
       admission.collectors.emplace_back(std::move(collector));
     }
@@ -122,15 +115,6 @@ void ReadRouters(Section& root, AggregatorSettings& settings) {
     } else if (!site_id.empty()) {
       section.Fail("site", absl::StrCat("there is no site \"", site_id, "\" under sites:"));
     }
-    absl::StrAppend(&settings.policy_text, "router ", id, " site=", site_id,
-                    " account=", counters::MenuName(router.account),
-                    " parents=", static_cast<int>(router.parents), " rate=", router.line_rate_bps,
-                    " poll=", absl::FormatDuration(router.poll_interval), " collectors=",
-                    absl::StrJoin(admission.collectors, ",",
-                                  [](std::string* out, const base::CollectorId& one) {
-                                    absl::StrAppend(out, one.value());
-                                  }),
-                    "\n");
     if (!settings.policy.admission.emplace(router.id, std::move(admission)).second && !id.empty()) {
       section.Fail("id", absl::StrCat("router \"", id, "\" stands twice"));
     }
@@ -168,10 +152,6 @@ void ReadMapping(Section& root, AggregatorSettings& settings) {
                    "say which way the bytes of these queues go");
     }
     CheckRule(section, rule);
-    absl::StrAppend(&settings.policy_text, "map ", counters::MenuName(rule.menu), " ",
-                    rule.site.value(), " ", rule.router.value(), " ", rule.name_pattern, " ",
-                    rule.subscriber, " ", static_cast<int>(rule.direction), " ",
-                    rule.join_routers ? 1 : 0, "\n");
     settings.policy.accounting.mapping.push_back(std::move(rule));
   }
 }
@@ -209,12 +189,6 @@ void ReadQuotas(Section& root, AggregatorSettings& settings) {
     settings.policy.accounting.quotas.push_back(std::move(rule));
   }
   settings.catalog.quotas = settings.policy.accounting.quotas;
-  for (const quota::Rule& rule : settings.policy.accounting.quotas) {
-    absl::StrAppend(&settings.policy_text, "quota ", rule.id, " ", static_cast<int>(rule.period),
-                    " ", static_cast<int>(rule.basis), " ", rule.start_day, " ",
-                    rule.unlimited ? "unlimited" : absl::StrCat(rule.limit_bytes), " ",
-                    absl::StrJoin(rule.thresholds_percent, ","), "\n");
-  }
 }
 
 }  // namespace
@@ -224,7 +198,10 @@ void ReadPolicy(Section& root, AggregatorSettings& settings) {
   ReadRouters(root, settings);
   ReadMapping(root, settings);
   ReadQuotas(root, settings);
-  settings.policy.text = settings.policy_text;
+  // A router that stands twice was reported, and has no admission of its own to show.
+  if (settings.policy.admission.size() == settings.policy.accounting.routers.size()) {
+    settings.policy.text = PolicyText(settings.policy);
+  }
 }
 
 }  // namespace netsentinel::app

@@ -4,7 +4,7 @@
 
 namespace netsentinel::app {
 
-// Reads sites, routers, map and quota into policy, catalog and policy_text.
+// Reads sites, routers, map and quota into policy and catalog.
 void ReadPolicy(config::Section& root, AggregatorSettings& settings);
 
 }  // namespace netsentinel::app

@@ -86,6 +86,10 @@ AggregatorSettings ReadAggregatorSettings(config::Section root) {
       retention.OptionalDuration("daily", absl::Hours(14 * kHoursPerDay),
                                  {absl::Hours(2 * kHoursPerDay), absl::Hours(3660 * kHoursPerDay)});
   settings.daily_retention_days = static_cast<int>(daily / absl::Hours(kHoursPerDay));
+  const absl::Duration history = retention.OptionalDuration(
+      "history", absl::Hours(400 * kHoursPerDay),
+      {absl::Hours(62 * kHoursPerDay), absl::Hours(3660 * kHoursPerDay)});
+  settings.history_retention_days = static_cast<int>(history / absl::Hours(kHoursPerDay));
   ReadMonthlyRetention(retention);
   ReadPolicy(root, settings);
   return settings;

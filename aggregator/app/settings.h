@@ -28,11 +28,10 @@ struct AggregatorSettings {
   std::optional<config::Peer> notifier;
   absl::Duration router_lease_ttl;
   int daily_retention_days = 14;
+  int history_retention_days = 400;
 
   ingest::EnginePolicy policy;
   query::Catalog catalog;
-  // The policy as one text: two files that mean the same have the same text.
-  std::string policy_text;
 };
 
 // Reads aggregator.yaml; mistakes go to the section.

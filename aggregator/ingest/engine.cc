@@ -26,15 +26,22 @@ Engine::Engine(EngineParts parts, EngineSettings settings, EnginePolicy policy)
       store_backoff_(settings_.store_backoff, parts_.random),
       leases_(settings_.router_lease_ttl) {}
 
-absl::Status Engine::Run(store::Fence fence) {
+absl::Status Engine::Run(store::Fence fence, std::optional<EnginePolicy> stored) {
   fence_ = fence;
+  if (stored.has_value()) {
+    base::MutexLock lock(change_mutex_);
+    if (!changed_policy_.has_value()) changed_policy_ = std::move(policy_);
+    policy_ = *std::move(stored);
+  }
   NS_RETURN_IF_ERROR(Recover());
   next_flush_ = parts_.clock.MonotonicNow() + settings_.flush_interval;
   next_lease_renewal_ = parts_.clock.MonotonicNow();
   parts_.signals.readiness(absl::OkStatus());
+  TakePolicyChange();
   for (bool more = false; !stopping_.load() && fatal_.ok();) {
     for (StreamEvent& event : parts_.events.TakeAll(more ? absl::ZeroDuration() : kTick)) {
       Handle(std::move(event));
+      KeepStoreLease();
     }
     TakePolicyChange();
     // However much waits, the lease is extended in time.
@@ -86,7 +93,7 @@ absl::Status Engine::Recover() {
                       parts_.store.Watermarks());
   next_journal_id_ = state.next_journal_id;
   const std::size_t replayed = state.journal.size();
-  NS_RETURN_IF_ERROR(book->Recover(ToInput(std::move(state), breaches)));
+  NS_RETURN_IF_ERROR(book->Recover(ToInput(std::move(state), breaches, NowUs())));
   watermarks_.clear();
   for (const store::Store::Watermark& mark : watermarks) {
     watermarks_[{mark.router, mark.menu}] = mark.position;
@@ -127,6 +134,7 @@ absl::Status Engine::ApplyPolicy() {
 void Engine::TakePolicyChange() {
   std::optional<EnginePolicy> changed;
   bool overrides = false;
+  if (parts_.clock.MonotonicNow() < next_policy_try_) return;
   {
     base::MutexLock lock(change_mutex_);
     changed = std::exchange(changed_policy_, std::nullopt);
@@ -135,45 +143,33 @@ void Engine::TakePolicyChange() {
   if (!changed.has_value() && !overrides) return;
   std::vector<accounting::QuotaOverride> overrides_before = overrides_;
   absl::Status status = overrides ? LoadOverrides() : absl::OkStatus();
-  if (!status.ok()) {
-    parts_.logger.Warn("quota.overrides_unread", "cannot read the quota overrides; trying again",
-                       {{"status", status}});
-    overrides_ = std::move(overrides_before);
-    base::MutexLock lock(change_mutex_);
-    overrides_changed_ = true;
-    if (changed.has_value() && !changed_policy_.has_value()) changed_policy_ = std::move(changed);
-    return;
-  }
-  // No journal row may be replayed under mapping rules that are newer than it.
-  if (changed.has_value() && !FlushNow()) {
-    base::MutexLock lock(change_mutex_);
-    overrides_changed_ = overrides_changed_ || overrides;
-    if (!changed_policy_.has_value()) changed_policy_ = std::move(changed);
-    return;
-  }
-  status = changed.has_value() ? TakePolicy(*std::move(changed)) : ApplyPolicy();
-  if (!status.ok()) {
-    overrides_ = std::move(overrides_before);
+  if (status.ok()) status = changed.has_value() ? TakePolicy(*changed) : ApplyPolicy();
+  if (status.ok()) return;
+  overrides_ = std::move(overrides_before);
+  if (absl::IsInvalidArgument(status)) {
     parts_.logger.Error("policy.refused", "the changed policy cannot be used; the old one stays",
                         {{"status", status}});
+    return;
   }
+  parts_.logger.Warn("policy.waits", "the changed policy cannot be taken yet; trying again",
+                     {{"status", status}});
+  if (absl::IsAborted(status)) fatal_ = status;
+  next_policy_try_ = parts_.clock.MonotonicNow() + Pause();
+  base::MutexLock lock(change_mutex_);
+  overrides_changed_ = overrides_changed_ || overrides;
+  if (changed.has_value() && !changed_policy_.has_value()) changed_policy_ = std::move(changed);
 }
 
-absl::Status Engine::TakePolicy(EnginePolicy policy) {
-  std::swap(policy_, policy);
+// Nothing is committed between the flush and the end of this: no journal row is ever replayed under
+// rules that are newer than it, and the revision in the store is the one it was committed under.
+absl::Status Engine::TakePolicy(const EnginePolicy& policy) {
+  NS_RETURN_IF_ERROR(accounting::Book().SetPolicy(policy.accounting, NowUs()));
+  if (!FlushNow()) return absl::UnavailableError("what is counted could not be written before it");
+  if (policy.text != policy_.text) NS_RETURN_IF_ERROR(ImportPolicy(policy));
+  EnginePolicy before = std::exchange(policy_, policy);
   if (absl::Status status = ApplyPolicy(); !status.ok()) {
-    policy_ = std::move(policy);
+    policy_ = std::move(before);
     return status;
-  }
-  if (policy_.text != policy.text) {
-    const auto imported = parts_.store.ImportPolicy(fence_, policy_.text, NowUs());
-    if (imported.ok()) {
-      parts_.logger.Info("policy.imported", "the configuration is a new policy revision",
-                         {{"revision", imported->revision}});
-    } else {
-      parts_.logger.Warn("policy.not_imported", "the policy is in force, its revision is not kept",
-                         {{"status", imported.status()}});
-    }
   }
   std::vector<base::RouterId> routers;
   for (const auto& [router, admission] : policy_.admission) routers.push_back(router);
@@ -183,11 +179,24 @@ absl::Status Engine::TakePolicy(EnginePolicy policy) {
   return absl::OkStatus();
 }
 
+absl::Status Engine::ImportPolicy(const EnginePolicy& policy) {
+  NS_ASSIGN_OR_RETURN(const store::PolicyRevision imported,
+                      parts_.store.ImportPolicy(fence_, policy.text, NowUs()));
+  parts_.logger.Info("policy.imported", "the configuration is a new policy revision",
+                     {{"revision", imported.revision}});
+  notices_.Add(
+      {.at_us = NowUs(),
+       .router = {},
+       .menu = counters::Menu::kSimple,
+       .queue = "",
+       .kind = "policy_imported",
+       .detail = absl::StrCat("the configuration is policy revision ", imported.revision)});
+  return absl::OkStatus();
+}
+
 void Engine::Housekeep() {
-  if (absl::Status status = KeepStoreLease(); absl::IsAborted(status)) {
-    fatal_ = status;
-    return;
-  }
+  KeepStoreLease();
+  if (!fatal_.ok()) return;
   GrantLapsedLeases();
   HandleFlush(absl::ZeroDuration());
   if (!parts_.flush_worker.busy() && parts_.clock.MonotonicNow() >= next_flush_) {
@@ -198,20 +207,21 @@ void Engine::Housekeep() {
   }
 }
 
-absl::Status Engine::KeepStoreLease() {
+// Extends the aggregator's own lease when it is time.
+void Engine::KeepStoreLease() {
   const absl::Duration now = parts_.clock.MonotonicNow();
-  if (now < next_lease_renewal_) return absl::OkStatus();
+  if (now < next_lease_renewal_ || !fatal_.ok()) return;
   next_lease_renewal_ = now + settings_.store_lease_ttl / 3;
   const absl::StatusOr<store::LeaseInfo> lease =
       parts_.store.RenewLease(settings_.instance, fence_, settings_.store_lease_ttl);
   if (lease.ok()) {
     parts_.signals.readiness(absl::OkStatus());
-    return absl::OkStatus();
+    return;
   }
   parts_.logger.Warn("store.lease_not_renewed", "cannot extend the aggregator's lease",
                      {{"status", lease.status()}});
   parts_.signals.readiness(lease.status());
-  return lease.status();
+  if (absl::IsAborted(lease.status())) fatal_ = lease.status();
 }
 
 void Engine::HandleFlush(absl::Duration wait) {
@@ -224,8 +234,11 @@ void Engine::SettleFlush(FlushWorker::Outcome outcome) {
   if (outcome.status.ok()) {
     parts_.book.Write([&](accounting::Book& book) { book.InstallFlush(std::move(outcome.flush)); });
     parts_.signals.flushed(rows, absl::ZeroDuration());
+    parts_.signals.flushing(absl::OkStatus());
     return;
   }
+  parts_.signals.flushing(outcome.status);
+  next_flush_ = parts_.clock.MonotonicNow() + Pause();
   parts_.logger.Warn("store.flush_failed", "usage rows could not be written; trying again",
                      {{"rows", rows}, {"status", outcome.status}});
   if (absl::IsAborted(outcome.status)) {
@@ -235,7 +248,6 @@ void Engine::SettleFlush(FlushWorker::Outcome outcome) {
     Reload("a flush ended in an unknown way");
   } else {
     parts_.book.Write([&](accounting::Book& book) { book.FlushFailed(std::move(outcome.flush)); });
-    next_flush_ = parts_.clock.MonotonicNow() + Pause();
   }
 }
 

@@ -19,6 +19,7 @@
 #include "aggregator/ingest/flush_worker.h"
 #include "aggregator/ingest/frame_decoder.h"
 #include "aggregator/ingest/lease_table.h"
+#include "aggregator/ingest/notices.h"
 #include "aggregator/ingest/router_board.h"
 #include "aggregator/ingest/shared_book.h"
 #include "aggregator/store/store.h"
@@ -33,6 +34,7 @@ namespace netsentinel::ingest {
 struct RouterAdmission {
   std::vector<base::CollectorId> collectors;  // that may read it
   absl::Duration poll_interval;               // zero leaves it to the collector
+  base::SiteId site;
 };
 
 // One revision of everything the engine follows.
@@ -61,6 +63,8 @@ struct EngineSignals {
   std::function<void(const absl::Status&)> readiness;
   std::function<void(std::size_t snapshots, std::size_t readings, absl::Duration)> committed;
   std::function<void(std::size_t rows, absl::Duration)> flushed;
+  // OK: usage rows and checkpoints reach the store. Else why not, in words.
+  std::function<void(const absl::Status&)> flushing;
   std::function<void(RefusalReason)> refused;
 };
 
@@ -85,8 +89,10 @@ class Engine {
 
   // Works under the fence until Stop (OK, after a last flush) or until it must not go on:
   // kAborted the lease is another's; any other error the store's state cannot be used. The caller
-  // has acquired the lease.
-  absl::Status Run(store::Fence fence);
+  // has acquired the lease. `stored` is the policy under which the store's state was written, where
+  // that is another than the configured one: what waits in the journal is counted under it, then
+  // the configured policy is taken as if it had changed just now.
+  absl::Status Run(store::Fence fence, std::optional<EnginePolicy> stored);
   void Stop();
   // The configuration changed. Taken over by the running engine; an unusable one is logged and the
   // old one stays.
@@ -128,9 +134,10 @@ class Engine {
   absl::Status ApplyPolicy();
   absl::Status LoadOverrides();
   void TakePolicyChange();
-  absl::Status TakePolicy(EnginePolicy policy);
+  absl::Status TakePolicy(const EnginePolicy& policy);
+  absl::Status ImportPolicy(const EnginePolicy& policy);
   void Housekeep();
-  absl::Status KeepStoreLease();
+  void KeepStoreLease();
   void HandleFlush(absl::Duration wait);
   void SettleFlush(FlushWorker::Outcome outcome);
   bool FlushNow();
@@ -149,11 +156,16 @@ class Engine {
   void Drop(StreamId id, const absl::Status& status);
   void HandleClosed(StreamId id);
   void CloseOlderStreams(StreamId id, const base::CollectorId& collector);
-  std::optional<RouterWelcome> Welcome(Stream& stream, const RouterOffer& offer);
-  std::optional<LeaseGrantMessage> GrantLease(Stream& stream, const base::RouterId& router);
+  std::vector<RouterWelcome> Welcome(Stream& stream, const std::vector<base::RouterId>& routers);
+  using Grants = std::vector<std::optional<LeaseGrantMessage>>;  // one a router asked for
+  Grants GrantLeases(Stream& stream, const std::vector<base::RouterId>& routers);
   void GrantLapsedLeases();
-  const RouterAdmission* Admit(Stream& stream, const LaneKey& lane, std::uint64_t sequence);
+  // The grant under which the stream may speak of the router; null with the reason in `refusal`,
+  // which names router, menu and sequence.
+  const RouterAdmission* Admit(const Stream& stream, RefusalMessage& refusal) const;
   void Refuse(Stream& stream, const RefusalMessage& refusal);
+  void Tell(absl::string_view kind, const Stream& stream, const LaneKey& lane,
+            absl::string_view detail);
   void Acknowledge(Stream& stream, const LaneKey& lane, const counters::SnapshotPosition& position,
                    bool superseded);
 
@@ -170,6 +182,8 @@ class Engine {
     store::CommitBatch batch;
   };
   std::optional<Storable> StageStorable(std::vector<Candidate>& candidates);
+  Storable StageAndBuild(const std::vector<Candidate>& candidates);
+  bool RefuseTooLarge(const store::CommitBatch& batch, std::vector<Candidate>& candidates);
   accounting::StagedBatch Stage(const std::vector<Candidate>& candidates);
   CommitResult Commit(const store::CommitBatch& batch);
   store::CommitBatch BuildBatch(accounting::StagedBatch& staged,
@@ -190,7 +204,11 @@ class Engine {
   std::uint64_t next_journal_id_ = 1;
   absl::Duration next_flush_;
   absl::Duration next_lease_renewal_;
-  bool judge_quotas_ = false;  // an empty batch is due after a policy change
+  absl::Duration next_policy_try_;
+  absl::Duration next_lease_try_;
+  Notices notices_;
+  std::size_t notices_staged_ = 0;  // how many of them are in the batch that was built last
+  bool judge_quotas_ = false;       // an empty batch is due after a policy change
   absl::Status fatal_;
   bool book_current_ = false;  // the Book holds what the store holds, and may be flushed
 

@@ -14,7 +14,7 @@ namespace netsentinel::ingest {
 bool Engine::CommitRound() {
   std::vector<Candidate> candidates = Collect();
   const bool judge = std::exchange(judge_quotas_, false);
-  if (candidates.empty() && !judge) return false;
+  if (candidates.empty() && !judge && notices_.waiting().empty()) return false;
 
   const absl::Duration begun = parts_.clock.MonotonicNow();
   std::optional<Storable> storable = StageStorable(candidates);
@@ -39,6 +39,7 @@ bool Engine::CommitRound() {
     case CommitResult::kFatal:
       return false;
   }
+  notices_.Committed(notices_staged_);
   parts_.book.Write([&](accounting::Book& book) { book.Install(std::move(staged)); });
   for (const store::JournalRow& row : batch.journal) {
     counters::SnapshotPosition& mark = watermarks_[{row.router, row.menu}];
@@ -62,22 +63,51 @@ accounting::StagedBatch Engine::Stage(const std::vector<Candidate>& candidates) 
   return parts_.book.Write([&](accounting::Book& book) { return book.Stage(incoming); });
 }
 
+Engine::Storable Engine::StageAndBuild(const std::vector<Candidate>& candidates) {
+  Storable storable{.staged = Stage(candidates), .batch = {}};
+  storable.batch = BuildBatch(storable.staged, candidates);
+  return storable;
+}
+
+// Takes out and refuses the snapshots whose journal rows the database does not take; whether there
+// were any.
+bool Engine::RefuseTooLarge(const store::CommitBatch& batch, std::vector<Candidate>& candidates) {
+  const std::size_t most = parts_.store.journal_payload_max();
+  std::map<LaneKey, std::size_t> too_large;
+  for (const store::JournalRow& row : batch.journal) {
+    if (row.payload.size() > most) too_large[{row.router, row.menu}] = row.payload.size();
+  }
+  if (too_large.empty()) return false;
+  std::vector<Candidate> good;
+  for (Candidate& candidate : candidates) {
+    const auto found = too_large.find(candidate.lane);
+    if (found == too_large.end()) {
+      good.push_back(std::move(candidate));
+      continue;
+    }
+    const absl::Status status = absl::ResourceExhaustedError(absl::StrCat(
+        "the snapshot takes ", found->second, " bytes, the database takes ", most,
+        " at once: raise max_allowed_packet there, or shorten names and comments of queues"));
+    std::vector<Candidate> alone;
+    alone.push_back(std::move(candidate));
+    Settle(alone, {status});
+  }
+  candidates = std::move(good);
+  return true;
+}
+
 // The store would refuse a batch as a whole for one value past its limits. So whoever sent such a
 // value is found by staging alone, refused, and taken out.
 std::optional<Engine::Storable> Engine::StageStorable(std::vector<Candidate>& candidates) {
-  const auto stage = [this](const std::vector<Candidate>& some) {
-    Storable storable{.staged = Stage(some), .batch = {}};
-    storable.batch = BuildBatch(storable.staged, some);
-    return storable;
-  };
-  Storable all = stage(candidates);
+  Storable all = StageAndBuild(candidates);
+  if (RefuseTooLarge(all.batch, candidates)) all = StageAndBuild(candidates);
   absl::Status status = store::Validate(all.batch);
   if (status.ok()) return all;
   std::vector<Candidate> good;
   for (Candidate& candidate : candidates) {
     std::vector<Candidate> alone;
     alone.push_back(std::move(candidate));
-    const absl::Status verdict = store::Validate(stage(alone).batch);
+    const absl::Status verdict = store::Validate(StageAndBuild(alone).batch);
     if (verdict.ok()) {
       good.push_back(std::move(alone.front()));
     } else {
@@ -85,7 +115,7 @@ std::optional<Engine::Storable> Engine::StageStorable(std::vector<Candidate>& ca
     }
   }
   candidates = std::move(good);
-  all = stage(candidates);
+  all = StageAndBuild(candidates);
   status = store::Validate(all.batch);
   if (status.ok()) return all;
   fatal_ = status;
@@ -180,8 +210,10 @@ bool Engine::Judge(Stream& stream, const LaneKey& key, const OfferedPosition& of
       .router = key.first, .menu = key.second, .sequence = offered.position.sequence};
   switch (JudgePosition(offered, watermark, lease == nullptr ? 0 : lease->epoch)) {
     case PositionVerdict::kApply:
+      // The holder's own spool, or one it had before: that was in order under its own lease.
       if (lease != nullptr && lease->holder == *stream.party &&
-          offered.position.spool_uuid == stream.party->spool_uuid) {
+          (offered.position.spool_uuid == stream.party->spool_uuid ||
+           offered.position.lease_epoch < lease->epoch)) {
         leases_.Extend(key.first, *stream.party, parts_.clock.MonotonicNow());
         return true;
       }
@@ -197,8 +229,10 @@ bool Engine::Judge(Stream& stream, const LaneKey& key, const OfferedPosition& of
       Acknowledge(stream, key, offered.position, /*superseded=*/false);
       return false;
     case PositionVerdict::kSuperseded:
-      parts_.logger.Warn("ingest.superseded", "a snapshot of an older lease epoch counts nothing",
-                         {{"router", key.first}, {"collector", stream.identity}});
+      Tell("superseded", stream, key,
+           absl::StrCat("sequence ", offered.position.sequence, " of lease epoch ",
+                        offered.position.lease_epoch,
+                        " counts nothing: another spool has gone on since"));
       Acknowledge(stream, key, offered.position, /*superseded=*/true);
       return false;
     case PositionVerdict::kGap:
@@ -238,6 +272,8 @@ store::CommitBatch Engine::BuildBatch(accounting::StagedBatch& staged,
   batch.epochs = staged.epochs;
   batch.holds = staged.holds;
   batch.events = staged.events;
+  batch.events.insert(batch.events.end(), notices_.waiting().begin(), notices_.waiting().end());
+  notices_staged_ = notices_.waiting().size();
   for (const accounting::Breach& breach : staged.breaches) {
     batch.breaches.push_back(ToRow(breach));
   }
@@ -269,10 +305,8 @@ Engine::CommitResult Engine::Commit(const store::CommitBatch& batch) {
         return CommitResult::kFatal;
     }
     for (StreamEvent& event : parts_.events.TakeAll(Pause())) Handle(std::move(event));
-    if (absl::Status lease = KeepStoreLease(); absl::IsAborted(lease)) {
-      fatal_ = lease;
-      return CommitResult::kFatal;
-    }
+    KeepStoreLease();
+    if (!fatal_.ok()) return CommitResult::kFatal;
   }
 }
 
@@ -292,11 +326,13 @@ void Engine::Settle(const std::vector<Candidate>& candidates,
                   /*superseded=*/false);
       continue;
     }
-    Refuse(stream->second, {.router = candidate.lane.first,
-                            .menu = candidate.lane.second,
-                            .sequence = candidate.offered.position.sequence,
-                            .reason = RefusalReason::kMalformed,
-                            .detail = std::string(results[i].message())});
+    Refuse(stream->second,
+           {.router = candidate.lane.first,
+            .menu = candidate.lane.second,
+            .sequence = candidate.offered.position.sequence,
+            .reason = absl::IsResourceExhausted(results[i]) ? RefusalReason::kTooLarge
+                                                            : RefusalReason::kMalformed,
+            .detail = std::string(results[i].message())});
   }
 }
 

@@ -51,9 +51,11 @@ void Engine::HandleState(Stream& stream, const RouterStateMessage& state) {
     return;
   }
   parts_.board.SetState(state);
-  if (state.state != RouterState::kReachable && state.state != RouterState::kStarting) {
-    parts_.logger.Warn("router.state", state.detail,
-                       {{"router", state.router}, {"collector", stream.identity}});
+  const LaneKey lane{state.router, state.menu.value_or(counters::Menu::kSimple)};
+  if (state.state == RouterState::kIncompleteReply) {
+    Tell("incomplete_reply", stream, lane, state.detail);
+  } else if (state.state != RouterState::kReachable && state.state != RouterState::kStarting) {
+    Tell("router_state", stream, lane, state.detail);
   }
 }
 
@@ -74,6 +76,8 @@ void Engine::HandleHello(StreamId id, Stream& stream, const HelloMessage& hello)
                               ", this aggregator ", kProtocolVersion, ": upgrade the collector")));
     return;
   }
+  // Without a certificate, which only a loopback address allows, the name is what it says.
+  if (stream.identity.empty()) stream.identity = hello.collector;
   if (hello.collector != stream.identity) {
     Drop(id, absl::PermissionDeniedError(absl::StrCat(
                  "the certificate names collector \"", stream.identity.value(), "\", the hello \"",
@@ -86,17 +90,25 @@ void Engine::HandleHello(StreamId id, Stream& stream, const HelloMessage& hello)
   WelcomeMessage welcome;
   welcome.aggregator_id = settings_.instance;
   welcome.credit_bytes = settings_.stream_credit_bytes;
+  // The first message of a stream is the welcome; refusals follow it.
+  std::vector<RefusalMessage> refusals;
+  std::vector<base::RouterId> admitted;
   for (const RouterOffer& offer : hello.routers) {
-    if (std::optional<RouterWelcome> router = Welcome(stream, offer); router.has_value()) {
-      welcome.routers.push_back(*std::move(router));
+    RefusalMessage refusal{.router = offer.router};
+    if (Admit(stream, refusal) == nullptr) {
+      refusals.push_back(std::move(refusal));
+    } else {
+      admitted.push_back(offer.router);
     }
   }
+  welcome.routers = Welcome(stream, admitted);
   welcome.aggregator_time_us = NowUs();
   parts_.logger.Info("ingest.connected", "a collector is connected",
                      {{"collector", hello.collector},
                       {"version", hello.software_version},
                       {"routers", hello.routers.size()}});
   stream.sink->Send(std::move(welcome));
+  for (const RefusalMessage& refusal : refusals) Refuse(stream, refusal);
 }
 
 void Engine::CloseOlderStreams(StreamId id, const base::CollectorId& collector) {
@@ -113,88 +125,106 @@ void Engine::CloseOlderStreams(StreamId id, const base::CollectorId& collector) 
   }
 }
 
-std::optional<RouterWelcome> Engine::Welcome(Stream& stream, const RouterOffer& offer) {
-  const RouterAdmission* admission =
-      Admit(stream, {offer.router, counters::Menu::kSimple}, /*sequence=*/0);
-  if (admission == nullptr) return std::nullopt;
-  RouterWelcome welcome;
-  welcome.router = offer.router;
-  welcome.poll_interval_ms =
-      static_cast<std::uint32_t>(absl::ToInt64Milliseconds(admission->poll_interval));
-  welcome.lease = GrantLease(stream, offer.router);
-  for (const counters::Menu menu : {counters::Menu::kSimple, counters::Menu::kTree}) {
-    const auto mark = watermarks_.find({offer.router, menu});
-    if (mark != watermarks_.end()) {
-      welcome.resume_points.push_back({.menu = menu, .position = mark->second});
+std::vector<RouterWelcome> Engine::Welcome(Stream& stream,
+                                           const std::vector<base::RouterId>& routers) {
+  Grants grants = GrantLeases(stream, routers);
+  std::map<base::SiteId, std::vector<std::int64_t>> boundaries;  // many routers share a site
+  std::vector<RouterWelcome> welcomes;
+  welcomes.reserve(routers.size());
+  for (std::size_t i = 0; i < routers.size(); ++i) {
+    const RouterAdmission& admission = policy_.admission.at(routers[i]);
+    RouterWelcome welcome;
+    welcome.router = routers[i];
+    welcome.poll_interval_ms =
+        static_cast<std::uint32_t>(absl::ToInt64Milliseconds(admission.poll_interval));
+    welcome.lease = std::move(grants[i]);
+    for (const counters::Menu menu : {counters::Menu::kSimple, counters::Menu::kTree}) {
+      const auto mark = watermarks_.find({routers[i], menu});
+      if (mark != watermarks_.end()) {
+        welcome.resume_points.push_back({.menu = menu, .position = mark->second});
+      }
     }
+    const auto [known, fresh] = boundaries.try_emplace(admission.site);
+    if (fresh) {
+      const absl::StatusOr<std::vector<std::int64_t>> found =
+          parts_.book.Read([&](const accounting::Book& book) {
+            return book.Boundaries(routers[i], NowUs(), settings_.boundary_days);
+          });
+      if (found.ok()) known->second = *found;
+    }
+    welcome.boundary_us = known->second;
+    welcomes.push_back(std::move(welcome));
   }
-  absl::StatusOr<std::vector<std::int64_t>> boundaries =
-      parts_.book.Read([&](const accounting::Book& book) {
-        return book.Boundaries(offer.router, NowUs(), settings_.boundary_days);
-      });
-  if (boundaries.ok()) welcome.boundary_us = *std::move(boundaries);
-  return welcome;
+  return welcomes;
 }
 
-std::optional<LeaseGrantMessage> Engine::GrantLease(Stream& stream, const base::RouterId& router) {
+// Grants the party what it holds or what is free; for the rest the stream waits.
+Engine::Grants Engine::GrantLeases(Stream& stream, const std::vector<base::RouterId>& routers) {
   const absl::Duration now = parts_.clock.MonotonicNow();
-  switch (leases_.Ask(router, *stream.party, now)) {
-    case LeaseTable::Answer::kHeld:
-      break;
-    case LeaseTable::Answer::kForeign:
-      stream.waiting_for_lease.push_back(router);
-      return std::nullopt;
-    case LeaseTable::Answer::kFree: {
-      const absl::StatusOr<std::uint64_t> epoch = parts_.store.NextLeaseEpoch(fence_);
-      if (!epoch.ok()) {
-        parts_.logger.Warn("lease.not_granted", "cannot number a lease; trying again",
-                           {{"router", router}, {"status", epoch.status()}});
-        stream.waiting_for_lease.push_back(router);
-        return std::nullopt;
-      }
-      leases_.Grant(router, *stream.party, *epoch, now);
-      break;
+  std::vector<base::RouterId> free;
+  for (const base::RouterId& router : routers) {
+    if (leases_.Ask(router, *stream.party, now) == LeaseTable::Answer::kFree) {
+      free.push_back(router);
     }
   }
-  const Lease* lease = leases_.Find(router);
-  parts_.board.SetLease(router, stream.identity, lease->epoch);
-  return LeaseGrantMessage{
-      .router = router,
-      .lease_epoch = lease->epoch,
-      .ttl_ms = static_cast<std::uint32_t>(absl::ToInt64Milliseconds(leases_.ttl()))};
+  if (!free.empty() && now >= next_lease_try_) {
+    const absl::StatusOr<std::uint64_t> first = parts_.store.NextLeaseEpochs(fence_, free.size());
+    if (first.ok()) {
+      for (std::size_t i = 0; i < free.size(); ++i) {
+        leases_.Grant(free[i], *stream.party, *first + i, now);
+      }
+    } else {
+      next_lease_try_ = now + Pause();
+      parts_.logger.Warn("lease.not_granted", "cannot number leases; trying again",
+                         {{"routers", free.size()}, {"status", first.status()}});
+    }
+  }
+  Grants grants;
+  grants.reserve(routers.size());
+  for (const base::RouterId& router : routers) {
+    const Lease* lease = leases_.Find(router);
+    if (lease == nullptr || !(lease->holder == *stream.party)) {
+      stream.waiting_for_lease.push_back(router);
+      grants.emplace_back();
+      continue;
+    }
+    parts_.board.SetLease(router, stream.identity, lease->epoch);
+    grants.push_back(LeaseGrantMessage{
+        .router = router,
+        .lease_epoch = lease->epoch,
+        .ttl_ms = static_cast<std::uint32_t>(absl::ToInt64Milliseconds(leases_.ttl()))});
+  }
+  return grants;
 }
 
 void Engine::GrantLapsedLeases() {
+  if (parts_.clock.MonotonicNow() < next_lease_try_) return;
   for (auto& [id, stream] : streams_) {
     if (stream.waiting_for_lease.empty()) continue;
     std::vector<base::RouterId> waiting = std::exchange(stream.waiting_for_lease, {});
     std::sort(waiting.begin(), waiting.end());
     waiting.erase(std::unique(waiting.begin(), waiting.end()), waiting.end());
-    for (const base::RouterId& router : waiting) {
-      if (std::optional<LeaseGrantMessage> grant = GrantLease(stream, router); grant.has_value()) {
-        stream.sink->Send(*std::move(grant));
-      }
+    for (std::optional<LeaseGrantMessage>& grant : GrantLeases(stream, waiting)) {
+      if (grant.has_value()) stream.sink->Send(*std::move(grant));
     }
   }
 }
 
-const RouterAdmission* Engine::Admit(Stream& stream, const LaneKey& lane, std::uint64_t sequence) {
-  RefusalMessage refusal{.router = lane.first, .menu = lane.second, .sequence = sequence};
-  const auto admission = policy_.admission.find(lane.first);
+const RouterAdmission* Engine::Admit(const Stream& stream, RefusalMessage& refusal) const {
+  const std::string& router = refusal.router.value();
+  const auto admission = policy_.admission.find(refusal.router);
   if (admission == policy_.admission.end()) {
     refusal.reason = RefusalReason::kUnknownRouter;
-    refusal.detail = absl::StrCat("the aggregator's configuration has no router \"",
-                                  lane.first.value(), "\": add it under routers:");
-    Refuse(stream, refusal);
+    refusal.detail = absl::StrCat("the aggregator's configuration has no router \"", router,
+                                  "\": add it under routers:");
     return nullptr;
   }
   const std::vector<base::CollectorId>& granted = admission->second.collectors;
   if (std::find(granted.begin(), granted.end(), stream.identity) == granted.end()) {
     refusal.reason = RefusalReason::kNotGranted;
     refusal.detail =
-        absl::StrCat("router \"", lane.first.value(), "\" is not granted to collector \"",
+        absl::StrCat("router \"", router, "\" is not granted to collector \"",
                      stream.identity.value(), "\": add it to the router's collectors: list");
-    Refuse(stream, refusal);
     return nullptr;
   }
   return &admission->second;
@@ -204,7 +234,13 @@ void Engine::HandlePart(Stream& stream, SnapshotPart part) {
   const LaneKey key{part.router, part.menu};
   const std::uint64_t sequence = part.offered.position.sequence;
   // Nothing is kept of a router that is not granted. A changed grant closes all streams.
-  if (!stream.lanes.contains(key) && Admit(stream, key, sequence) == nullptr) return;
+  if (!stream.lanes.contains(key)) {
+    RefusalMessage refusal{.router = part.router, .menu = part.menu, .sequence = sequence};
+    if (Admit(stream, refusal) == nullptr) {
+      Refuse(stream, refusal);
+      return;
+    }
+  }
   Lane& lane = stream.lanes[key];
   if (lane.dropping == sequence && part.columns.part != 0) return;
   lane.dropping.reset();
@@ -239,12 +275,32 @@ void Engine::Refuse(Stream& stream, const RefusalMessage& refusal) {
   if (lease != nullptr && stream.party.has_value() && lease->holder == *stream.party) {
     parts_.board.SetRefused(refusal.router, refusal.menu, refusal.detail);
   }
-  parts_.logger.Warn("ingest.refused", refusal.detail,
-                     {{"router", refusal.router},
-                      {"menu", counters::MenuName(refusal.menu)},
-                      {"collector", stream.identity},
-                      {"sequence", refusal.sequence}});
+  Tell("refused", stream, {refusal.router, refusal.menu},
+       absl::StrCat("sequence ", refusal.sequence, ": ", refusal.detail));
   stream.sink->Send(refusal);
+}
+
+// To the log and to the events, once a minute for each router and kind. Routers that nobody
+// configured are told of by their collector: there may be any number of them.
+void Engine::Tell(absl::string_view kind, const Stream& stream, const LaneKey& lane,
+                  absl::string_view detail) {
+  const bool known = policy_.admission.contains(lane.first);
+  const std::optional<std::uint64_t> held_back =
+      notices_.Pass(kind, known ? lane.first.value() : absl::StrCat("of ", stream.identity.value()),
+                    parts_.clock.MonotonicNow());
+  if (!held_back.has_value()) return;
+  std::string text = Bounded(detail);
+  if (*held_back > 0) absl::StrAppend(&text, " (", *held_back, " more like it before this)");
+  parts_.logger.Warn(absl::StrCat("ingest.", kind), text,
+                     {{"router", lane.first},
+                      {"menu", counters::MenuName(lane.second)},
+                      {"collector", stream.identity}});
+  notices_.Add({.at_us = NowUs(),
+                .router = known ? lane.first : base::RouterId(),
+                .menu = lane.second,
+                .queue = "",
+                .kind = std::string(kind),
+                .detail = absl::StrCat("collector ", stream.identity.value(), ": ", text)});
 }
 
 void Engine::Acknowledge(Stream& stream, const LaneKey& lane,

@@ -15,9 +15,10 @@ PositionVerdict JudgePosition(const OfferedPosition& offered,
     return offered.previous_sequence > watermark->sequence ? PositionVerdict::kGap
                                                            : PositionVerdict::kApply;
   }
-  if (position.lease_epoch < watermark->lease_epoch) return PositionVerdict::kSuperseded;
-  if (position.lease_epoch == watermark->lease_epoch) return PositionVerdict::kForeign;
-  return PositionVerdict::kApply;
+  if (position.lease_epoch > watermark->lease_epoch) return PositionVerdict::kApply;
+  // Under the newest epoch of all there is one spool only, and it is another.
+  if (position.lease_epoch == granted_epoch) return PositionVerdict::kForeign;
+  return PositionVerdict::kSuperseded;
 }
 
 }  // namespace netsentinel::ingest

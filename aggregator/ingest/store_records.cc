@@ -58,8 +58,10 @@ store::FlushBatch ToBatch(const accounting::StagedFlush& flush) {
 }
 
 accounting::RecoveryInput ToInput(store::RecoveredState state,
-                                  const std::vector<store::BreachRow>& breaches) {
+                                  const std::vector<store::BreachRow>& breaches,
+                                  std::int64_t now_us) {
   accounting::RecoveryInput input;
+  input.now_us = now_us;
   for (auto& part : state.checkpoints) {
     input.checkpoints.push_back({.state_key = std::move(part.state_key),
                                  .part = part.part,

@@ -13,7 +13,9 @@ store::BreachRow ToRow(const accounting::Breach& breach);
 
 store::FlushBatch ToBatch(const accounting::StagedFlush& flush);
 
+// What a Book recovers from at `now_us`.
 accounting::RecoveryInput ToInput(store::RecoveredState state,
-                                  const std::vector<store::BreachRow>& breaches);
+                                  const std::vector<store::BreachRow>& breaches,
+                                  std::int64_t now_us);
 
 }  // namespace netsentinel::ingest

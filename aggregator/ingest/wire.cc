@@ -5,6 +5,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 
+#include "aggregator/ingest/notices.h"
 #include "common/base/status_macros.h"
 
 namespace netsentinel::ingest {
@@ -114,7 +115,7 @@ absl::StatusOr<CollectorMessage> HelloOf(const v1::Hello& wire) {
   hello.protocol_version = wire.protocol_version();
   NS_ASSIGN_OR_RETURN(std::string collector, Id(wire.collector_id(), "collector_id"));
   hello.collector = base::CollectorId(std::move(collector));
-  hello.software_version = wire.software_version();
+  hello.software_version = Bounded(wire.software_version());
   hello.host_boot_id = wire.host_boot_id();
   NS_ASSIGN_OR_RETURN(hello.spool_uuid, Uuid(wire.spool_uuid()));
   if (wire.routers_size() > kOffersMax) {
@@ -189,8 +190,13 @@ absl::StatusOr<CollectorMessage> StateOf(const v1::RouterStateReport& wire) {
   if (!v1::RouterState_IsValid(wire.state())) return Bad("unknown router state");
   state.state = static_cast<RouterState>(wire.state());
   state.since_us = wire.since_us();
-  state.detail = wire.detail();
+  state.detail = Bounded(wire.detail());
   state.device = DeviceOf(wire.device());
+  for (std::string* text :
+       {&state.device.serial_number, &state.device.system_id, &state.device.identity,
+        &state.device.board_name, &state.device.version}) {
+    *text = Bounded(*text);
+  }
   return CollectorMessage(std::move(state));
 }
 

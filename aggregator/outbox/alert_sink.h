@@ -22,9 +22,12 @@ struct AlertReceipt {
 class AlertSink {
  public:
   virtual ~AlertSink() = default;
-  // Blocks up to `deadline`. An error means nothing is known of any of them: offer them again.
+  // Blocks up to `deadline`. An error means nothing is known of any of them: offer them again,
+  // after kResourceExhausted fewer at once.
   virtual absl::StatusOr<AlertReceipt> Deliver(absl::Span<const store::OutboxClaim> breaches,
                                                absl::Duration deadline) = 0;
+  // Ends the delivery under way, if there is one, and refuses every later one. Any thread.
+  virtual void Cancel() = 0;
 };
 
 }  // namespace netsentinel::outbox

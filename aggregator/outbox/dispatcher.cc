@@ -1,5 +1,6 @@
 #include "aggregator/outbox/dispatcher.h"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -11,6 +12,11 @@ namespace {
 
 constexpr std::uint8_t kHandedOver = 2;
 constexpr std::uint8_t kRejected = 3;
+
+// The most that a breach takes in a message: its name goes along in raw and in escaped form.
+std::size_t WireBytes(const store::OutboxClaim& claim) {
+  return 1024 + 5 * claim.breach.subscriber.name.size();
+}
 
 }  // namespace
 
@@ -35,19 +41,33 @@ void Dispatcher::Run() {
 Dispatcher::Round Dispatcher::DoRound() {
   const store::Fence fence{.epoch = fence_epoch_.load()};
   const absl::StatusOr<std::vector<store::OutboxClaim>> claims =
-      store_.ClaimOutbox(fence, settings_.owner, settings_.claim_for, settings_.batch);
+      store_.ClaimOutbox(fence, settings_.owner, settings_.claim_for, batch_);
   if (!claims.ok()) return {.status = claims.status()};
   if (claims->empty()) return {};
-
-  const absl::StatusOr<AlertReceipt> receipt = sink_.Deliver(*claims, settings_.deadline);
-  if (!receipt.ok()) {
-    return {.status = absl::Status(
-                receipt.status().code(),
-                absl::StrCat(claims->size(), " breaches wait in the outbox: notifier: ",
-                             receipt.status().message()))};
+  std::size_t count = 0;
+  for (std::size_t bytes = 0; count < claims->size(); ++count) {
+    bytes += WireBytes((*claims)[count]);
+    if (count > 0 && bytes > settings_.batch_bytes) break;
   }
+  return Offer(absl::MakeConstSpan(*claims).subspan(0, count),
+               count < claims->size() || claims->size() == batch_);
+}
+
+Dispatcher::Round Dispatcher::Offer(absl::Span<const store::OutboxClaim> claims, bool more) {
+  const store::Fence fence{.epoch = fence_epoch_.load()};
+  const absl::StatusOr<AlertReceipt> receipt = sink_.Deliver(claims, settings_.deadline);
+  if (!receipt.ok()) {
+    if (absl::IsResourceExhausted(receipt.status())) {
+      batch_ = std::max<std::size_t>(1, claims.size() / 2);
+    }
+    return {.status =
+                absl::Status(receipt.status().code(),
+                             absl::StrCat(claims.size(), " breaches wait in the outbox: notifier: ",
+                                          receipt.status().message()))};
+  }
+  batch_ = std::min(settings_.batch, batch_ * 2);
   absl::flat_hash_map<std::string, std::uint64_t> rows;
-  for (const store::OutboxClaim& claim : *claims) rows[claim.breach.breach_id] = claim.outbox_id;
+  for (const store::OutboxClaim& claim : claims) rows[claim.breach.breach_id] = claim.outbox_id;
   std::vector<store::Store::OutboxResult> results;
   for (const std::string& id : receipt->accepted_ids) {
     if (const auto row = rows.find(id); row != rows.end()) {
@@ -70,8 +90,7 @@ Dispatcher::Round Dispatcher::DoRound() {
                 rows.size(), " breaches were answered by the notifier neither way; offered again")),
             .delivered = answered};
   }
-  return {
-      .status = absl::OkStatus(), .delivered = answered, .more = claims->size() == settings_.batch};
+  return {.status = absl::OkStatus(), .delivered = answered, .more = more};
 }
 
 void Dispatcher::Sleep(absl::Duration duration) {
@@ -93,6 +112,7 @@ void Dispatcher::Stop() {
     base::MutexLock lock(mutex_);
     stopping_ = true;
   }
+  sink_.Cancel();
   changed_.notify_one();
 }
 

@@ -16,6 +16,8 @@ namespace netsentinel::outbox {
 struct DispatcherSettings {
   std::string owner;  // names this process among claimants
   std::size_t batch = 500;
+  // A batch ends before it takes more than this on the wire, one breach at the least.
+  std::size_t batch_bytes = 2U << 20;
   // Longer than the deadline. What a killed process had claimed waits this long.
   absl::Duration claim_for = absl::Seconds(20);
   absl::Duration deadline = absl::Seconds(15);
@@ -38,6 +40,7 @@ class Dispatcher {
         sink_(sink),
         settings_(std::move(settings)),
         backoff_(settings_.backoff, random),
+        batch_(settings_.batch),
         report_(std::move(report)) {}
 
   // The fence under which the store may be written; set before Run and after each takeover.
@@ -46,6 +49,7 @@ class Dispatcher {
   void Run();
   // New rows are there.
   void Wake();
+  // Ends the delivery under way, too: its breaches stay in the outbox.
   void Stop();
 
  private:
@@ -55,12 +59,14 @@ class Dispatcher {
     bool more = false;
   };
   Round DoRound();
+  Round Offer(absl::Span<const store::OutboxClaim> claims, bool more);
   void Sleep(absl::Duration duration);
 
   store::Store& store_;
   AlertSink& sink_;
   const DispatcherSettings settings_;
   base::Backoff backoff_;
+  std::size_t batch_;  // smaller than the setting after the notifier found one too large
   Report report_;
   std::atomic<std::uint64_t> fence_epoch_{0};
 

@@ -50,8 +50,17 @@ absl::StatusOr<AlertReceipt> GrpcAlertClient::Deliver(absl::Span<const store::Ou
   context.set_deadline(
       gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
                    gpr_time_from_millis(absl::ToInt64Milliseconds(deadline), GPR_TIMESPAN)));
+  {
+    base::MutexLock lock(mutex_);
+    if (cancelled_) return absl::CancelledError("stopping");
+    under_way_ = &context;
+  }
   v1::DeliverBreachesResponse response;
   const grpc::Status status = stub_->DeliverBreaches(&context, request, &response);
+  {
+    base::MutexLock lock(mutex_);
+    under_way_ = nullptr;
+  }
   if (!status.ok()) {
     return absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
   }
@@ -63,6 +72,12 @@ absl::StatusOr<AlertReceipt> GrpcAlertClient::Deliver(absl::Span<const store::Ou
     receipt.rejected_ids.emplace_back(rejected.breach_id(), rejected.reason());
   }
   return receipt;
+}
+
+void GrpcAlertClient::Cancel() {
+  base::MutexLock lock(mutex_);
+  cancelled_ = true;
+  if (under_way_ != nullptr) under_way_->TryCancel();
 }
 
 }  // namespace netsentinel::outbox

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <tuple>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -10,6 +11,8 @@
 
 namespace netsentinel::query {
 namespace {
+
+using accounting::UsageRow;
 
 constexpr int kSpanDaysMax = 400;
 
@@ -21,6 +24,71 @@ absl::StatusOr<absl::CivilDay> ParseDay(const std::string& text, absl::CivilDay 
         absl::StrCat("\"", text, "\" is no date; write it as 2026-03-29"));
   }
   return day;
+}
+
+// The last day for which the store is asked.
+absl::CivilDay StoredLast(const DaySpan& span, std::optional<absl::CivilDay> whole_from) {
+  return whole_from.has_value() ? std::min(span.last, *whole_from - 1) : span.last;
+}
+
+// Whether what is left of the span's purged days, the totals of their months, lies in the span.
+bool MonthsAnswer(const DaySpan& span, absl::CivilDay purged_before) {
+  if (span.first >= purged_before) return true;
+  const bool begins_a_month = span.first == absl::CivilDay(absl::CivilMonth(span.first));
+  const bool ends_a_month = absl::CivilMonth(span.last + 1) != absl::CivilMonth(span.last);
+  return begins_a_month && (ends_a_month || span.last >= purged_before - 1);
+}
+
+absl::Status DaysGone(absl::CivilDay purged_before) {
+  const std::string day = absl::FormatCivilTime(purged_before);
+  return absl::OutOfRangeError(absl::StrCat(
+      "days before ", day, " are past retention.daily and kept as totals of their",
+      " months only: ask for a ranking of whole months, or for days from ", day, " on"));
+}
+
+using RowKey =
+    std::tuple<absl::CivilDay, std::uint8_t, accounting::QueueKey, accounting::SubscriberKey>;
+
+RowKey KeyOf(const UsageRow& row) { return {row.day, row.segment, row.queue, row.subscriber}; }
+
+// A month's total as rows of its first and its last day, where its edges are.
+void AddMonth(UsageRow month, std::vector<UsageRow>& rows) {
+  UsageRow end;
+  end.queue = month.queue;
+  end.subscriber = month.subscriber;
+  end.day = absl::CivilDay(absl::CivilMonth(month.day) + 1) - 1;
+  end.estimated_at_end = std::exchange(month.estimated_at_end, {});
+  if (!end.estimated_at_end.zero()) rows.push_back(std::move(end));
+  rows.push_back(std::move(month));
+}
+
+// Rows in memory are as new as those stored, or newer. A day that was purged has no row but what
+// came late; its rows in memory are in its month's total.
+std::vector<UsageRow> Merge(std::vector<UsageRow> memory, store::Store::History history,
+                            absl::CivilDay stored_last) {
+  std::vector<UsageRow> rows;
+  std::map<RowKey, UsageRow> newer;
+  for (UsageRow& row : memory) {
+    if (row.day > stored_last) {
+      rows.push_back(std::move(row));
+    } else {
+      newer.emplace(KeyOf(row), std::move(row));
+    }
+  }
+  for (store::StoredUsage& stored : history.days) {
+    const auto found = newer.find(KeyOf(stored.row));
+    if (found == newer.end()) {
+      rows.push_back(std::move(stored.row));
+    } else {
+      rows.push_back(std::move(found->second));
+      newer.erase(found);
+    }
+  }
+  for (auto& [key, row] : newer) {
+    if (row.day >= history.purged_before) rows.push_back(std::move(row));
+  }
+  for (store::StoredUsage& month : history.months) AddMonth(std::move(month.row), rows);
+  return rows;
 }
 
 }  // namespace
@@ -47,60 +115,52 @@ absl::StatusOr<DaySpan> UsageReader::Resolve(const base::SiteId& site, const std
 
 absl::StatusOr<std::vector<SubscriberSum>> UsageReader::Sums(const base::SiteId& site,
                                                              const DaySpan& span) {
-  struct FromMemory {
-    std::optional<absl::CivilDay> oldest;
-    std::vector<SubscriberSum> sums;
-    std::vector<accounting::UsageRow> rows;
-  };
-  FromMemory memory = book_.Read([&](const accounting::Book& book) {
-    FromMemory got;
-    got.oldest = book.OldestDayInMemory(site);
-    if (got.oldest.has_value() && span.first >= *got.oldest) {
-      got.sums = book.SubscriberSums(site, span.first, span.last);
-    } else if (got.oldest.has_value()) {
-      got.rows = book.Usage(site, std::max(span.first, *got.oldest), span.last);
-    }
-    return got;
-  });
-  if (memory.oldest.has_value() && span.first >= *memory.oldest) return std::move(memory.sums);
-
-  const absl::CivilDay stored_last =
-      memory.oldest.has_value() ? std::min(span.last, *memory.oldest - 1) : span.last;
-  NS_ASSIGN_OR_RETURN(const std::vector<store::StoredUsage> stored,
-                      store_.Ask([&](store::Store& store) {
-                        return store.UsageBetween(site, span.first, stored_last);
-                      }));
-  std::map<accounting::SubscriberKey, std::vector<const accounting::UsageRow*>> groups;
-  for (const store::StoredUsage& usage : stored) {
-    groups[usage.row.subscriber].push_back(&usage.row);
-  }
-  for (const accounting::UsageRow& row : memory.rows) groups[row.subscriber].push_back(&row);
+  std::optional<absl::CivilDay> whole_from;
   std::vector<SubscriberSum> sums;
+  std::vector<UsageRow> rows;
+  book_.Read([&](const accounting::Book& book) {
+    whole_from = book.WholeFrom(site);
+    if (whole_from.has_value() && span.first >= *whole_from) {
+      sums = book.SubscriberSums(site, span.first, span.last);
+    } else {
+      rows = book.Usage(site, span.first, span.last);
+    }
+  });
+  if (whole_from.has_value() && span.first >= *whole_from) return sums;
+
+  const absl::CivilDay stored_last = StoredLast(span, whole_from);
+  NS_ASSIGN_OR_RETURN(store::Store::History history, store_.Ask([&](store::Store& store) {
+    return store.UsageHistory(site, span.first, stored_last);
+  }));
+  if (!MonthsAnswer(span, history.purged_before)) return DaysGone(history.purged_before);
+  rows = Merge(std::move(rows), std::move(history), stored_last);
+  std::map<accounting::SubscriberKey, std::vector<const UsageRow*>> groups;
+  for (const UsageRow& row : rows) groups[row.subscriber].push_back(&row);
   sums.reserve(groups.size());
-  for (const auto& [key, rows] : groups) {
-    sums.emplace_back(key, accounting::SumUsage(rows, span.first, span.last));
+  for (const auto& [key, group] : groups) {
+    sums.emplace_back(key, accounting::SumUsage(group, span.first, span.last));
   }
   return sums;
 }
 
-absl::StatusOr<std::vector<accounting::UsageRow>> UsageReader::Rows(
-    const accounting::SubscriberKey& key, const DaySpan& span) {
-  std::optional<absl::CivilDay> oldest;
-  std::vector<accounting::UsageRow> rows = book_.Read([&](const accounting::Book& book) {
-    oldest = book.OldestDayInMemory(key.site);
-    if (!oldest.has_value()) return std::vector<accounting::UsageRow>();
-    return book.SubscriberUsage(key, std::max(span.first, *oldest), span.last);
+absl::StatusOr<std::vector<UsageRow>> UsageReader::Rows(const accounting::SubscriberKey& key,
+                                                        const DaySpan& span) {
+  std::optional<absl::CivilDay> whole_from;
+  std::vector<UsageRow> rows = book_.Read([&](const accounting::Book& book) {
+    whole_from = book.WholeFrom(key.site);
+    return book.SubscriberUsage(key, span.first, span.last);
   });
-  if (!oldest.has_value() || span.first < *oldest) {
-    const absl::CivilDay stored_last =
-        oldest.has_value() ? std::min(span.last, *oldest - 1) : span.last;
-    NS_ASSIGN_OR_RETURN(std::vector<store::StoredUsage> stored,
-                        store_.Ask([&](store::Store& store) {
-                          return store.SubscriberUsage(key, span.first, stored_last);
-                        }));
-    for (store::StoredUsage& usage : stored) rows.push_back(std::move(usage.row));
-  }
-  return rows;
+  if (whole_from.has_value() && span.first >= *whole_from) return rows;
+  const absl::CivilDay stored_last = StoredLast(span, whole_from);
+  store::Store::History history;
+  NS_ASSIGN_OR_RETURN(history.days, store_.Ask([&](store::Store& store) {
+    return store.SubscriberUsage(key, span.first, stored_last);
+  }));
+  // Asked for after the rows: what was purged in between is noticed.
+  NS_ASSIGN_OR_RETURN(history.purged_before,
+                      store_.Ask([](store::Store& store) { return store.PurgedBefore(); }));
+  if (span.first < history.purged_before) return DaysGone(history.purged_before);
+  return Merge(std::move(rows), std::move(history), stored_last);
 }
 
 absl::StatusOr<std::vector<accounting::EpochRecord>> UsageReader::Epochs(

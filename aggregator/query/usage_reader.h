@@ -23,7 +23,8 @@ struct DaySpan {
   absl::CivilDay today;  // the site's current local day
 };
 
-// Usage from wherever it is: days in memory from the Book, earlier ones from the store.
+// Usage from wherever it is: days that are whole in memory from the Book, earlier ones from the
+// store and what the Book has of them, purged ones as totals of their months.
 // Thread-safe. What needs the store is kUnavailable before that is open.
 class UsageReader {
  public:
@@ -34,8 +35,10 @@ class UsageReader {
   // Empty texts mean today. kInvalidArgument: no such date, last before first, more than 400 days.
   absl::StatusOr<DaySpan> Resolve(const base::SiteId& site, const std::string& first,
                                   const std::string& last) const;
+  // kOutOfRange: the span reaches into purged days otherwise than in whole months.
   absl::StatusOr<std::vector<SubscriberSum>> Sums(const base::SiteId& site, const DaySpan& span);
-  // Rows of one subscriber, every queue, day and segment of the span.
+  // Rows of one subscriber, every queue, day and segment of the span. kOutOfRange: the span reaches
+  // into purged days.
   absl::StatusOr<std::vector<accounting::UsageRow>> Rows(const accounting::SubscriberKey& key,
                                                          const DaySpan& span);
   absl::StatusOr<std::vector<accounting::EpochRecord>> Epochs(const accounting::QueueKey& queue,

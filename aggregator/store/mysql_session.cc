@@ -22,6 +22,9 @@
 namespace netsentinel::store {
 namespace {
 
+// What a packet holds beside the statement, generously.
+constexpr std::size_t kHeadroom = 1024;
+
 // Answers are held in memory whole: the connector reports a connection that died in the middle of a
 // streamed one as its end. Questions are asked in pages.
 class MysqlRows final : public SqlRows {
@@ -82,6 +85,15 @@ class MysqlRowWriter final : public RowWriter {
     statement_.push_back(')');
     in_row_ = false;
     ++rows_;
+    // A long row goes by itself where it would be too much for the server with those before it.
+    if (rows_ > 1 && statement_.size() + tail_.size() + kHeadroom > session_.max_packet()) {
+      const std::string row = statement_.substr(row_begin_ + 1);
+      statement_.resize(row_begin_);
+      --rows_;
+      NS_RETURN_IF_ERROR(Finish());
+      statement_.append(row);
+      rows_ = 1;
+    }
     if (rows_ < session_.options().rows_per_statement && statement_.size() < byte_limit_) {
       return absl::OkStatus();
     }
@@ -102,6 +114,7 @@ class MysqlRowWriter final : public RowWriter {
       statement_.push_back(',');
       return;
     }
+    row_begin_ = statement_.size();
     statement_.append(rows_ == 0 ? "(" : ",(");
     in_row_ = true;
   }
@@ -111,6 +124,7 @@ class MysqlRowWriter final : public RowWriter {
   const std::string tail_;
   const std::size_t byte_limit_;
   std::string statement_;
+  std::size_t row_begin_ = 0;  // where the newest row begins, its comma first
   std::size_t rows_ = 0;
   bool in_row_ = false;
 };
@@ -278,7 +292,7 @@ void MysqlSession::Rollback() {
 }
 
 absl::Status MysqlSession::Send(const std::string& sql, bool in_commit) {
-  if (sql.size() + 1024 > max_packet_) {
+  if (sql.size() + kHeadroom > max_packet_) {
     return absl::FailedPreconditionError(
         absl::StrCat("a statement of ", sql.size(), " bytes is more than the database server takes",
                      " (max_allowed_packet ", max_packet_, "): raise max_allowed_packet there"));

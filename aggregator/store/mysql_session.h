@@ -38,6 +38,8 @@ class MysqlSession final : public SqlSession {
   absl::Status Commit() override;
   void Rollback() override;
   bool RetryAtOnce() const override { return retry_at_once_; }
+  // Escaping may double it, and the rest of its row goes along.
+  std::size_t value_max() const override { return (max_packet_ - kRestOfRowBytes) / 2; }
   absl::Status Execute(absl::string_view sql, absl::Span<const SqlValue> values) override;
   absl::StatusOr<std::unique_ptr<SqlRows>> Query(absl::string_view sql,
                                                  absl::Span<const SqlValue> values) override;
@@ -58,6 +60,8 @@ class MysqlSession final : public SqlSession {
   absl::Status Failed(int error_number, const char* message, absl::string_view doing,
                       bool in_commit);
   void Drop();
+
+  static constexpr std::size_t kRestOfRowBytes = 16 * 1024;
 
   std::shared_ptr<MysqlTarget> target_;
   std::vector<StoreHost> hosts_;

@@ -85,6 +85,9 @@ class SqlSession {
   // The last failure was one that trying the whole transaction again is likely to cure.
   virtual bool RetryAtOnce() const = 0;
 
+  // The longest single value of bytes that a row may bring.
+  virtual std::size_t value_max() const = 0;
+
   virtual absl::Status Execute(absl::string_view sql, absl::Span<const SqlValue> values = {}) = 0;
   virtual absl::StatusOr<std::unique_ptr<SqlRows>> Query(
       absl::string_view sql, absl::Span<const SqlValue> values = {}) = 0;

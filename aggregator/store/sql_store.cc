@@ -114,6 +114,14 @@ absl::StatusOr<std::uint64_t> LockFence(SqlSession& session) {
   return rows->Uint(0);
 }
 
+}  // namespace
+
+absl::Status SqlStore::AwaitWriters() {
+  return Transact([&]() -> absl::Status { return LockFence(*session_).status(); });
+}
+
+namespace {
+
 absl::Status StoreLease(SqlSession& session, const LeaseInfo& lease) {
   return session.Execute("UPDATE lease SET holder = ?, fence = ?, until_us = ? WHERE id = 1",
                          {Text(lease.holder), Uint(lease.fence.epoch), Int(lease.until_us)});
@@ -200,18 +208,18 @@ absl::StatusOr<std::uint64_t> SqlStore::Counter(const char* name) {
   return found ? rows->Uint(0) : 0;
 }
 
-absl::StatusOr<std::uint64_t> SqlStore::NextLeaseEpoch(Fence fence) {
-  std::uint64_t next = 0;
+absl::StatusOr<std::uint64_t> SqlStore::NextLeaseEpochs(Fence fence, std::uint64_t count) {
+  std::uint64_t newest = 0;
   const absl::Status done = Write(fence, [&]() -> absl::Status {
-    NS_RETURN_IF_ERROR(
-        session_->Execute("UPDATE counters SET value = value + 1 WHERE name = 'lease_epoch'"));
-    NS_ASSIGN_OR_RETURN(next, Counter("lease_epoch"));
-    if (next != 0) return absl::OkStatus();
-    next = 1;
-    return SetCounter("lease_epoch", next);
+    NS_RETURN_IF_ERROR(session_->Execute(
+        "UPDATE counters SET value = value + ? WHERE name = 'lease_epoch'", {Uint(count)}));
+    NS_ASSIGN_OR_RETURN(newest, Counter("lease_epoch"));
+    if (newest != 0) return absl::OkStatus();
+    newest = count;
+    return SetCounter("lease_epoch", newest);
   });
   NS_RETURN_IF_ERROR(done);
-  return next;
+  return newest - count + 1;
 }
 
 absl::StatusOr<PolicyRevision> SqlStore::LatestPolicy() {

@@ -23,11 +23,12 @@ class SqlStore final : public Store {
                                        absl::Duration ttl) override;
   absl::Status ReleaseLease(const std::string& holder, Fence fence) override;
 
+  std::size_t journal_payload_max() const override;
   absl::Status Commit(Fence fence, const CommitBatch& batch) override;
   absl::Status Flush(Fence fence, const FlushBatch& batch) override;
   absl::StatusOr<RecoveredState> Recover() override;
   absl::StatusOr<std::vector<Watermark>> Watermarks() override;
-  absl::StatusOr<std::uint64_t> NextLeaseEpoch(Fence fence) override;
+  absl::StatusOr<std::uint64_t> NextLeaseEpochs(Fence fence, std::uint64_t count) override;
 
   absl::StatusOr<PolicyRevision> LatestPolicy() override;
   absl::StatusOr<PolicyRevision> ImportPolicy(Fence fence, const std::string& content,
@@ -49,6 +50,9 @@ class SqlStore final : public Store {
   absl::StatusOr<std::vector<StoredUsage>> SubscriberUsage(
       const accounting::SubscriberKey& subscriber, absl::CivilDay first,
       absl::CivilDay last) override;
+  absl::StatusOr<History> UsageHistory(const base::SiteId& site, absl::CivilDay first,
+                                       absl::CivilDay last) override;
+  absl::StatusOr<absl::CivilDay> PurgedBefore() override;
   absl::StatusOr<std::vector<StoredUsage>> MonthUsage(const base::SiteId& site,
                                                       absl::CivilMonth month) override;
   absl::StatusOr<std::vector<StoredUsage>> SubscriberMonth(
@@ -80,6 +84,7 @@ class SqlStore final : public Store {
   absl::Status Read(Body body);
   absl::Status CheckFence(Fence fence);
   absl::Status SawFence(std::uint64_t epoch);
+  absl::Status AwaitWriters();
   absl::StatusOr<std::int64_t> Now();
 
   absl::Status CommitJournal(const std::vector<JournalRow>& journal);
@@ -90,6 +95,8 @@ class SqlStore final : public Store {
 
   absl::Status StoreNames(const FlushBatch& batch);
   absl::Status StoreCheckpoints(const FlushBatch& batch);
+  absl::Status DropCheckpoints(const FlushBatch& batch);
+  absl::Status DropSlices(const FlushBatch& batch);
   absl::Status TrimJournal(const std::vector<FlushBatch::Trim>& trims);
   absl::Status WriteUsage(const char* table, const char* day_column,
                           const std::vector<const StoredUsage*>& rows);
@@ -106,6 +113,8 @@ class SqlStore final : public Store {
   absl::Status ReadUsage(const UsageQuestion& question, std::vector<StoredUsage>& out);
   absl::StatusOr<std::vector<StoredUsage>> MonthOf(const UsageQuestion& question,
                                                    absl::CivilMonth month);
+  absl::StatusOr<absl::CivilDay> StoredPurge();
+  absl::Status NotePurge(absl::CivilDay before);
   absl::StatusOr<std::size_t> FoldSlice(absl::CivilDay before, std::size_t limit);
   absl::Status AddToMonths(const std::vector<StoredUsage>& rows);
 

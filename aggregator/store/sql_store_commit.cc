@@ -97,6 +97,10 @@ absl::Status StoreNewest(SqlSession& session, const std::map<MenuKey, Newest>& n
 
 }  // namespace
 
+std::size_t SqlStore::journal_payload_max() const {
+  return std::min(kMaxPayloadBytes, session_->value_max());
+}
+
 absl::Status SqlStore::Commit(Fence fence, const CommitBatch& batch) {
   NS_RETURN_IF_ERROR(Validate(batch));
   return Write(fence, [&]() -> absl::Status {

@@ -19,7 +19,29 @@ constexpr std::size_t kConditions = 200;
 constexpr int kBigRows = 100;
 constexpr int kSmallRows = 20000;
 
+// Between the numbers of the slices of one checkpoint part.
+constexpr std::int64_t kSlice = std::int64_t{1} << 32;
+// Not 0 once a part was ever written in slices.
+constexpr char kSlicedCounter[] = "sliced_checkpoints";
+
 std::int64_t MenuNumber(counters::Menu menu) { return static_cast<std::int64_t>(menu); }
+
+// Puts a row where it belongs; rows come in order of (state_key, number).
+absl::Status AddSlice(std::string key, std::int64_t number, std::string payload,
+                      std::vector<CheckpointPart>& parts) {
+  const auto part = static_cast<std::uint32_t>(number % kSlice);
+  if (number < kSlice) {
+    parts.push_back({std::move(key), part, std::move(payload)});
+    return absl::OkStatus();
+  }
+  for (auto it = parts.rbegin(); it != parts.rend() && it->state_key == key; ++it) {
+    if (it->part != part) continue;
+    it->payload.append(payload);
+    return absl::OkStatus();
+  }
+  return absl::DataLossError(
+      absl::StrCat("checkpoint ", key, " has lost the begin of part ", part));
+}
 
 }  // namespace
 
@@ -140,7 +162,57 @@ absl::Status SqlStore::WriteUsage(const char* table, const char* day_column,
   return writer->Finish();
 }
 
+// A part longer than a value may be lies in several rows: its first slice under its own number, the
+// others under that plus a multiple of kSlice.
 absl::Status SqlStore::StoreCheckpoints(const FlushBatch& batch) {
+  NS_RETURN_IF_ERROR(DropCheckpoints(batch));
+  if (batch.checkpoints.empty()) return absl::OkStatus();
+  const std::size_t most = std::min(kMaxPayloadBytes, session_->value_max());
+  bool sliced = false;
+  NS_ASSIGN_OR_RETURN(auto writer,
+                      session_->Insert({"checkpoints", {"state_key", "part", "payload"}, 2, true}));
+  for (const CheckpointPart& part : batch.checkpoints) {
+    absl::string_view rest = part.payload;
+    for (std::int64_t slice = 0; slice == 0 || !rest.empty(); ++slice) {
+      sliced = sliced || slice > 0;
+      writer->Bytes(part.state_key);
+      writer->Int(slice * kSlice + part.part);
+      writer->Bytes(rest.substr(0, most));
+      NS_RETURN_IF_ERROR(writer->EndRow());
+      rest.remove_prefix(std::min(most, rest.size()));
+    }
+  }
+  NS_RETURN_IF_ERROR(writer->Finish());
+  return sliced ? SetCounter(kSlicedCounter, 1) : absl::OkStatus();
+}
+
+// The later slices of every part that is written or dropped.
+absl::Status SqlStore::DropSlices(const FlushBatch& batch) {
+  NS_ASSIGN_OR_RETURN(const std::uint64_t sliced, Counter(kSlicedCounter));
+  if (sliced == 0) return absl::OkStatus();
+  std::vector<std::pair<absl::string_view, std::uint32_t>> parts(batch.dropped_checkpoints.begin(),
+                                                                 batch.dropped_checkpoints.end());
+  for (const CheckpointPart& part : batch.checkpoints)
+    parts.emplace_back(part.state_key, part.part);
+  for (std::size_t begin = 0; begin < parts.size(); begin += kConditions) {
+    const std::size_t end = std::min(parts.size(), begin + kConditions);
+    std::vector<SqlValue> values;
+    for (std::size_t i = begin; i < end; ++i) {
+      values.push_back(Bytes(parts[i].first));
+      values.push_back(Int(kSlice));
+      values.push_back(Int(kSlice));
+      values.push_back(Int(parts[i].second));
+    }
+    NS_RETURN_IF_ERROR(session_->Execute(
+        absl::StrCat("DELETE FROM checkpoints WHERE ",
+                     Repeat("(state_key = ? AND part >= ? AND part % ? = ?)", " OR ", end - begin)),
+        values));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SqlStore::DropCheckpoints(const FlushBatch& batch) {
+  NS_RETURN_IF_ERROR(DropSlices(batch));
   for (std::size_t begin = 0; begin < batch.dropped_checkpoints.size(); begin += kConditions) {
     const std::size_t end = std::min(batch.dropped_checkpoints.size(), begin + kConditions);
     std::vector<SqlValue> values;
@@ -153,16 +225,7 @@ absl::Status SqlStore::StoreCheckpoints(const FlushBatch& batch) {
                                        Repeat("(state_key = ? AND part = ?)", " OR ", end - begin)),
                           values));
   }
-  if (batch.checkpoints.empty()) return absl::OkStatus();
-  NS_ASSIGN_OR_RETURN(auto writer,
-                      session_->Insert({"checkpoints", {"state_key", "part", "payload"}, 2, true}));
-  for (const CheckpointPart& part : batch.checkpoints) {
-    writer->Bytes(part.state_key);
-    writer->Int(part.part);
-    writer->Bytes(part.payload);
-    NS_RETURN_IF_ERROR(writer->EndRow());
-  }
-  return writer->Finish();
+  return absl::OkStatus();
 }
 
 absl::Status SqlStore::TrimJournal(const std::vector<FlushBatch::Trim>& trims) {
@@ -201,6 +264,7 @@ absl::Status SqlStore::TrimJournal(const std::vector<FlushBatch::Trim>& trims) {
 }
 
 absl::StatusOr<RecoveredState> SqlStore::Recover() {
+  NS_RETURN_IF_ERROR(AwaitWriters());
   RecoveredState state;
   const absl::Status done = Read([&]() -> absl::Status {
     state = RecoveredState{};
@@ -229,7 +293,7 @@ absl::Status SqlStore::RecoverCheckpoints(RecoveredState& state) {
       if (!found) break;
       key = rows->String(0);
       part = rows->Int(1);
-      state.checkpoints.push_back({key, static_cast<std::uint32_t>(part), rows->String(2)});
+      NS_RETURN_IF_ERROR(AddSlice(key, part, rows->String(2), state.checkpoints));
     }
     if (count < kBigRows) return absl::OkStatus();
   }

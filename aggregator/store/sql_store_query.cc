@@ -57,10 +57,9 @@ class ClaimPicker {
 
   void Offer(OutboxClaim claim, const std::string& claimed_by, std::int64_t until_us) {
     const Pair pair{claim.breach.subscriber, claim.breach.quota_id};
-    const bool claimed = !claimed_by.empty() && until_us > now_;
-    if (claimed && claimed_by != owner_) blocked_.insert(pair);
-    if (claimed || blocked_.count(pair) != 0) return;
-    if (!full()) picked_.push_back(std::move(claim));
+    const bool anothers = !claimed_by.empty() && claimed_by != owner_ && until_us > now_;
+    if (anothers) blocked_.insert(pair);
+    if (blocked_.count(pair) == 0 && !full()) picked_.push_back(std::move(claim));
   }
   bool full() const { return picked_.size() >= limit_; }
   std::vector<OutboxClaim>& picked() { return picked_; }

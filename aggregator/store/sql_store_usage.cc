@@ -17,6 +17,8 @@ namespace {
 
 constexpr int kPage = 20000;
 constexpr std::size_t kConditions = 200;
+// Days from 1970 to the first that was never purged.
+constexpr char kPurgedCounter[] = "purged_before_day";
 
 constexpr char kFigures[] =
     "u.subscriber_id, u.queue_id, u.segment, u.upload, u.download, u.estimated_start_upload,"
@@ -136,6 +138,52 @@ absl::StatusOr<std::vector<StoredUsage>> SqlStore::SubscriberUsage(
   return result;
 }
 
+absl::StatusOr<Store::History> SqlStore::UsageHistory(const base::SiteId& site,
+                                                      absl::CivilDay first, absl::CivilDay last) {
+  History history;
+  const absl::Status done = Read([&]() -> absl::Status {
+    history = History{};
+    NS_ASSIGN_OR_RETURN(history.purged_before, StoredPurge());
+    UsageQuestion question;
+    question.site = site.value();
+    for (question.day = first; question.day <= last; ++question.day) {
+      NS_RETURN_IF_ERROR(ReadUsage(question, history.days));
+    }
+    question.table = "usage_monthly";
+    question.day_column = "local_month";
+    const absl::CivilDay purged_last = std::min(last, history.purged_before - 1);
+    for (absl::CivilMonth month(first); month <= absl::CivilMonth(purged_last); ++month) {
+      question.day = absl::CivilDay(month);
+      NS_RETURN_IF_ERROR(ReadUsage(question, history.months));
+    }
+    return absl::OkStatus();
+  });
+  NS_RETURN_IF_ERROR(done);
+  return history;
+}
+
+absl::StatusOr<absl::CivilDay> SqlStore::PurgedBefore() {
+  absl::CivilDay day;
+  const absl::Status done = Read([&]() -> absl::Status {
+    NS_ASSIGN_OR_RETURN(day, StoredPurge());
+    return absl::OkStatus();
+  });
+  NS_RETURN_IF_ERROR(done);
+  return day;
+}
+
+absl::StatusOr<absl::CivilDay> SqlStore::StoredPurge() {
+  NS_ASSIGN_OR_RETURN(const std::uint64_t days, Counter(kPurgedCounter));
+  return absl::CivilDay(1970, 1, 1) + static_cast<absl::civil_diff_t>(days);
+}
+
+absl::Status SqlStore::NotePurge(absl::CivilDay before) {
+  NS_ASSIGN_OR_RETURN(const absl::CivilDay known, StoredPurge());
+  if (before <= known) return absl::OkStatus();
+  return SetCounter(kPurgedCounter,
+                    static_cast<std::uint64_t>(before - absl::CivilDay(1970, 1, 1)));
+}
+
 absl::StatusOr<std::vector<StoredUsage>> SqlStore::MonthOf(const UsageQuestion& question,
                                                            absl::CivilMonth month) {
   std::vector<StoredUsage> result;
@@ -181,7 +229,7 @@ absl::StatusOr<std::size_t> SqlStore::PurgeDaily(Fence fence, absl::CivilDay bef
   std::size_t gone = 0;
   const absl::Status done = Write(fence, [&]() -> absl::Status {
     NS_ASSIGN_OR_RETURN(gone, FoldSlice(before, limit));
-    return absl::OkStatus();
+    return gone == 0 ? absl::OkStatus() : NotePurge(before);
   });
   NS_RETURN_IF_ERROR(done);
   return gone;

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
 #include "aggregator/store/sql_text.h"
@@ -30,35 +31,42 @@ void Bind(sqlite::Statement& statement, absl::Span<const SqlValue> values) {
   }
 }
 
+// Whether the text grew with a list: sql_text's Repeat makes no other forms.
+bool HasList(absl::string_view sql) {
+  return absl::StrContains(sql, " IN (?") || absl::StrContains(sql, ") OR (");
+}
+
 class SqliteRows final : public SqlRows {
  public:
-  explicit SqliteRows(sqlite::Statement& statement) : statement_(statement) {}
+  explicit SqliteRows(std::shared_ptr<sqlite::Statement> statement)
+      : statement_(std::move(statement)) {}
   // A statement that was not read to its end would keep the transaction open.
-  ~SqliteRows() override { statement_.Reset(); }
-  absl::StatusOr<bool> Next() override { return statement_.Step(); }
-  std::int64_t Int(int column) const override { return statement_.Int(column); }
-  std::string String(int column) const override { return statement_.Blob(column); }
+  ~SqliteRows() override { statement_->Reset(); }
+  absl::StatusOr<bool> Next() override { return statement_->Step(); }
+  std::int64_t Int(int column) const override { return statement_->Int(column); }
+  std::string String(int column) const override { return statement_->Blob(column); }
 
  private:
-  sqlite::Statement& statement_;
+  const std::shared_ptr<sqlite::Statement> statement_;
 };
 
 // One step a row: nothing travels, so there is nothing to gather.
 class SqliteRowWriter final : public RowWriter {
  public:
-  explicit SqliteRowWriter(sqlite::Statement& statement) : statement_(statement) {}
-  ~SqliteRowWriter() override { statement_.Reset(); }
-  void Int(std::int64_t value) override { statement_.BindInt(++index_, value); }
-  void Text(absl::string_view value) override { statement_.BindText(++index_, value); }
-  void Bytes(absl::string_view value) override { statement_.BindBlob(++index_, value); }
+  explicit SqliteRowWriter(std::shared_ptr<sqlite::Statement> statement)
+      : statement_(std::move(statement)) {}
+  ~SqliteRowWriter() override { statement_->Reset(); }
+  void Int(std::int64_t value) override { statement_->BindInt(++index_, value); }
+  void Text(absl::string_view value) override { statement_->BindText(++index_, value); }
+  void Bytes(absl::string_view value) override { statement_->BindBlob(++index_, value); }
   absl::Status EndRow() override {
     index_ = 0;
-    return statement_.Run();
+    return statement_->Run();
   }
   absl::Status Finish() override { return absl::OkStatus(); }
 
  private:
-  sqlite::Statement& statement_;
+  const std::shared_ptr<sqlite::Statement> statement_;
   int index_ = 0;
 };
 
@@ -103,34 +111,37 @@ void SqliteSession::Rollback() {
   my_turn_ = {};
 }
 
-absl::StatusOr<sqlite::Statement*> SqliteSession::Prepared(absl::string_view sql) {
+absl::StatusOr<std::shared_ptr<sqlite::Statement>> SqliteSession::Prepared(absl::string_view sql) {
   const auto known = statements_.find(sql);
   if (known != statements_.end()) {
-    known->second.Reset();
-    return &known->second;
+    known->second->Reset();
+    return known->second;
   }
+  NS_ASSIGN_OR_RETURN(sqlite::Statement prepared, database_->Prepare(sql));
+  auto statement = std::make_shared<sqlite::Statement>(std::move(prepared));
+  if (HasList(sql)) return statement;
   if (statements_.size() >= kMostStatements) statements_.clear();
-  NS_ASSIGN_OR_RETURN(sqlite::Statement statement, database_->Prepare(sql));
-  return &statements_.emplace(std::string(sql), std::move(statement)).first->second;
+  statements_.emplace(std::string(sql), statement);
+  return statement;
 }
 
 absl::Status SqliteSession::Execute(absl::string_view sql, absl::Span<const SqlValue> values) {
   if (values.empty()) return database_->Execute(sql);
-  NS_ASSIGN_OR_RETURN(sqlite::Statement * statement, Prepared(sql));
+  NS_ASSIGN_OR_RETURN(const std::shared_ptr<sqlite::Statement> statement, Prepared(sql));
   Bind(*statement, values);
   return statement->Run();
 }
 
 absl::StatusOr<std::unique_ptr<SqlRows>> SqliteSession::Query(absl::string_view sql,
                                                               absl::Span<const SqlValue> values) {
-  NS_ASSIGN_OR_RETURN(sqlite::Statement * statement, Prepared(sql));
+  NS_ASSIGN_OR_RETURN(std::shared_ptr<sqlite::Statement> statement, Prepared(sql));
   Bind(*statement, values);
-  return std::make_unique<SqliteRows>(*statement);
+  return std::make_unique<SqliteRows>(std::move(statement));
 }
 
 absl::StatusOr<std::unique_ptr<RowWriter>> SqliteSession::Insert(const InsertShape& shape) {
-  NS_ASSIGN_OR_RETURN(sqlite::Statement * statement, Prepared(SqliteInsert(shape)));
-  return std::make_unique<SqliteRowWriter>(*statement);
+  NS_ASSIGN_OR_RETURN(std::shared_ptr<sqlite::Statement> statement, Prepared(SqliteInsert(shape)));
+  return std::make_unique<SqliteRowWriter>(std::move(statement));
 }
 
 }  // namespace netsentinel::store

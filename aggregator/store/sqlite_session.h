@@ -4,8 +4,9 @@
 #include <mutex>
 #include <string>
 
-#include "absl/container/node_hash_map.h"
+#include "absl/container/flat_hash_map.h"
 
+#include "aggregator/store/limits.h"
 #include "aggregator/store/sql_session.h"
 #include "common/base/mutex.h"
 #include "common/sqlite/database.h"
@@ -31,20 +32,22 @@ class SqliteSession final : public SqlSession {
   absl::Status Commit() override;
   void Rollback() override;
   bool RetryAtOnce() const override { return false; }
+  std::size_t value_max() const override { return kMaxPayloadBytes; }
   absl::Status Execute(absl::string_view sql, absl::Span<const SqlValue> values) override;
   absl::StatusOr<std::unique_ptr<SqlRows>> Query(absl::string_view sql,
                                                  absl::Span<const SqlValue> values) override;
   absl::StatusOr<std::unique_ptr<RowWriter>> Insert(const InsertShape& shape) override;
 
  private:
-  absl::StatusOr<sqlite::Statement*> Prepared(absl::string_view sql);
+  // A statement ready for values; the caller's until it lets go of it.
+  absl::StatusOr<std::shared_ptr<sqlite::Statement>> Prepared(absl::string_view sql);
 
   std::shared_ptr<void> lifetime_;  // the lock of the file goes last
   std::shared_ptr<SqliteWriteTurn> turn_;
   std::unique_lock<std::mutex> my_turn_;
   std::unique_ptr<sqlite::Database> database_;
-  // Statements of a fixed set of texts; lists of varying length are not kept beyond a limit.
-  absl::node_hash_map<std::string, sqlite::Statement> statements_;
+  // Statements of a fixed set of texts; those with lists of varying length are not kept.
+  absl::flat_hash_map<std::string, std::shared_ptr<sqlite::Statement>> statements_;
   bool open_ = false;
 };
 

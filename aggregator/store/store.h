@@ -185,11 +185,16 @@ class Store {
   virtual absl::Status ReleaseLease(const std::string& holder, Fence fence) = 0;
 
   // --- accounting ---------------------------------------------------------------------------
+  // The longest payload of a journal row that the database takes, at most kMaxPayloadBytes of
+  // limits.h. Checkpoint parts may be that long whatever the database takes at once.
+  virtual std::size_t journal_payload_max() const = 0;
   // kAlreadyExists, and nothing of the batch stored, when a journal row is not after the newest
   // committed position of its (router, menu): another spool under the same or an older
   // lease epoch, a sequence or journal id at or below the newest. Gaps are the caller's to judge.
   virtual absl::Status Commit(Fence fence, const CommitBatch& batch) = 0;
   virtual absl::Status Flush(Fence fence, const FlushBatch& batch) = 0;
+  // Waits for transactions under a fence that have not ended yet, so that one whose outcome nobody
+  // was told is in what this reads, or never will be.
   virtual absl::StatusOr<RecoveredState> Recover() = 0;
   // The newest position of every (router, menu) that has been committed, journal or not.
   struct Watermark {
@@ -199,8 +204,9 @@ class Store {
   };
   virtual absl::StatusOr<std::vector<Watermark>> Watermarks() = 0;
 
-  // The lease epoch counter of routers: the next number, durable before it is returned.
-  virtual absl::StatusOr<std::uint64_t> NextLeaseEpoch(Fence fence) = 0;
+  // The lease epoch counter of routers: the first of the next `count` numbers, all of them durable
+  // before it is returned.
+  virtual absl::StatusOr<std::uint64_t> NextLeaseEpochs(Fence fence, std::uint64_t count) = 0;
 
   // --- policy and quotas --------------------------------------------------------------------
   virtual absl::StatusOr<PolicyRevision> LatestPolicy() = 0;
@@ -213,9 +219,10 @@ class Store {
   virtual absl::StatusOr<std::vector<QuotaOverrideRow>> QuotaOverrides() = 0;
 
   // --- outbox -------------------------------------------------------------------------------
-  // Up to `limit` waiting rows nobody has claimed or whose claim ran out, oldest first and in order
-  // per (subscriber, quota): a row is not handed out while an earlier one of its pair waits under
-  // another owner's claim.
+  // Up to `limit` waiting rows that no other owner has claimed or whose claim ran out, oldest first
+  // and in order per (subscriber, quota): a row is not handed out while an earlier one of its pair
+  // waits under another owner's claim. What the owner has claimed before and not finished is handed
+  // out again, in its place.
   virtual absl::StatusOr<std::vector<OutboxClaim>> ClaimOutbox(Fence fence,
                                                                const std::string& owner,
                                                                absl::Duration claim_for,
@@ -237,6 +244,18 @@ class Store {
                                                                 absl::CivilDay last) = 0;
   virtual absl::StatusOr<std::vector<StoredUsage>> SubscriberUsage(
       const accounting::SubscriberKey& subscriber, absl::CivilDay first, absl::CivilDay last) = 0;
+  // What the store has of a span: daily rows as UsageBetween gives them, and the totals that
+  // purging has made of those days' months (`row.day` the first of the month), of one state of the
+  // database.
+  struct History {
+    absl::CivilDay purged_before;  // rows of earlier days may have gone into their months
+    std::vector<StoredUsage> days;
+    std::vector<StoredUsage> months;
+  };
+  virtual absl::StatusOr<History> UsageHistory(const base::SiteId& site, absl::CivilDay first,
+                                               absl::CivilDay last) = 0;
+  // The day before which daily rows may have gone into their months; 1970-01-01 at first.
+  virtual absl::StatusOr<absl::CivilDay> PurgedBefore() = 0;
   // A month's totals, purged days included, in order of (subscriber, queue): `row.day` is the first
   // of the month, `estimated_at_start` and `estimated_at_end` are the shares at the month's own
   // edges, sums saturate at 2^63-1. `month` is any day of it. `site` empty: every site.

@@ -40,6 +40,8 @@ constexpr absl::Duration kPollsEndWithin = absl::Seconds(4);
 constexpr absl::Duration kPollsCutWithin = absl::Seconds(1);
 constexpr absl::Duration kLoopSilenceMax = absl::Minutes(2);
 constexpr absl::Duration kReconnectMax = absl::Seconds(5);
+// A welcome of 20,000 routers with the boundaries of 45 days at six cuts a day.
+constexpr int kWelcomeBytesMax = 64 << 20;
 
 // Counts what the poller does, and hands it on.
 class PollReporter final : public poll::PollSink {
@@ -348,6 +350,7 @@ absl::Status CollectorApp::Run(const CollectorSettings& settings, shell::Context
   rpc::ChannelOptions options;
   options.peer = settings.aggregator;
   options.max_reconnect_backoff = kReconnectMax;
+  options.max_receive_bytes = kWelcomeBytesMax;
   NS_ASSIGN_OR_RETURN(std::shared_ptr<grpc::Channel> channel,
                       rpc::MakeChannel(options, context.clock));
   Collector collector(settings, context, std::move(host_boot_id), std::move(channel));

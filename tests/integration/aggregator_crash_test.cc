@@ -122,5 +122,60 @@ TEST_F(AggregatorCrashTest, LosesAndDoublesNothingWhenTheDatabaseIsKilled) {
   EXPECT_EQ(aggregator_->Stop(SIGTERM), 0) << Log();
 }
 
+// Queues whose names are all quotes but for a number, so that they take the most room in SQL.
+std::vector<test::ClientQueue> LongNames(std::size_t count, std::uint64_t download) {
+  std::vector<test::ClientQueue> queues(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    queues[i] = {absl::StrCat(i, std::string(300, '\'')), 0, download};
+  }
+  return queues;
+}
+
+TEST_F(AggregatorCrashTest, ARouterTooLargeForTheDatabaseIsRefusedAloneAndLongStateIsKept) {
+  auto database = test::MariaDbServer::Start();
+  ASSERT_TRUE(database.ok()) << database.status();
+  ASSERT_TRUE((*database)
+                  ->Run("SET GLOBAL max_allowed_packet = 1048576;"
+                        "CREATE DATABASE netsentinel CHARACTER SET utf8mb4")
+                  .ok());
+  store_url_ = absl::StrCat("mysql://root@127.0.0.1:", (*database)->port(), "/netsentinel");
+  WriteConfig();
+  Start();
+  auto client = Hello("c1", {"r1", "r2"});
+  const auto send = [&](const std::string& router, std::uint64_t sequence, std::size_t queues,
+                        std::uint64_t download) {
+    client->Send(test::MakeSnapshot({router, Epoch(router), kSpool, sequence, sequence - 1},
+                                    LongNames(queues, download), absl::Now()));
+  };
+  send("r1", 1, 3000, 1000);
+  send("r2", 1, 1300, 1000);
+  bool refused = false;
+  bool acknowledged = false;
+  while (!refused || !acknowledged) {
+    const auto answer = client->Read();
+    ASSERT_TRUE(answer.has_value()) << Log();
+    if (answer->has_refusal()) {
+      refused = true;
+      EXPECT_EQ(answer->refusal().router_id(), "r1");
+      EXPECT_EQ(answer->refusal().reason(), v1::REFUSAL_REASON_TOO_LARGE);
+      EXPECT_THAT(answer->refusal().detail(), ::testing::HasSubstr("raise max_allowed_packet"));
+    } else if (answer->has_ack()) {
+      acknowledged = true;
+      EXPECT_EQ(answer->ack().router_id(), "r2");
+    }
+  }
+  // The dictionary's part of the checkpoint is longer than a packet then.
+  send("r2", 2, 2600, 2000);
+  ASSERT_TRUE(client->ReadAck().has_value()) << Log();
+  send("r2", 3, 2600, 5000);
+  ASSERT_TRUE(client->ReadAck().has_value()) << Log();
+  ASSERT_EQ(aggregator_->Stop(SIGTERM), 0) << Log();
+  EXPECT_EQ(LogCount("flush_failed"), 0) << Log();
+  Start();
+  const std::map<std::string, std::uint64_t> figures = Ranking();
+  EXPECT_EQ(figures.at(absl::StrCat("r2/0", std::string(300, '\''))), 4000U);
+  EXPECT_EQ(figures.at(absl::StrCat("r2/2599", std::string(300, '\''))), 5000U);
+}
+
 }  // namespace
 }  // namespace netsentinel

@@ -42,15 +42,17 @@ class AggregatorFixture : public ::testing::Test {
     std::ofstream file(Path("aggregator.yaml"));
     file << "listen: {grpc: \"127.0.0.1:0\", http: \"127.0.0.1:0\"}\n"
          << "tls: {ca: " << files.ca << ", cert: " << files.cert << ", key: " << files.key << "}\n"
-         << "store: {url: \"" << store_url_ << "\", flush_interval: 100ms, lease_ttl: 1s}\n"
+         << "store: {url: \"" << store_url_ << "\", flush_interval: " << flush_interval_
+         << ", lease_ttl: 1s}\n"
          << "router_lease_ttl: 5s\n"
-         << "sites: [{id: lab, time_zone: UTC}]\n"
+         << "sites: [{id: lab, time_zone: " << time_zone_ << more_site_ << "}]\n"
          << "routers:\n"
          << "  - {id: r1, site: lab, collectors: [c1], line_rate: 1000Gbps, poll_interval: 7s}\n"
          << "  - {id: r2, site: lab, collectors: [c1], line_rate: 1000Gbps}\n"
          << "  - {id: r3, site: lab, collectors: [c1, c2], line_rate: 1000Gbps}\n"
          << "  - {id: other, site: lab, collectors: [c2]}\n"
-         << more_routers_ << "quota: {default: {period: day, basis: download, limit: 1TiB}}\n"
+         << more_routers_ << "quota: {default: {period: day, basis: download, limit: " << limit_
+         << "}}\n"
          << more_config_;
   }
   void Start() {
@@ -84,6 +86,7 @@ class AggregatorFixture : public ::testing::Test {
     options.peer.target = absl::StrCat("127.0.0.1:", ports_.at("grpc"));
     options.peer.security = security;
     options.max_reconnect_backoff = absl::Milliseconds(200);
+    options.max_receive_bytes = 64 << 20;  // as a collector's
     auto channel = rpc::MakeChannel(options, clock_);
     EXPECT_TRUE(channel.ok()) << channel.status();
     return *std::move(channel);
@@ -134,6 +137,7 @@ class AggregatorFixture : public ::testing::Test {
   std::map<std::string, std::uint64_t> Ranking() {
     v1::GetRankingRequest request;
     request.set_site_id("lab");
+    request.set_limit(10'000);
     request.set_first_day(
         absl::FormatTime("%Y-%m-%d", absl::Now() - absl::Hours(24), absl::UTCTimeZone()));
     request.set_last_day(absl::FormatTime("%Y-%m-%d", absl::Now(), absl::UTCTimeZone()));
@@ -150,6 +154,20 @@ class AggregatorFixture : public ::testing::Test {
     }
     return figures;
   }
+  // Kinds of a router's events, newest first.
+  std::vector<std::string> Events(const std::string& router) {
+    v1::ListEventsRequest request;
+    request.set_router_id(router);
+    grpc::ClientContext context;
+    SetDeadline(context);
+    v1::ListEventsResponse response;
+    const grpc::Status status = v1::UsageService::NewStub(Channel(rpc::Role::kViewer, "eve"))
+                                    ->ListEvents(&context, request, &response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    std::vector<std::string> kinds;
+    for (const v1::Event& event : response.events()) kinds.push_back(event.kind());
+    return kinds;
+  }
   grpc::Status SetQuota(const v1::SetQuotaRequest& request, rpc::Role role = rpc::Role::kOperator) {
     grpc::ClientContext context;
     SetDeadline(context);
@@ -161,7 +179,10 @@ class AggregatorFixture : public ::testing::Test {
   test::TestCertificates certificates_;
   io::SystemClock clock_;
   std::string store_url_ = "sqlite://" + folder_.path() + "/store.db";
-  std::string more_routers_, more_config_;
+  std::string time_zone_ = "UTC";
+  std::string flush_interval_ = "100ms";
+  std::string limit_ = "1TiB";
+  std::string more_site_, more_routers_, more_config_;
   std::unique_ptr<test::ChildProcess> aggregator_;
   std::map<std::string, std::uint16_t> ports_;
   int recovered_ = 0;

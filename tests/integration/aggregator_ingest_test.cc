@@ -1,4 +1,6 @@
+#include <atomic>
 #include <functional>
+#include <set>
 
 #include "common/base/mutex.h"
 #include "netsentinel/v1/alerts.grpc.pb.h"
@@ -29,6 +31,30 @@ TEST_F(AggregatorIngestTest, WelcomesWithLeasesBoundariesCadenceAndCredit) {
   EXPECT_EQ(welcome_.routers(0).resume_points_size(), 0);
   EXPECT_GE(welcome_.routers(0).boundary_us_size(), 44);
   EXPECT_EQ(welcome_.routers(0).boundary_us(0) % 86'400'000'000, 0);
+}
+
+TEST_F(AggregatorIngestTest, WelcomesThousandsOfRoutersWithAllTheirBoundaries) {
+  constexpr int kRouters = 3000;
+  more_site_ = ", cut_times: [\"02:00\", \"06:00\", \"10:00\", \"14:00\", \"18:00\", \"22:00\"]";
+  std::vector<std::string> routers;
+  for (int i = 0; i < kRouters; ++i) {
+    routers.push_back(absl::StrCat("m", i));
+    absl::StrAppend(&more_routers_, "  - {id: ", routers.back(),
+                    ", site: lab, collectors: [c1]}\n");
+  }
+  WriteConfig();
+  Start();
+  const auto client = Hello("c1", routers);
+  ASSERT_EQ(welcome_.routers_size(), kRouters);
+  std::set<std::uint64_t> epochs;
+  for (const v1::RouterWelcome& router : welcome_.routers()) {
+    epochs.insert(router.lease().lease_epoch());
+    ASSERT_GE(router.boundary_us_size(), 44 * 7);
+  }
+  EXPECT_EQ(epochs.size(), static_cast<std::size_t>(kRouters));
+  client->Send(Snapshot("m2999", 1, 1000));
+  EXPECT_EQ(client->ReadAck()->router_id(), "m2999");
+  EXPECT_EQ(LogCount("lease_not_renewed"), 0) << Log();
 }
 
 TEST_F(AggregatorIngestTest, CountsToTheByteWhatItAcknowledgedAndAReplayNotAgain) {
@@ -81,6 +107,11 @@ TEST_F(AggregatorIngestTest, RefusesARouterInWordsWhileAnotherOnTheStreamGoesOn)
   Start();
   const auto client = Connect("c1");
   client->Send(test::MakeHello("c1", kSpool, {"other", "nowhere", "r1"}));
+  // Collectors take nothing before the welcome.
+  const auto first = client->Read();
+  ASSERT_TRUE(first.has_value() && first->has_welcome()) << Log();
+  welcome_ = first->welcome();
+  ASSERT_EQ(welcome_.routers_size(), 1);
   const auto not_granted = client->ReadRefusal();
   ASSERT_TRUE(not_granted.has_value());
   EXPECT_EQ(not_granted->reason(), v1::REFUSAL_REASON_NOT_GRANTED);
@@ -89,12 +120,13 @@ TEST_F(AggregatorIngestTest, RefusesARouterInWordsWhileAnotherOnTheStreamGoesOn)
   ASSERT_TRUE(unknown.has_value());
   EXPECT_EQ(unknown->reason(), v1::REFUSAL_REASON_UNKNOWN_ROUTER);
   EXPECT_THAT(unknown->detail(), HasSubstr("\"nowhere\""));
-  welcome_ = *client->ReadWelcome();
-  ASSERT_EQ(welcome_.routers_size(), 1);
   client->Send(Snapshot("other", 1, 1000));
   EXPECT_EQ(client->ReadRefusal()->reason(), v1::REFUSAL_REASON_NOT_GRANTED);
   client->Send(Snapshot("r1", 1, 1000));
   EXPECT_EQ(client->ReadAck()->router_id(), "r1");
+  EXPECT_THAT(Events("other"), ::testing::ElementsAre("refused"));
+  EXPECT_EQ(LogCount("ingest.refused"), 2)
+      << "the second of \"other\" within a minute is held back";
 }
 
 struct Broken {
@@ -231,6 +263,38 @@ TEST_F(AggregatorIngestTest, WithinASpoolOnlyTheSequenceOrders) {
   EXPECT_TRUE(client->ReadAck().has_value());
 }
 
+TEST_F(AggregatorIngestTest, ANewSpoolTakesOverFromTheOldOneAndLosesNoByte) {
+  Start();
+  const std::string old_spool(16, 'a');
+  const std::string new_spool(16, 'b');
+  const auto send = [&](test::IngestClient& client, const test::ClientPosition& position,
+                        std::uint64_t download) {
+    client.Send(test::MakeSnapshot(position, {{"alice", 0, download}}, absl::Now()));
+    const auto answer = client.Read();
+    EXPECT_TRUE(answer.has_value() && answer->has_ack()) << Log();
+    return answer.value_or(v1::IngestResponse()).ack();
+  };
+  auto client = Hello("c1", {"r1"}, old_spool);
+  const std::uint64_t old_epoch = Epoch("r1");
+  send(*client, {"r1", old_epoch, old_spool, 1, 0}, 1000);
+  client = Hello("c1", {"r1"}, new_spool);
+  const std::uint64_t new_epoch = Epoch("r1");
+  ASSERT_GT(new_epoch, old_epoch);
+  // What the old spool still had follows what was committed of it.
+  v1::Ack ack = send(*client, {"r1", old_epoch, old_spool, 2, 1}, 3000);
+  EXPECT_EQ(ack.sequence(), 2U);
+  EXPECT_FALSE(ack.superseded());
+  // What the new spool took in before it had a lease of its own is in no order with that.
+  ack = send(*client, {"r1", old_epoch, new_spool, 2, 1}, 2000);
+  EXPECT_EQ(ack.sequence(), 2U);
+  EXPECT_TRUE(ack.superseded());
+  ack = send(*client, {"r1", new_epoch, new_spool, 3, 2}, 7000);
+  EXPECT_EQ(ack.sequence(), 3U);
+  EXPECT_FALSE(ack.superseded());
+  EXPECT_THAT(Events("r1"), ::testing::Contains("superseded"));
+  EXPECT_EQ(Ranking()["r1/alice"], 6000U);
+}
+
 TEST_F(AggregatorIngestTest, GivesASecondCollectorTheLeaseOnlyWhenTheFirstLapses) {
   Start();
   auto first = Hello("c1", {"r3"});
@@ -278,6 +342,91 @@ TEST_F(AggregatorIngestTest, TakesOverAChangedConfigurationAndKeepsTheOldForABro
   EXPECT_EQ(Ranking()["r1/alice"], 2000U);
 }
 
+TEST_F(AggregatorIngestTest, AChangedTimeZoneTakesEffectAtTheNextBoundaryThoughItWasRestarted) {
+  // All of it has to lie within one day: the last minutes of one are let pass.
+  const auto ends_soon = [] {
+    return absl::ToCivilDay(absl::Now() + absl::Minutes(2), absl::UTCTimeZone()) !=
+           absl::ToCivilDay(absl::Now(), absl::UTCTimeZone());
+  };
+  ASSERT_TRUE(test::WaitUntil([&] { return !ends_soon(); }, std::chrono::minutes(3)));
+  const absl::CivilHour utc = absl::ToCivilHour(absl::Now(), absl::UTCTimeZone());
+  const absl::CivilDay today(utc);
+  // A zone in which it is another day now.
+  const bool ahead = utc.hour() >= 12;
+  Start();
+  auto client = Hello("c1", {"r1"});
+  client->Send(Snapshot("r1", 1, 1000));
+  ASSERT_TRUE(client->ReadAck().has_value());
+  ASSERT_EQ(aggregator_->Stop(SIGTERM), 0) << Log();
+  time_zone_ = ahead ? "Pacific/Kiritimati" : "Etc/GMT+12";
+  WriteConfig();
+  for (std::uint64_t sequence = 2; sequence <= 3; ++sequence) {
+    Start();
+    client = Hello("c1", {"r1"});
+    client->Send(Snapshot("r1", sequence, sequence * 1000));
+    ASSERT_TRUE(client->ReadAck().has_value());
+    ASSERT_EQ(aggregator_->Stop(SIGTERM), 0) << Log();
+  }
+  Start();
+  grpc::ClientContext context;
+  SetDeadline(context);
+  v1::ListSitesResponse sites;
+  ASSERT_TRUE(v1::UsageService::NewStub(Channel(rpc::Role::kViewer, "eve"))
+                  ->ListSites(&context, v1::ListSitesRequest(), &sites)
+                  .ok());
+  ASSERT_EQ(sites.sites_size(), 1);
+  EXPECT_EQ(sites.sites(0).current_day(), absl::FormatCivilTime(today));
+  const std::int64_t midnight = absl::ToUnixMicros(absl::FromCivil(today + 1, absl::UTCTimeZone()));
+  // Behind UTC the new rule's day at that midnight has the same date and runs on to its own end.
+  EXPECT_EQ(sites.sites(0).day_end_us(), midnight + (ahead ? 0 : 12 * 3'600'000'000LL));
+  EXPECT_EQ(sites.sites(0).day_begin_us(), midnight - 24 * 3'600'000'000LL);
+  v1::GetSubscriberUsageRequest request;
+  request.mutable_subscriber()->set_router_id("r1");
+  request.mutable_subscriber()->mutable_name()->set_name("alice");
+  request.set_first_day(absl::FormatCivilTime(today - 1));
+  request.set_last_day(absl::FormatCivilTime(today + 1));
+  grpc::ClientContext usage_context;
+  SetDeadline(usage_context);
+  v1::GetSubscriberUsageResponse usage;
+  ASSERT_TRUE(v1::UsageService::NewStub(Channel(rpc::Role::kViewer, "eve"))
+                  ->GetSubscriberUsage(&usage_context, request, &usage)
+                  .ok());
+  ASSERT_EQ(usage.days_size(), 1);
+  EXPECT_EQ(usage.days(0).day(), absl::FormatCivilTime(today));
+  EXPECT_EQ(usage.days(0).usage().best().download_bytes(), 2000U);
+}
+
+TEST_F(AggregatorIngestTest, CountsTheJournalUnderThePolicyItWasCommittedUnder) {
+  flush_interval_ = "60s";
+  more_routers_ = "  - {id: r9, site: lab, collectors: [c1]}\n";
+  WriteConfig();
+  Start();
+  auto client = Hello("c1", {"r1", "r9"});
+  for (const char* router : {"r1", "r9"}) {
+    client->Send(Snapshot(router, 1, 1000));
+    ASSERT_TRUE(client->ReadAck().has_value());
+    client->Send(Snapshot(router, 2, 6000));
+    ASSERT_TRUE(client->ReadAck().has_value());
+  }
+  Kill();
+  more_routers_ = "";
+  more_config_ = "map: [{menu: simple, name: alice, subscriber: bob}]\n";
+  WriteConfig();
+  Start();
+  client = Hello("c1", {"r1"});
+  EXPECT_EQ(Resume("r1"), 2U);
+  client->Send(Snapshot("r1", 3, 8000));
+  ASSERT_EQ(client->ReadAck()->sequence(), 3U);
+  const std::map<std::string, std::uint64_t> figures = {
+      {"r1/alice", 5000}, {"r1/bob", 2000}, {"r9/alice", 5000}};
+  EXPECT_EQ(Ranking(), figures) << Log();
+  EXPECT_EQ(LogCount("policy.imported"), 2);
+  Kill();
+  Start();
+  EXPECT_EQ(Ranking(), figures) << Log();
+  EXPECT_EQ(LogCount("policy.imported"), 2);
+}
+
 // Keeps what it is given.
 class RecordingAlerts final : public v1::AlertService::Service {
  public:
@@ -299,6 +448,45 @@ class RecordingAlerts final : public v1::AlertService::Service {
   mutable base::Mutex mutex_;
   std::vector<v1::Breach> breaches_;
 };
+
+// Takes as long as its caller lets it.
+class SilentAlerts final : public v1::AlertService::Service {
+ public:
+  grpc::Status DeliverBreaches(grpc::ServerContext* context, const v1::DeliverBreachesRequest*,
+                               v1::DeliverBreachesResponse*) override {
+    asked_.store(true);
+    test::WaitUntil([&] { return context->IsCancelled(); }, std::chrono::seconds(60));
+    return grpc::Status(grpc::StatusCode::CANCELLED, "");
+  }
+  bool asked() const { return asked_.load(); }
+
+ private:
+  std::atomic<bool> asked_{false};
+};
+
+TEST_F(AggregatorIngestTest, DrainsInTimeThoughTheNotifierDoesNotAnswer) {
+  int port = 0;
+  SilentAlerts alerts;
+  grpc::ServerBuilder builder;
+  builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
+  builder.RegisterService(&alerts);
+  const auto server = builder.BuildAndStart();
+  more_config_ = absl::StrCat("notifier: {target: \"127.0.0.1:", port, "\", insecure: true}\n");
+  limit_ = "4000B";
+  WriteConfig();
+  Start();
+  auto client = Hello("c1", {"r1"});
+  client->Send(Snapshot("r1", 1, 1000));
+  client->Send(Snapshot("r1", 2, 6000));
+  ASSERT_EQ(client->ReadAck()->sequence(), 1U);
+  ASSERT_EQ(client->ReadAck()->sequence(), 2U);
+  ASSERT_TRUE(test::WaitUntil([&] { return alerts.asked(); })) << Log();
+  const auto begun = std::chrono::steady_clock::now();
+  EXPECT_EQ(aggregator_->Stop(SIGTERM), 0) << Log();
+  // A delivery's own deadline is 15 s.
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(10));
+  server->Shutdown();
+}
 
 TEST_F(AggregatorIngestTest, HandsABreachOverOnceThoughTheNotifierWasDownAndItWasKilled) {
   // A port that nothing listens on until the notifier comes up.

@@ -67,6 +67,37 @@ TEST_P(StoreContract, ACommitComesBackWhole) {
   EXPECT_EQ(breaches[0].delivery, 1);
 }
 
+TEST_P(StoreContract, AJournalRowOfTheLongestPayloadGoesInBesideOthers) {
+  CommitBatch batch = JournalOnly({Journal(1, 1), Journal(2, 1, "r2"), Journal(3, 2)});
+  batch.journal[1].payload = std::string(store_->journal_payload_max(), '\'');
+  ASSERT_THAT(store_->Commit(fence_, batch), IsOk());
+  ASSERT_OK_AND_ASSIGN(const RecoveredState state, other_->Recover());
+  ASSERT_THAT(state.journal, SizeIs(3));
+  EXPECT_TRUE(state.journal[1].payload == batch.journal[1].payload);
+}
+
+TEST_P(StoreContract, AnyNumberOfHoldsIsResolvedInOneCommit) {
+  const auto hold = [](std::size_t i, bool resolved) {
+    return accounting::HoldRecord{
+        {base::RouterId("r1"), counters::Menu::kSimple, "q" + std::to_string(i)},
+        50,
+        {4, 5},
+        {2, 3},
+        resolved};
+  };
+  for (std::size_t count = 1; count <= 210; ++count) {
+    CommitBatch taken;
+    CommitBatch resolved;
+    for (std::size_t i = 0; i < count; ++i) {
+      taken.holds.push_back(hold(i, false));
+      resolved.holds.push_back(hold(i, true));
+    }
+    ASSERT_THAT(store_->Commit(fence_, taken), IsOk());
+    ASSERT_THAT(store_->Commit(fence_, resolved), IsOk()) << count;
+  }
+  EXPECT_THAT(*other_->OpenHolds(), SizeIs(0));
+}
+
 TEST_P(StoreContract, WatermarksTellTheNewestPositionOfEachMenu) {
   JournalRow tree = Journal(3, 9);
   tree.menu = counters::Menu::kTree;

@@ -63,7 +63,7 @@ TEST_P(StoreContract, EveryWritingCallIsAbortedUnderAnEndedFence) {
   const auto aborted = StatusIs(absl::StatusCode::kAborted, HasSubstr("another aggregator"));
   EXPECT_THAT(store_->Commit(fence_, JournalOnly({Journal(1, 1)})), aborted);
   EXPECT_THAT(store_->Flush(fence_, TwoQueues()), aborted);
-  EXPECT_THAT(store_->NextLeaseEpoch(fence_), aborted);
+  EXPECT_THAT(store_->NextLeaseEpochs(fence_, 3), aborted);
   EXPECT_THAT(store_->ImportPolicy(fence_, "a: 1", 5), aborted);
   EXPECT_THAT(store_->PutQuotaOverride(fence_, {Subscriber("ali"), "daily", 1, false, 1, "x"}),
               aborted);
@@ -94,10 +94,12 @@ TEST_P(StoreContract, AMissingFenceRowIsDataLoss) {
 }
 
 TEST_P(StoreContract, LeaseEpochsAscendAcrossStores) {
-  ASSERT_OK_AND_ASSIGN(const std::uint64_t first, store_->NextLeaseEpoch(fence_));
-  ASSERT_OK_AND_ASSIGN(const std::uint64_t second, other_->NextLeaseEpoch(fence_));
+  ASSERT_OK_AND_ASSIGN(const std::uint64_t first, store_->NextLeaseEpochs(fence_, 3));
+  ASSERT_OK_AND_ASSIGN(const std::uint64_t second, other_->NextLeaseEpochs(fence_, 1));
+  ASSERT_OK_AND_ASSIGN(const std::uint64_t third, other_->NextLeaseEpochs(fence_, 20'000));
   EXPECT_EQ(first, 1u);
-  EXPECT_EQ(second, 2u);
+  EXPECT_EQ(second, 4u);
+  EXPECT_EQ(third, 5u);
 }
 
 TEST_P(StoreContract, ASecondStartFindsTheSchemaAndTheData) {

@@ -2,13 +2,16 @@
 #include "aggregator/store/mysql_store.h"
 
 #include <atomic>
+#include <map>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 
+#include "aggregator/store/mysql_session.h"
 #include "common/base/check.h"
 #include "tests/contract/store/store_contract.h"
+#include "tests/support/child_process.h"
 #include "tests/support/mariadb_server.h"
 #include "tests/support/tcp_gate.h"
 
@@ -283,9 +286,71 @@ TEST(MysqlStore, SmallPacketsOnlyMakeMoreStatements) {
   EXPECT_THAT(
       *store->UsageBetween(base::SiteId(), absl::CivilDay(2026, 1, 1), absl::CivilDay(2026, 1, 1)),
       SizeIs(100));
-  batch.checkpoints = {{"key", 0, std::string(20'000'000, 'x')}};
-  EXPECT_THAT(store->Flush(lease.fence, batch),
-              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("max_allowed_packet")));
+}
+
+TEST(MysqlStore, RecoveryWaitsForATransactionThatHasNotEnded) {
+  MysqlBackend backend;
+  ASSERT_OK_AND_ASSIGN(const auto factory, backend.Open());
+  ASSERT_OK_AND_ASSIGN(const auto store, factory->Connect());
+  ASSERT_OK_AND_ASSIGN(const LeaseInfo lease, store->AcquireLease("a", absl::Minutes(1)));
+  auto target = std::make_shared<MysqlTarget>();
+  target->location = backend.location();
+  MysqlSession writer(target);
+  ASSERT_THAT(writer.Begin(), IsOk());
+  ASSERT_THAT(writer.Send("UPDATE fence SET epoch = epoch WHERE id = 1"), IsOk());
+  ASSERT_THAT(writer.Execute("REPLACE INTO counters VALUES ('next_queue_id', 77)", {}), IsOk());
+  std::atomic<bool> recovered{false};
+  absl::StatusOr<RecoveredState> state;
+  std::thread reader([&] {
+    state = store->Recover();
+    recovered.store(true);
+  });
+  EXPECT_FALSE(test::WaitUntil([&] { return recovered.load(); }, std::chrono::seconds(1)));
+  EXPECT_THAT(writer.Commit(), IsOk());
+  reader.join();
+  ASSERT_THAT(state, IsOk());
+  EXPECT_EQ(state->next_queue_id, 77u);
+}
+
+TEST(MysqlStore, CheckpointsLongerThanAPacketComeBackWholeAndGoWhole) {
+  MysqlBackend backend;
+  ASSERT_OK_AND_ASSIGN(const auto factory, backend.Open());
+  ASSERT_OK_AND_ASSIGN(const auto store, factory->Connect());
+  ASSERT_OK_AND_ASSIGN(const LeaseInfo lease, store->AcquireLease("a", absl::Minutes(1)));
+  const auto checkpoints = [&] {
+    absl::StatusOr<RecoveredState> state = store->Recover();
+    EXPECT_THAT(state, IsOk());
+    std::map<std::pair<std::string, std::uint32_t>, std::string> parts;
+    if (!state.ok()) return parts;
+    for (CheckpointPart& part : state->checkpoints) {
+      parts[{part.state_key, part.part}] = std::move(part.payload);
+    }
+    return parts;
+  };
+  std::string longest;
+  for (std::uint32_t i = 0; longest.size() < 20'000'000; ++i) longest += absl::StrCat(i, "'");
+  const std::string longer = longest.substr(7, 11'000'000);
+  FlushBatch batch;
+  batch.checkpoints = {{"a", 0, longest}, {"a", 1, longer}, {"b", 0, "short"}};
+  ASSERT_THAT(store->Flush(lease.fence, batch), IsOk());
+  auto stored = checkpoints();
+  ASSERT_THAT(stored, SizeIs(3));
+  EXPECT_TRUE((stored[{"a", 0}]) == longest);
+  EXPECT_TRUE((stored[{"a", 1}]) == longer);
+  EXPECT_EQ((stored[{"b", 0}]), "short");
+
+  batch.checkpoints = {{"a", 0, "shrunk"}};
+  batch.dropped_checkpoints = {{"b", 0}};
+  ASSERT_THAT(store->Flush(lease.fence, batch), IsOk());
+  stored = checkpoints();
+  ASSERT_THAT(stored, SizeIs(2));
+  EXPECT_EQ((stored[{"a", 0}]), "shrunk");
+  EXPECT_TRUE((stored[{"a", 1}]) == longer);
+
+  batch.checkpoints = {};
+  batch.dropped_checkpoints = {{"a", 0}, {"a", 1}};
+  ASSERT_THAT(store->Flush(lease.fence, batch), IsOk());
+  EXPECT_THAT(checkpoints(), SizeIs(0));
 }
 
 }  // namespace

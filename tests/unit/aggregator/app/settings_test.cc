@@ -6,6 +6,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
+#include "aggregator/app/policy_text.h"
 #include "common/config/document.h"
 #include "tests/support/status_matchers.h"
 
@@ -21,7 +22,7 @@ tls: {ca: ca.crt, cert: a.crt, key: a.key}
 store: {url: "sqlite:///var/lib/ns.db", flush_interval: 30s, lease_ttl: 15s}
 notifier: {target: "dns:///notifier.example:7444"}
 router_lease_ttl: 60s
-retention: {daily: 14d, monthly: 24mo}
+retention: {daily: 14d, history: 90d, monthly: 24mo}
 sites: [{id: lab, time_zone: Asia/Karachi, day_start: "00:00", cut_times: ["06:00"]}]
 routers: [{id: r1, site: lab, collectors: [c1], account: simple, parents: roots, line_rate: 1Gbps, poll_interval: 30s}]
 map: [{menu: tree, name: "(.*)-up", subscriber: "$1", direction: upload, join_routers: true}]
@@ -43,11 +44,49 @@ TEST(AggregatorSettingsTest, ReadsTheExample) {
   EXPECT_EQ(settings.store.path, "/var/lib/ns.db");
   EXPECT_EQ(settings.flush_interval, absl::Seconds(30));
   EXPECT_EQ(settings.daily_retention_days, 14);
+  EXPECT_EQ(settings.history_retention_days, 90);
   EXPECT_EQ(settings.policy.accounting.sites.at(0).cuts.size(), 1U);
   EXPECT_EQ(settings.policy.accounting.routers.at(0).line_rate_bps, 1'000'000'000U);
   EXPECT_TRUE(settings.policy.accounting.mapping.at(0).join_routers);
   EXPECT_EQ(settings.policy.accounting.quotas.at(0).limit_bytes, 10ULL << 30);
-  EXPECT_EQ(settings.policy.text, settings.policy_text);
+}
+
+TEST(AggregatorSettingsTest, ThePolicyIsReadBackFromItsText) {
+  const std::string extremes = absl::StrReplaceAll(
+      kExample, {{"(.*)-up", "\\\\d+ \\\"ü\\\"\\x01\\t: #"},
+                 {"menu: tree, name", "menu: tree, site: lab, router: r1, name"},
+                 {"day_start: \"00:00\"", "day_start: \"05:30:01\""},
+                 {"parents: roots", "parents: residue"},
+                 {"quota: {default:",
+                  "quota: {big: {limit: 9223372036854775807B, period: week}, most: {limit: "
+                  "unlimited, period: month, start_day: 28}, default:"}});
+  const std::string no_quota = absl::StrReplaceAll(
+      kExample,
+      {{"{default: {period: day, basis: download, limit: 10GiB, thresholds: [80, 100]}}", "{}"}});
+  for (const std::string& text : {std::string(kExample), extremes, no_quota}) {
+    AggregatorSettings settings;
+    ASSERT_THAT(ReadText(text, &settings), test::IsOk());
+    ASSERT_OK_AND_ASSIGN(const ingest::EnginePolicy read, ParsePolicyText(settings.policy.text));
+    EXPECT_EQ(read.text, settings.policy.text);
+    const accounting::Policy& before = settings.policy.accounting;
+    EXPECT_EQ(read.accounting.mapping, before.mapping);
+    EXPECT_EQ(read.accounting.quotas, before.quotas);
+    EXPECT_EQ(read.accounting.sites.at(0).zone, before.sites.at(0).zone);
+    EXPECT_EQ(read.accounting.sites.at(0).day_start, before.sites.at(0).day_start);
+    EXPECT_EQ(read.accounting.sites.at(0).cuts, before.sites.at(0).cuts);
+    EXPECT_EQ(read.accounting.routers.at(0).line_rate_bps, before.routers.at(0).line_rate_bps);
+    EXPECT_EQ(read.accounting.routers.at(0).parents, before.routers.at(0).parents);
+    EXPECT_EQ(read.accounting.routers.at(0).poll_interval, before.routers.at(0).poll_interval);
+    EXPECT_EQ(read.admission.at(base::RouterId("r1")).collectors,
+              settings.policy.admission.at(base::RouterId("r1")).collectors);
+  }
+}
+
+TEST(AggregatorSettingsTest, ATextThatIsNoPolicyIsNotReadAsOne) {
+  EXPECT_THAT(ParsePolicyText("site lab zone=UTC start=0 cuts=\nrouter r1 site=lab\n"),
+              test::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("")));
+  EXPECT_THAT(ParsePolicyText(""),
+              test::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("")));
 }
 
 TEST(AggregatorSettingsTest, TakesAQuotaWithoutALimitAndMonthsInDays) {
@@ -97,6 +136,7 @@ TEST(AggregatorSettingsTest, NamesEveryMistakeWithPlaceAndKey) {
       {"lease_ttl: 15s}", "lease_ttl: 15s, password_file: p}", ":3:", "neither password nor ca"},
       {"sites: [", "sites: [{id: lab, time_zone: UTC}, ", ":7:", "stands twice"},
       {"routers: [", "routers: [{id: r1, site: lab, collectors: [c1]}, ", ":8:", "stands twice"},
+      {"history: 90d", "history: 61d", ":6:", "retention.history"},
       {"id: lab,", "id: \"a b\",", ":7:", "sites[0].id"},
       {"Asia/Karachi", "Asia/Nowhere", ":7:", "sites[0].time_zone"},
       {"day_start: \"00:00\"", "day_start: \"25:00\"", ":7:", "sites[0].day_start"},

@@ -39,6 +39,7 @@ class ScriptedSink final : public AlertSink {
     script_.pop_front();
     return step(ids);
   }
+  void Cancel() override {}
   std::vector<std::vector<std::string>> offers() const {
     base::MutexLock lock(mutex_);
     return offers_;
@@ -80,7 +81,8 @@ class DispatcherTest : public ::testing::Test {
     Dispatcher dispatcher(
         **connection, sink, random,
         {.owner = "me",
-         .claim_for = absl::Milliseconds(200),
+         .batch_bytes = batch_bytes_,
+         .claim_for = absl::Minutes(5),
          .idle = absl::Milliseconds(20),
          .backoff = {.initial = absl::Milliseconds(5), .maximum = absl::Milliseconds(50)}},
         [](const absl::Status&, std::uint64_t) {});
@@ -100,6 +102,7 @@ class DispatcherTest : public ::testing::Test {
     return reached;
   }
 
+  std::size_t batch_bytes_ = 1 << 20;
   test::TempFolder folder_;
   std::unique_ptr<store::StoreFactory> factory_;
   std::unique_ptr<store::Store> store_;
@@ -115,6 +118,22 @@ TEST_F(DispatcherTest, OffersEverythingAgainUntilTheNotifierIsThere) {
   EXPECT_TRUE(RunUntil(sink, {2, 2}));
   EXPECT_THAT(sink.offers().back(), ElementsAre(Id(1), Id(2)));
   EXPECT_EQ(sink.offers().size(), 3U);
+}
+
+TEST_F(DispatcherTest, OffersFewerAtOnceWhenTheNotifierFindsABatchTooLarge) {
+  ScriptedSink sink({[](const auto&) -> absl::StatusOr<AlertReceipt> {
+    return absl::ResourceExhaustedError("too large");
+  }});
+  EXPECT_TRUE(RunUntil(sink, {2, 2}));
+  EXPECT_THAT(sink.offers(),
+              ElementsAre(ElementsAre(Id(1), Id(2)), ElementsAre(Id(1)), ElementsAre(Id(2))));
+}
+
+TEST_F(DispatcherTest, CutsABatchByItsBytes) {
+  batch_bytes_ = 1500;
+  ScriptedSink sink({});
+  EXPECT_TRUE(RunUntil(sink, {2, 2}));
+  EXPECT_THAT(sink.offers(), ElementsAre(ElementsAre(Id(1)), ElementsAre(Id(2))));
 }
 
 TEST_F(DispatcherTest, OffersOnlyTheRestAfterAPartialReceipt) {

@@ -1,0 +1,156 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "aggregator/store/store.h"
+#include "common/base/mutex.h"
+
+namespace netsentinel::store {
+
+// A real store some of whose writing calls end otherwise than they should. Set from any thread.
+class FlakyStore final : public Store {
+ public:
+  explicit FlakyStore(std::unique_ptr<Store> store) : store_(std::move(store)) {}
+
+  // The next Commit with snapshots gives `status`; what it should store is stored or is not.
+  void FailCommit(absl::Status status, bool stores) {
+    base::MutexLock lock(mutex_);
+    commit_ = std::move(status);
+    commit_stores_ = stores;
+  }
+  // The next ImportPolicy gives `status` and stores nothing.
+  void FailImport(absl::Status status) {
+    base::MutexLock lock(mutex_);
+    import_ = std::move(status);
+  }
+
+  absl::Status Commit(Fence fence, const CommitBatch& batch) override {
+    absl::Status status;
+    bool stores = true;
+    if (!batch.journal.empty()) {
+      base::MutexLock lock(mutex_);
+      status = std::exchange(commit_, absl::OkStatus());
+      stores = std::exchange(commit_stores_, true);
+    }
+    if (!stores) return status;
+    const absl::Status done = store_->Commit(fence, batch);
+    return status.ok() ? done : status;
+  }
+  absl::StatusOr<PolicyRevision> ImportPolicy(Fence fence, const std::string& content,
+                                              std::int64_t at_us) override {
+    absl::Status status;
+    {
+      base::MutexLock lock(mutex_);
+      status = std::exchange(import_, absl::OkStatus());
+    }
+    if (!status.ok()) return status;
+    return store_->ImportPolicy(fence, content, at_us);
+  }
+
+  absl::StatusOr<LeaseInfo> AcquireLease(const std::string& holder, absl::Duration ttl) override {
+    return store_->AcquireLease(holder, ttl);
+  }
+  absl::StatusOr<LeaseInfo> RenewLease(const std::string& holder, Fence fence,
+                                       absl::Duration ttl) override {
+    return store_->RenewLease(holder, fence, ttl);
+  }
+  absl::Status ReleaseLease(const std::string& holder, Fence fence) override {
+    return store_->ReleaseLease(holder, fence);
+  }
+  std::size_t journal_payload_max() const override { return store_->journal_payload_max(); }
+  absl::Status Flush(Fence fence, const FlushBatch& batch) override {
+    return store_->Flush(fence, batch);
+  }
+  absl::StatusOr<RecoveredState> Recover() override { return store_->Recover(); }
+  absl::StatusOr<std::vector<Watermark>> Watermarks() override { return store_->Watermarks(); }
+  absl::StatusOr<std::uint64_t> NextLeaseEpochs(Fence fence, std::uint64_t count) override {
+    return store_->NextLeaseEpochs(fence, count);
+  }
+  absl::StatusOr<PolicyRevision> LatestPolicy() override { return store_->LatestPolicy(); }
+  absl::Status PutQuotaOverride(Fence fence, const QuotaOverrideRow& row) override {
+    return store_->PutQuotaOverride(fence, row);
+  }
+  absl::Status RemoveQuotaOverride(Fence fence, const accounting::SubscriberKey& subscriber,
+                                   const std::string& quota_id) override {
+    return store_->RemoveQuotaOverride(fence, subscriber, quota_id);
+  }
+  absl::StatusOr<std::vector<QuotaOverrideRow>> QuotaOverrides() override {
+    return store_->QuotaOverrides();
+  }
+  absl::StatusOr<std::vector<OutboxClaim>> ClaimOutbox(Fence fence, const std::string& owner,
+                                                       absl::Duration claim_for,
+                                                       std::size_t limit) override {
+    return store_->ClaimOutbox(fence, owner, claim_for, limit);
+  }
+  absl::Status FinishOutbox(Fence fence, const std::string& owner,
+                            const std::vector<OutboxResult>& results) override {
+    return store_->FinishOutbox(fence, owner, results);
+  }
+  absl::StatusOr<std::vector<StoredUsage>> UsageBetween(const base::SiteId& site,
+                                                        absl::CivilDay first,
+                                                        absl::CivilDay last) override {
+    return store_->UsageBetween(site, first, last);
+  }
+  absl::StatusOr<std::vector<StoredUsage>> SubscriberUsage(
+      const accounting::SubscriberKey& subscriber, absl::CivilDay first,
+      absl::CivilDay last) override {
+    return store_->SubscriberUsage(subscriber, first, last);
+  }
+  absl::StatusOr<History> UsageHistory(const base::SiteId& site, absl::CivilDay first,
+                                       absl::CivilDay last) override {
+    return store_->UsageHistory(site, first, last);
+  }
+  absl::StatusOr<absl::CivilDay> PurgedBefore() override { return store_->PurgedBefore(); }
+  absl::StatusOr<std::vector<StoredUsage>> MonthUsage(const base::SiteId& site,
+                                                      absl::CivilMonth month) override {
+    return store_->MonthUsage(site, month);
+  }
+  absl::StatusOr<std::vector<StoredUsage>> SubscriberMonth(
+      const accounting::SubscriberKey& subscriber, absl::CivilMonth month) override {
+    return store_->SubscriberMonth(subscriber, month);
+  }
+  absl::StatusOr<std::vector<accounting::HoldRecord>> OpenHolds() override {
+    return store_->OpenHolds();
+  }
+  absl::StatusOr<std::vector<accounting::EpochRecord>> Epochs(const accounting::QueueKey& queue,
+                                                              std::int64_t from_us,
+                                                              std::int64_t to_us) override {
+    return store_->Epochs(queue, from_us, to_us);
+  }
+  absl::StatusOr<std::vector<StoredEvent>> Events(const base::RouterId& router,
+                                                  std::uint64_t before_id,
+                                                  std::size_t limit) override {
+    return store_->Events(router, before_id, limit);
+  }
+  absl::StatusOr<std::vector<BreachRow>> Breaches(std::size_t limit) override {
+    return store_->Breaches(limit);
+  }
+  absl::StatusOr<std::vector<BreachRow>> BreachesSince(absl::CivilDay period_start) override {
+    return store_->BreachesSince(period_start);
+  }
+  absl::Status AppendEvents(Fence fence,
+                            const std::vector<accounting::EventRecord>& events) override {
+    return store_->AppendEvents(fence, events);
+  }
+  absl::StatusOr<std::size_t> PurgeDaily(Fence fence, absl::CivilDay before,
+                                         std::size_t limit) override {
+    return store_->PurgeDaily(fence, before, limit);
+  }
+  absl::StatusOr<std::size_t> PurgeHistory(Fence fence, std::int64_t before_us,
+                                           std::size_t limit) override {
+    return store_->PurgeHistory(fence, before_us, limit);
+  }
+
+ private:
+  std::unique_ptr<Store> store_;
+  base::Mutex mutex_;
+  absl::Status commit_ ABSL_GUARDED_BY(mutex_);
+  bool commit_stores_ ABSL_GUARDED_BY(mutex_) = true;
+  absl::Status import_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace netsentinel::store
