@@ -73,6 +73,20 @@ bool DescriptorTable::InsertAt(DescriptorIndex index, QueueDescriptor descriptor
   return true;
 }
 
+void DescriptorTable::Renumber(const std::vector<DescriptorIndex>& kept) {
+  std::vector<std::shared_ptr<const QueueDescriptor>> old = std::exchange(entries_, {});
+  by_hash_ = {};
+  collisions_ = {};
+  entries_.reserve(kept.size());
+  for (const DescriptorIndex index : kept) {
+    const DescriptorIndex now = next_index();
+    entries_.push_back(std::move(old[index]));
+    const std::size_t hash = HashOf(*entries_.back());
+    if (!by_hash_.try_emplace(hash, now).second) collisions_[hash].push_back(now);
+  }
+  live_ = kept.size();
+}
+
 void DescriptorTable::Drop(DescriptorIndex index) {
   if (Find(index) == nullptr) return;
   const std::size_t hash = HashOf(*entries_[index]);

@@ -32,6 +32,8 @@ class DescriptorTable {
   }
   std::optional<DescriptorIndex> IndexOf(const QueueDescriptor& descriptor) const;
   void Drop(DescriptorIndex index);
+  // Numbers anew: kept[i], which must be in use and ascend, becomes i; all others are dropped.
+  void Renumber(const std::vector<DescriptorIndex>& kept);
   // The index the next new entry gets: one past the highest ever given.
   DescriptorIndex next_index() const { return static_cast<DescriptorIndex>(entries_.size()); }
   // Makes `next_index()` at least this, as if entries up to it had been dropped. False beyond
