@@ -314,7 +314,7 @@ class Aggregator {
     }
     NS_ASSIGN_OR_RETURN(const store::PolicyRevision imported,
                         stores_.engine->ImportPolicy(fence, settings_.policy.text,
-                                                    absl::ToUnixMicros(context_.clock.WallNow())));
+                                                     absl::ToUnixMicros(context_.clock.WallNow())));
     context_.logger.Info("policy.imported", "the configuration is a new policy revision",
                          {{"revision", imported.revision}});
     // Events tell, they do not count.

@@ -12,7 +12,6 @@
 #include "absl/strings/strip.h"
 
 #include "aggregator/accounting/mapping.h"
-
 #include "aggregator/app/policy_text.h"
 
 namespace netsentinel::app {

@@ -1,6 +1,5 @@
 #pragma once
 
 // For targets that speak gRPC.
-#include <grpcpp/grpcpp.h>
-
 #include "cmake/pch/base.h"
+#include <grpcpp/grpcpp.h>

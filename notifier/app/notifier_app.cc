@@ -164,7 +164,9 @@ absl::Status NotifierApp::Run(const NotifierSettings& settings, shell::Context& 
   // Breaches are accepted and kept while the mail server is away, reports wait for the aggregator:
   // neither is a reason to bring breaches elsewhere.
   context.readiness.MakeAdvisory(kChannel);
-  context.readiness.MakeAdvisory("aggregator");
+  for (const char* shown : {"aggregator", "alerts", "reports"}) {
+    context.readiness.MakeAdvisory(shown);
+  }
   context.readiness.NotReady("queue", "not opened yet");
   context.certificates.Add(settings.security);
   context.certificates.Add(settings.aggregator.security);
