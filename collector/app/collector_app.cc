@@ -117,6 +117,8 @@ class DeliveryReporter {
                                 "Rows that failed their checksum, since the spool was created.");
     pending_ = metrics.AddGauge("netsentinel_spool_pending_bytes",
                                 "Readings in memory because the spool cannot be written.");
+    lost_ = metrics.AddCounter("netsentinel_spool_lost_readings_total",
+                               "Readings that memory could neither keep nor merge.");
     failing_ = metrics.AddGauge("netsentinel_spool_failing", "1 while it cannot be written.");
     connected_ = metrics.AddGauge("netsentinel_uplink_connected", "1 while snapshots are taken.");
     in_flight_ = metrics.AddGauge("netsentinel_uplink_unacknowledged_bytes",
@@ -141,6 +143,8 @@ class DeliveryReporter {
     failing_.Set(status.spool.ok() ? 0 : 1);
     connected_.Set(status.connected ? 1 : 0);
     in_flight_.Set(static_cast<double>(status.uplink.in_flight_bytes));
+    Grow(lost_, last_lost_, status.lost_readings);
+    last_lost_ = status.lost_readings;
     Grow(connects_, last_.connects, status.uplink.connects);
     Grow(frames_, last_.frames_sent, status.uplink.frames_sent);
     Grow(sent_, last_.bytes_sent, status.uplink.bytes_sent);
@@ -168,8 +172,9 @@ class DeliveryReporter {
   http::Readiness& readiness_;
   const Delivery& delivery_;
   uplink::UplinkStats last_;
+  std::uint64_t last_lost_ = 0;
   metrics::Gauge rows_, waiting_, bytes_, damaged_, pending_, failing_, connected_, in_flight_;
-  metrics::Counter connects_, frames_, sent_, acknowledged_, superseded_, refusals_;
+  metrics::Counter lost_, connects_, frames_, sent_, acknowledged_, superseded_, refusals_;
 };
 
 // All parts of a running collector, in the order of dependence.

@@ -130,6 +130,7 @@ void Delivery::Publish() {
                         .spool = keeper_.health(),
                         .spool_stats = {},
                         .pending_bytes = keeper_.pending().bytes(),
+                        .lost_readings = keeper_.pending().lost(),
                         .uplink = uplink_.stats(),
                         .states = {}};
   if (keeper_.spool() != nullptr) status.spool_stats = keeper_.spool()->stats();
@@ -142,6 +143,8 @@ void Delivery::Publish() {
       absl::StrAppend(&detail, detail.empty() ? "" : "; ", "snapshots wait: ", held);
   }
   base::MutexLock lock(mutex_);
+  status.pending_bytes += overflow_.bytes();
+  status.lost_readings += overflow_.lost();
   status_ = std::move(status);
 }
 

@@ -31,6 +31,8 @@ struct DeliveryStatus {
   absl::Status spool;   // why readings stay in memory
   spool::SpoolStats spool_stats;
   std::uint64_t pending_bytes = 0;
+  // Readings that memory could neither keep nor merge, since the start.
+  std::uint64_t lost_readings = 0;
   uplink::UplinkStats uplink;
   // The newest of every router and menu; a router's with why its snapshots wait, where they do.
   std::vector<poll::RouterStateReport> states;

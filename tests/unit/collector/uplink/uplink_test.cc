@@ -387,6 +387,34 @@ TEST_F(UplinkTest, OnAFullDiskWhatIsSpooledIsDeliveredAllTheSame) {
   EXPECT_TRUE(uplink_->connected());
 }
 
+TEST_F(UplinkTest, AcknowledgementsThatAFullDiskDoesNotTakeStayInMemoryWithoutADisconnect) {
+  Restart(/*file_pages_max=*/60);
+  std::vector<std::string> routers;
+  std::vector<base::RouterId> ids;
+  // Fills the file with menus whose entries grow when their positions are written.
+  while (keeper_->health().ok() && routers.size() < 2000) {
+    routers.push_back(absl::StrCat("router-", routers.size()));
+    ids.emplace_back(routers.back());
+    Spool(routers.back(), 1);
+  }
+  ASSERT_LT(routers.size(), 2000U);
+  routers.pop_back();  // its row is in memory
+  ids.pop_back();
+  uplink_->SetRouters(ids);
+  Connect();
+  WelcomeMessage welcome = Welcome(routers);
+  welcome.credit_bytes = std::uint64_t{1} << 30;
+  Say(std::move(welcome));
+  for (std::uint64_t i = 0; i < routers.size(); ++i) Ack(routers[i], i + 1);
+  uplink_->Tick();
+  EXPECT_TRUE(uplink_->connected());
+  ASSERT_GT(keeper_->spool()->stats().waiting_rows, 0U);
+  clock_.Advance(absl::Seconds(10));
+  uplink_->Tick();
+  EXPECT_TRUE(uplink_->connected());
+  for (const std::string& router : routers) EXPECT_THAT(Sent(router), SizeIs(1));
+}
+
 TEST_F(UplinkTest, AMenuWithABacklogLetsTheOthersTakeTurns) {
   for (std::uint64_t i = 1; i <= 20; ++i) Spool("a", i);  // 1 … 20
   Spool("b", 1);                                          // 21
