@@ -2,9 +2,14 @@
 
 #include <utility>
 
+#include "aggregator/store/limits.h"
+#include "common/counters/limits.h"
 #include "common/io/sha256.h"
 
 namespace netsentinel::ingest {
+
+static_assert(counters::kMaxNameBytes <= store::kMaxNameBytes,
+              "what the decoder lets through must fit the store");
 
 store::BreachRow ToRow(const accounting::Breach& breach) {
   store::BreachRow row;

@@ -1,5 +1,6 @@
 #include "collector/app/collector_app.h"
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <memory>
@@ -8,6 +9,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
@@ -33,6 +35,8 @@ namespace {
 
 namespace asio = boost::asio;
 
+// More routers than that are counted and not named in one line.
+constexpr std::size_t kNamesMax = 20;
 constexpr absl::Duration kServerGrace = absl::Milliseconds(500);
 // Polls under way may end by themselves so long, then they are cut off; together with delivery's
 // own end this stays below shell::kDrainLimit.
@@ -72,9 +76,12 @@ class PollReporter final : public poll::PollSink {
         report.menu.has_value() ? counters::MenuName(*report.menu) : "all";
     if (report.state == poll::RouterState::kReachable ||
         report.state == poll::RouterState::kStarting) {
-      logger_.Info(
-          report.state == poll::RouterState::kReachable ? "router.reachable" : "router.starting",
-          "state of a router", {{"router", report.router}, {"menu", menu}});
+      const bool reachable = report.state == poll::RouterState::kReachable;
+      logger_.Info(reachable ? "router.reachable" : "router.starting", "state of a router",
+                   {{"router", report.router}, {"menu", menu}});
+      if (reachable && !report.detail.empty()) {
+        logger_.Warn("router.remark", report.detail, {{"router", report.router}, {"menu", menu}});
+      }
     } else {
       logger_.Warn("router.trouble", report.detail,
                    {{"router", report.router},
@@ -102,6 +109,30 @@ class PollReporter final : public poll::PollSink {
   const metrics::Counter queues_;
   const metrics::Histogram seconds_;
 };
+
+// Said once at start: these are choices that somebody should know of.
+void WarnOfOpenTransports(const std::vector<RouterSettings>& routers, log::Logger& logger) {
+  std::vector<absl::string_view> plain, anonymous;
+  for (const RouterSettings& router : routers) {
+    if (!router.endpoint.use_tls) plain.push_back(router.id.value());
+    if (router.endpoint.use_tls && router.endpoint.tls.anonymous) {
+      anonymous.push_back(router.id.value());
+    }
+  }
+  const auto warn = [&logger](const char* event, const char* what,
+                              std::vector<absl::string_view> names) {
+    if (names.empty()) return;
+    const std::size_t count = names.size();
+    names.resize(std::min(count, kNamesMax));
+    logger.Warn(event, what, {{"routers", absl::StrJoin(names, " ")}, {"count", count}});
+  };
+  warn("routers.plain_api",
+       "the plain API sends the password and all counters in clear: use transport: api-ssl", plain);
+  warn("routers.anonymous_tls",
+       "anonymous TLS lets anybody in between pose as the router: give api-ssl a certificate, and "
+       "its pin_sha256 or ca here",
+       anonymous);
+}
 
 // What /metrics and /readyz show of the delivery; refreshed on its thread.
 class DeliveryReporter {
@@ -227,6 +258,7 @@ class Collector {
                            std::vector<grpc::Service*>{&service_}, context_.clock,
                            context_.logger));
     const shell::HealthFollower health(context_.readiness, *server);
+    WarnOfOpenTransports(settings_.routers, context_.logger);
     TakeRouters(settings_);
     Beat(context_.liveness.AddPulse("poll", kLoopSilenceMax));
     std::thread poll_thread([this] { io_.run(); });

@@ -89,7 +89,7 @@ Field FieldOf(absl::string_view key) {
   return field != kFieldCount && kFieldKeys[field] == key ? field : kFieldCount;
 }
 
-bool StartsWith(absl::string_view word, absl::string_view prefix) {
+bool HasPrefix(absl::string_view word, absl::string_view prefix) {
   return word.size() >= prefix.size() &&
          std::memcmp(word.data(), prefix.data(), prefix.size()) == 0;
 }
@@ -185,12 +185,12 @@ bool QueueMenuReader::Fail(Sentence words, absl::string_view why) {
 }
 
 bool QueueMenuReader::TakeCounter(absl::string_view word, CounterWords* counters) {
-  if (StartsWith(word, kBytes)) {
+  if (HasPrefix(word, kBytes)) {
     counters->twice |= std::exchange(counters->has_bytes, true);
     counters->bytes = word.substr(kBytes.size());
     return true;
   }
-  if (StartsWith(word, kPackets)) {
+  if (HasPrefix(word, kPackets)) {
     counters->twice |= std::exchange(counters->has_packets, true);
     counters->packets = word.substr(kPackets.size());
     return true;

@@ -13,8 +13,10 @@
 #include "gtest/gtest.h"
 
 #include "aggregator/ingest/frame_decoder.h"
+#include "collector/routeros/queue_menu_reader.h"
 #include "collector/uplink/wire.h"
 #include "common/base/random.h"
+#include "common/counters/limits.h"
 #include "common/counters/merge.h"
 #include "tests/support/status_matchers.h"
 
@@ -217,6 +219,32 @@ TEST(FrameEncoderTest, StepsAtTheirLimitFitIntoOneFrameOfTheProtocol) {
                   .ByteSizeLong(),
               bound);
   }
+}
+
+// The reader keeps to the limits of the other end: nothing is spooled that would be refused for
+// ever.
+TEST(FrameEncoderTest, WhateverTheReaderTakesTheAggregatorTakes) {
+  std::string targets = "10.0.0.1/32";
+  for (int n = 1; n < 400; ++n) absl::StrAppend(&targets, ",10.0.", n / 250, ".", n % 250, "/32");
+  const std::vector<std::string> words = {"=.id=*1",
+                                          "=name=" + std::string(2048, 'n'),
+                                          "=parent=" + std::string(2048, 'p'),
+                                          "=target=" + targets,
+                                          "=comment=" + std::string(60'000, 'c'),
+                                          "=bytes=1/2",
+                                          "=packets=1/1"};
+  Snapshot snapshot;
+  DescriptorTable table;
+  routeros::QueueMenuReader reader(counters::Menu::kSimple, table);
+  reader.Begin();
+  reader.AddRow(std::vector<absl::string_view>(words.begin(), words.end()));
+  ASSERT_THAT(reader.Finish(snapshot.readings), test::IsOk());
+  snapshot.router = base::RouterId("r");
+  snapshot.header.host_boot_id = "boot";
+  snapshot.header.device.serial_number = counters::DeviceText(std::string(60'000, '\xFF'));
+  FrameEncoder encoder;
+  ingest::FrameDecoder decoder;
+  EXPECT_EQ(Decode(decoder, encoder.Encode(snapshot, table)).size(), 1U);
 }
 
 TEST(FrameEncoderTest, IdleQueuesCostNothing) {

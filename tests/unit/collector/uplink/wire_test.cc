@@ -1,6 +1,7 @@
 #include "collector/uplink/wire.h"
 
 #include <string>
+#include <utility>
 #include <variant>
 
 #include "gmock/gmock.h"
@@ -56,6 +57,39 @@ TEST(WireTest, AWelcomeKeepsLeaseResumePointsAndBoundaries) {
   EXPECT_EQ(plain.routers[0].resume_points[0].menu, counters::Menu::kTree);
   EXPECT_EQ(plain.routers[0].resume_points[0].sequence, 4U);
   EXPECT_FALSE(plain.routers[1].lease.has_value());
+}
+
+// One string that is not UTF-8 would end the stream for every router of the collector.
+TEST(WireTest, TextsThatAreNotUtf8AreEscaped) {
+  counters::DeviceIdentity device;
+  device.serial_number = "SN\xFF";
+  device.system_id = "\xC3\x28";
+  device.identity = "raw \xE9";
+  device.board_name = "caf\xC3\xA9";
+  device.version = "7\xFE";
+  poll::RouterStateReport report;
+  report.router = base::RouterId("r");
+  report.detail = "said \xFF";
+  report.device = device;
+  FrameMessage frame;
+  frame.key = {base::RouterId("r"), counters::Menu::kSimple};
+  frame.columns.header = counters::SnapshotHeader();
+  frame.columns.header->device = device;
+  const v1::IngestRequest state = ToWire(CollectorMessage(report));
+  const v1::IngestRequest snapshot = ToWire(CollectorMessage(std::move(frame)));
+  for (const v1::IngestRequest* sent : {&state, &snapshot}) {
+    v1::IngestRequest received;
+    ASSERT_TRUE(received.ParseFromString(sent->SerializeAsString()));
+    const v1::DeviceIdentity& got = received.has_router_state()
+                                        ? received.router_state().device()
+                                        : received.snapshot().header().device();
+    EXPECT_EQ(got.serial_number(), "SN\\xFF");
+    EXPECT_EQ(got.system_id(), "\\xC3(");
+    EXPECT_EQ(got.identity(), "raw \xE9");
+    EXPECT_EQ(got.board_name(), "caf\xC3\xA9");
+    EXPECT_EQ(got.version(), "7\\xFE");
+  }
+  EXPECT_EQ(state.router_state().detail(), "said \\xFF");
 }
 
 }  // namespace
