@@ -17,6 +17,11 @@ bool InSite(const RouterBook& router, const base::SiteId& site) {
   return site.empty() || router.site->settings.id == site;
 }
 
+// Rows stay with the site at which their bytes were counted, wherever the router is now.
+bool OfSite(const SubscriberInfo& subscriber, const base::SiteId& site) {
+  return site.empty() || subscriber.key.site == site;
+}
+
 }  // namespace
 
 UsageRow Book::Impl::Figures(const MenuBook& menu, const Partition& partition,
@@ -31,11 +36,11 @@ std::vector<UsageRow> Book::Usage(const base::SiteId& site, absl::CivilDay first
                                   absl::CivilDay last) const {
   std::vector<UsageRow> rows;
   for (const auto& [id, router] : impl_->routers) {
-    if (!InSite(*router, site)) continue;
     for (const MenuBook& menu : router->menus) {
       auto it = menu.partitions.lower_bound(PartitionKey{first, 0});
       for (; it != menu.partitions.end() && it->first.first <= last; ++it) {
         for (const DayRow& row : it->second.rows()) {
+          if (!OfSite(impl_->subscribers[row.subscriber], site)) continue;
           rows.push_back(impl_->Figures(menu, it->second, row));
         }
       }
@@ -56,11 +61,11 @@ std::vector<std::pair<SubscriberKey, UsageSum>> Book::SubscriberSums(const base:
                                                                      absl::CivilDay last) const {
   std::vector<std::vector<UsageRow>> rows(impl_->subscribers.size());
   for (const auto& [id, router] : impl_->routers) {
-    if (!InSite(*router, site)) continue;
     for (const MenuBook& menu : router->menus) {
       auto it = menu.partitions.lower_bound(PartitionKey{first, 0});
       for (; it != menu.partitions.end() && it->first.first <= last; ++it) {
         for (const DayRow& row : it->second.rows()) {
+          if (!OfSite(impl_->subscribers[row.subscriber], site)) continue;
           UsageRow figures = it->second.Figures(row);
           figures.queue = {id, menu.menu, menu.queues[row.queue].name};
           rows[row.subscriber].push_back(std::move(figures));
