@@ -131,6 +131,7 @@ void Applier::AddPart(std::uint32_t row, std::int64_t from_us, std::int64_t to_u
   if (TooLargeToStore(bytes)) {
     AddEvent(to_us, "implausible", DescriptorOf(row).name,
              "the counter moved by more than 2^63-1 bytes; taken as a new baseline");
+    AddRefused(row, to_us, bytes);
     return;
   }
   const std::int64_t since = kind == PartKind::kOnward     ? state_.slots[row].since_us
@@ -155,6 +156,12 @@ void Applier::AddBlind(std::uint32_t row, std::int64_t from_us, std::int64_t to_
   effects_.blinds.push_back(blind);
 }
 
+void Applier::AddRefused(std::uint32_t row, std::int64_t at_us, TrafficBytes bytes) {
+  if (CountsNothing(row) || bytes.zero()) return;
+  AddBlind(row, at_us, at_us, bytes);
+  effects_.blinds.back().partial = true;
+}
+
 bool Applier::CountFromZero(std::uint32_t row, const QueueReading& reading, const FromZero& rule) {
   const TrafficBytes bytes = BytesOf(reading);
   if (PassesGate(bytes, rule.existed_us)) {
@@ -175,6 +182,7 @@ bool Applier::CountFromZero(std::uint32_t row, const QueueReading& reading, cons
   AddEvent(rule.to_us, "implausible", name,
            "the counter is too high to have started from zero; taken as a new baseline. If the "
            "line is faster than line_rate, raise it");
+  AddRefused(row, rule.to_us, bytes);
   AddEpoch(row, rule.from_us, rule.reason);
   known_[row] = Known::kBaseline;
   return true;
@@ -331,8 +339,9 @@ void Applier::Appear(const QueueReading& reading) {
                         (!first_ && before->settings_fingerprint != now_.settings_fingerprint) ||
                         (first_ && !rebooted_);
   if (baseline) {
-    AddEpoch(row, to,
-             first_ && before != nullptr ? EpochReason::kReplaced : EpochReason::kFirstSight);
+    const bool replaces = first_ && before != nullptr;
+    AddEpoch(row, to, replaces ? EpochReason::kReplaced : EpochReason::kFirstSight);
+    if (replaces) AddBlind(row, before->attribution_us, to, {});
     known_[row] = Known::kBaseline;
     return;
   }
@@ -357,7 +366,9 @@ void Applier::Vanish(std::uint32_t row) {
   ResolveAsReset(row);
   const std::int64_t read = ReadAt(row);
   AddBlind(row, read, now_.attribution_us, {});
-  if (!rebooted_) {
+  if (rebooted_) {
+    unused_.push_back(state_.rows[row].descriptor);
+  } else {
     state_.tombstones.push_back(
         {state_.rows[row].descriptor, state_.rows[row], read, now_.attribution_us});
   }
@@ -395,7 +406,7 @@ void Applier::Begin(const SnapshotHeader& now) {
   if (first_) {
     // Another device's uptime says nothing; one that started after the other's last reading can
     // have moved nothing before that.
-    rebooted_ = before != nullptr && up < counters::ElapsedUs(*before, now);
+    rebooted_ = before != nullptr && StartedAfter(*before, now);
   } else {
     rebooted_ = counters::RouterRebooted(*before, now);
   }

@@ -43,7 +43,10 @@ class Applier {
   // header with the rules of time. kInvalidArgument, and a state to throw away, when that leaves
   // two queues with one `.id`.
   absl::Status ApplyStep(const counters::SnapshotHeader& now, const counters::MergedStep& step);
-  void ResolveAllHolds();
+  // Takes in the pending snapshot; rows in `keep` are back since.
+  void ApplyPending(std::int64_t at_us, const absl::flat_hash_set<std::uint32_t>& keep);
+  void ResolveAll();
+  void MarkUnseen(const Successor& successor);
   void AddEvent(std::int64_t at_us, absl::string_view kind, absl::string_view queue,
                 absl::string_view detail);
   // Forgets descriptors that nothing refers to any more.
@@ -71,6 +74,8 @@ class Applier {
     std::int64_t before_us = 0;
   };
 
+  static bool StartedAfter(const counters::SnapshotHeader& other,
+                           const counters::SnapshotHeader& now);
   void Begin(const counters::SnapshotHeader& now);
   void ApplyRows(const std::vector<counters::QueueReading>& readings,
                  const counters::Matches& matches);
@@ -101,6 +106,8 @@ class Applier {
                base::TrafficBytes bytes, PartKind kind);
   void AddBlind(std::uint32_t row, std::int64_t from_us, std::int64_t to_us,
                 base::TrafficBytes extra);
+  // Bytes that a counter showed and that were not counted.
+  void AddRefused(std::uint32_t row, std::int64_t at_us, base::TrafficBytes bytes);
   void AddEpoch(std::uint32_t row, std::int64_t start_us, EpochReason reason);
   void AddHoldRecord(std::uint32_t row, const Hold& hold, bool resolved);
   void Settle();  // parents' residue, then the parts become deltas

@@ -2,6 +2,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+
 #include "aggregator/accounting/applier.h"
 
 namespace netsentinel::accounting {
@@ -9,6 +12,9 @@ namespace {
 
 using base::TrafficBytes;
 using counters::QueueReading;
+using counters::SnapshotHeader;
+
+constexpr std::int64_t kSecondUs = 1'000'000;
 
 // Takes min(bytes, owed) off both.
 void PayOff(std::uint64_t& bytes, std::uint64_t& owed) {
@@ -19,14 +25,54 @@ void PayOff(std::uint64_t& bytes, std::uint64_t& owed) {
 
 }  // namespace
 
-void Applier::ResolveAllHolds() {
+void Applier::ApplyPending(std::int64_t at_us, const absl::flat_hash_set<std::uint32_t>& keep) {
+  const PendingSnapshot pending = *std::exchange(state_.pending, std::nullopt);
+  for (const QueueReading& reading : pending.readings) NoteCandidate(reading.descriptor);
+  ApplyFull(pending.header, pending.readings, keep);
+  AddEvent(at_us, "pending_resolved", "", absl::StrCat(keep.size(), " queues are back and go on"));
+}
+
+// The time of a device that is new here, when all of its counters started after the other's last
+// reading; else it is at a baseline.
+bool Applier::StartedAfter(const SnapshotHeader& other, const SnapshotHeader& now) {
+  const auto up = static_cast<std::int64_t>(now.router_uptime_s) * kSecondUs;
+  return up < counters::ElapsedUs(other, now);
+}
+
+void Applier::MarkUnseen(const Successor& successor) {
   if (!state_.last.has_value()) return;
+  const SnapshotHeader last = *state_.last;
+  const std::int64_t until = successor.now.attribution_us;
+  const bool from_zero = successor.is_new && StartedAfter(last, successor.now);
+  const std::int64_t boot =
+      until - std::min(static_cast<std::int64_t>(successor.now.router_uptime_s) * kSecondUs, until);
+  absl::flat_hash_set<absl::string_view> shown;
+  if (successor.is_new) {
+    for (const auto& [index, descriptor] : *successor.shows) shown.insert(descriptor.name);
+  }
+  Begin(last);
+  for (std::uint32_t row = 0; row < state_.rows.size(); ++row) {
+    if (state_.rows[row].descriptor == kNoRow) continue;
+    const std::int64_t read = ReadAt(row);
+    if (!shown.contains(DescriptorOf(row).name)) {
+      AddBlind(row, read, until, {});
+      continue;
+    }
+    AddBlind(row, read, last.attribution_us, {});
+    if (from_zero) AddBlind(row, std::max(read, boot), until, {});
+  }
+}
+
+void Applier::ResolveAll() {
+  if (!state_.last.has_value()) return;
+  if (state_.pending.has_value()) ApplyPending(state_.pending->header.attribution_us, {});
   Begin(*state_.last);
   std::vector<std::uint32_t> rows;
   for (const auto& [row, hold] : state_.holds) rows.push_back(row);
   std::sort(rows.begin(), rows.end());
   for (const std::uint32_t row : rows) ResolveAsReset(row);
   Settle();
+  DropUnusedDescriptors();
 }
 
 void Applier::Finish() {

@@ -39,6 +39,7 @@ StagedBatch Book::Stage(absl::Span<const Incoming> incoming) {
     }
     batch.results.push_back(impl_->StageOne(incoming[i], i, batch));
   }
+  impl_->TakeLate(batch);
   impl_->Judge(batch);
   return batch;
 }
@@ -76,7 +77,8 @@ absl::Status Book::Impl::StageOne(const Incoming& incoming, std::size_t input, S
   journal.menu = snapshot.menu;
   journal.attribution_us = change.staged.header.attribution_us;
   journal.received_us = incoming.received_us;
-  journal.payload = counters::EncodeJournal(state.base(), snapshot, change.added);
+  journal.payload = SealJournal(counters::EncodeJournal(state.base(), snapshot, change.added),
+                                change.target().snapshots + 1);
   change.journal = batch.journal.size();
   batch.journal.push_back(std::move(journal));
 
@@ -127,12 +129,16 @@ void Book::Impl::ChooseDevice(const counters::SnapshotHeader& header, MenuChange
   }
 }
 
+MenuPlace Book::Impl::PlaceOf(const RouterBook& router, const MenuBook& menu) {
+  return {router.settings.id, menu.menu, {router.settings.parents, router.settings.line_rate_bps}};
+}
+
 StageInput Book::Impl::InputOf(const MenuChange& change, const counters::Snapshot& snapshot) {
   StageInput stage;
   stage.snapshot = &snapshot;
   stage.added = &change.added;
   stage.received_us = change.received_us;
-  stage.settings = {change.router->settings.parents, change.router->settings.line_rate_bps};
+  stage.settings = PlaceOf(*change.router, *change.menu).settings;
   const DeviceState* before = change.menu->current;
   if (before == nullptr) return stage;
   stage.not_before_us = before->state.newest_us();
@@ -206,16 +212,17 @@ absl::Status Book::Impl::Translate(const Incoming& incoming, MenuChange& change,
   return absl::OkStatus();
 }
 
-// A device that is replaced will not explain its open holds.
+// A device that gives way to another will not explain its open holds, nor decide what is pending;
+// and what it moved since, nobody saw.
 void Book::Impl::LeaveBehind(MenuChange& change, StagedBatch& batch) {
   DeviceState* current = change.menu->current;
-  if (current == nullptr || current == change.device || current->state.holds.empty()) return;
+  if (current == nullptr || current == change.device) return;
   change.left_behind = std::make_unique<MenuState>(current->state);
   Effects effects;
-  const MenuSettings settings{change.router->settings.parents,
-                              change.router->settings.line_rate_bps};
-  ResolveHolds(*change.left_behind, change.router->settings.id, change.menu->menu, settings,
-               effects);
+  const MenuPlace place = PlaceOf(*change.router, *change.menu);
+  ResolveOpen(*change.left_behind, place, effects);
+  const bool is_new = change.new_device != nullptr;
+  MarkUnseen(*change.left_behind, place, {change.staged.header, is_new, &change.added}, effects);
   Expand(effects, *current, change);
   batch.epochs.insert(batch.epochs.end(), effects.epochs.begin(), effects.epochs.end());
   batch.holds.insert(batch.holds.end(), effects.holds.begin(), effects.holds.end());
@@ -345,7 +352,7 @@ void Book::Impl::ExpandBlind(const Blind& blind, std::uint32_t queue, MenuChange
     doubt.subscriber = info.subscriber;
     doubt.blind_us = weights[i];
     doubt.loss = {uploads[i], downloads[i]};
-    doubt.grade = length <= usual ? Grade::kBounded : Grade::kPartial;
+    doubt.grade = length <= usual && !blind.partial ? Grade::kBounded : Grade::kPartial;
     change.doubts.push_back(doubt);
   }
 }
@@ -378,13 +385,19 @@ std::uint32_t Book::Impl::QueueOf(DeviceState& device, DescriptorIndex descripto
 
 std::uint32_t Book::Impl::QueueNamed(RouterBook& router, MenuBook& menu, const std::string& name) {
   const auto next = static_cast<std::uint32_t>(menu.queues.size());
+  const std::uint32_t queue = AddQueue(menu, name);
+  if (queue == next) Resolve(router, menu, queue);
+  return queue;
+}
+
+std::uint32_t Book::Impl::AddQueue(MenuBook& menu, const std::string& name) {
+  const auto next = static_cast<std::uint32_t>(menu.queues.size());
   const auto [it, fresh] = menu.queue_by_name.try_emplace(name, next);
   if (fresh) {
     QueueInfo info;
     info.name = name;
     info.id = next_queue_id++;
     menu.queues.push_back(std::move(info));
-    Resolve(router, menu, next);
   }
   return it->second;
 }

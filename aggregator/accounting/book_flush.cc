@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <iterator>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -11,8 +13,11 @@
 namespace netsentinel::accounting {
 namespace {
 
-// Days behind the current one that reports ask for.
-constexpr int kReportDays = 2;
+std::uint32_t PartsOf(std::size_t count) {
+  return static_cast<std::uint32_t>((count + kQueuesPerPart - 1) / kQueuesPerPart);
+}
+
+}  // namespace
 
 std::string DeviceKey(const MenuBook& menu, std::uint32_t ordinal) {
   return absl::StrCat("s/", menu.router->settings.id.value(), "/", counters::MenuName(menu.menu),
@@ -24,11 +29,9 @@ std::string PartitionName(const MenuBook& menu, const PartitionKey& key) {
                       "/", absl::FormatCivilTime(key.first), "/", key.second);
 }
 
-std::uint32_t PartsOf(std::size_t count) {
-  return static_cast<std::uint32_t>((count + kQueuesPerPart - 1) / kQueuesPerPart);
+std::string RouterKey(const RouterBook& router) {
+  return absl::StrCat("r/", router.settings.id.value());
 }
-
-}  // namespace
 
 StagedFlush Book::StageFlush(std::int64_t now_us, const FlushOptions& options) {
   NS_CHECK(!impl_->in_flight.active, "one flush at a time");
@@ -44,6 +47,7 @@ StagedFlush Book::StageFlush(std::int64_t now_us, const FlushOptions& options) {
     const bool due = journal_rows >= std::max<std::uint64_t>(options.min_journal_rows, 1);
     if (due || !router->closed.empty()) impl_->CheckpointRouter(*router, flush);
     impl_->DropOldPartitions(*router);
+    impl_->DropRetired(*router, now_us);
   }
   for (const auto& [menu, device] : impl_->forgotten) impl_->DropDevice(*menu, *device);
   impl_->forgotten.clear();
@@ -84,6 +88,7 @@ void Book::FlushFailed(StagedFlush&& flush) {
     router->closed.insert(router->closed.begin(), closed.begin(), closed.end());
   }
   impl_->to_drop.insert(impl_->to_drop.end(), in_flight.dropped.begin(), in_flight.dropped.end());
+  impl_->late_events.insert(impl_->late_events.end(), flush.events.begin(), flush.events.end());
   impl_->book_stored = false;
   in_flight = {};
   flush = {};
@@ -126,6 +131,7 @@ void Book::Impl::CheckpointRouter(RouterBook& router, StagedFlush& flush) {
   in_flight.routers.push_back(&router);
   StoredRouter stored;
   stored.open_from_us = router.open_from_us;
+  stored.site = router.settings.site.value();
   for (std::size_t i = 0; i < router.menus.size(); ++i) {
     MenuBook& menu = router.menus[i];
     stored.menus[i].next_ordinal = menu.next_ordinal;
@@ -142,8 +148,7 @@ void Book::Impl::CheckpointRouter(RouterBook& router, StagedFlush& flush) {
     }
     menu.journal_rows = 0;
   }
-  flush.checkpoints.push_back(
-      {absl::StrCat("r/", router.settings.id.value()), 0, EncodeRouter(stored)});
+  flush.checkpoints.push_back({RouterKey(router), 0, EncodeRouter(stored)});
   flush.closed_days.insert(flush.closed_days.end(), router.closed.begin(), router.closed.end());
   in_flight.closed.emplace_back(&router, std::exchange(router.closed, {}));
 }
@@ -160,6 +165,7 @@ void Book::Impl::CheckpointDevice(const MenuBook& menu, DeviceState& device, Sta
   StateHead head;
   head.device_key = device.device_key;
   head.rows = static_cast<std::uint32_t>(state.rows.size());
+  head.snapshots = device.snapshots;
   add(BlobKind::kHead, 0, EncodeStateHead(head, state));
 
   const auto write = [&](BlobKind kind, std::size_t count, std::uint32_t& written, auto encode) {
@@ -192,6 +198,11 @@ void Book::Impl::CheckpointDevice(const MenuBook& menu, DeviceState& device, Sta
       device.stored_dictionary_parts.insert(i);
     }
   }
+  std::set<std::uint32_t>& written = device.stored_dictionary_parts;
+  while (!written.empty() && *written.rbegin() >= dictionary_parts) {
+    drop(BlobKind::kDictionary, *written.rbegin());
+    written.erase(std::prev(written.end()));
+  }
   device.stored_next_index = state.dictionary.next_index();
   device.stored = true;
 }
@@ -222,70 +233,6 @@ void Book::Impl::CheckpointBook(StagedFlush& flush) {
   }
   flush.checkpoints.push_back({"b", 0, EncodeCalendars(calendars)});
   book_stored = true;
-}
-
-// Days that nobody finished within 35 days, and days of a router that was taken out, are closed
-// with what they have.
-void Book::Impl::CloseOldDays(RouterBook& router, std::int64_t now_us, StagedFlush& flush) {
-  if (router.open_from_us == kNeverUs) return;
-  for (;;) {
-    const DaySpan day = router.site->calendar.DayAt(router.open_from_us);
-    const bool too_old = day.end_us + kOpenDaysUs <= now_us;
-    const bool retired = !router.in_policy && day.end_us <= now_us;
-    if (!too_old && !retired) return;
-    router.closed.push_back({router.settings.id, day.day, true, now_us});
-    router.open_from_us = day.end_us;
-    flush.events.push_back(
-        {now_us, router.settings.id, counters::Menu::kSimple, "", "day_closed_partial",
-         absl::StrCat(absl::FormatCivilTime(day.day),
-                      too_old ? " was closed 35 days after its end without a later reading"
-                              : " was closed because the router was taken out")});
-  }
-}
-
-absl::CivilDay Book::Impl::OldestNeeded(absl::CivilDay today) const {
-  absl::CivilDay oldest = today - kReportDays;
-  for (const quota::Rule& rule : quotas) {
-    oldest = std::min(oldest, quota::PeriodStart(rule, today));
-  }
-  return oldest;
-}
-
-void Book::Impl::DropOldPartitions(RouterBook& router) {
-  if (router.open_from_us == kNeverUs) return;
-  const absl::CivilDay oldest = OldestNeeded(router.site->calendar.DayAt(router.open_from_us).day);
-  for (MenuBook& menu : router.menus) {
-    while (!menu.partitions.empty()) {
-      const auto first = menu.partitions.begin();
-      // What is part of the flush under way may have to be written again.
-      if (first->first.first >= oldest || !first->second.stored) break;
-      const bool in_this_flush = std::any_of(
-          in_flight.rows.begin(), in_flight.rows.end(),
-          [&](const auto& row) { return row.first == &menu && row.second.first == first->first; });
-      if (in_this_flush) break;
-      for (std::uint32_t part = 0; part < first->second.stored_parts; ++part) {
-        to_drop.emplace_back(PartitionName(menu, first->first), part);
-      }
-      menu.partitions.erase(first);
-    }
-  }
-}
-
-void Book::Impl::DropDevice(const MenuBook& menu, const DeviceState& device) {
-  const std::string key = DeviceKey(menu, device.ordinal);
-  to_drop.emplace_back(key, PartNumber(BlobKind::kHead, 0));
-  for (std::uint32_t i = 0; i < device.stored_row_parts; ++i) {
-    to_drop.emplace_back(key, PartNumber(BlobKind::kRows, i));
-  }
-  for (std::uint32_t i = 0; i < device.stored_pending_parts; ++i) {
-    to_drop.emplace_back(key, PartNumber(BlobKind::kPending, i));
-  }
-  for (std::uint32_t i = 0; i < device.stored_tombstone_parts; ++i) {
-    to_drop.emplace_back(key, PartNumber(BlobKind::kTombstones, i));
-  }
-  for (const std::uint32_t i : device.stored_dictionary_parts) {
-    to_drop.emplace_back(key, PartNumber(BlobKind::kDictionary, i));
-  }
 }
 
 }  // namespace netsentinel::accounting

@@ -19,6 +19,7 @@ void Book::Install(StagedBatch&& staged) {
     }
   }
   if (staged.internals_->reviewed) impl_->review_quotas = false;
+  impl_->ForgetLate(*staged.internals_);
 }
 
 void Book::Impl::InstallOne(MenuChange& change, const StagedJournal& journal) {
@@ -36,10 +37,27 @@ void Book::Impl::InstallOne(MenuChange& change, const StagedJournal& journal) {
   DeviceState& device = *change.device;
   menu.current = &device;
   if (!change.adopted_key.empty()) device.device_key = change.adopted_key;
+  const bool renumbered = change.staged.renumbered;
   accounting::Install(device.state, std::move(change.staged));
   device.stored = false;
+  ++device.snapshots;
   BoundDevices(menu);
+  if (renumbered) {
+    // Whatever was known by the old numbers is found anew.
+    device.serial = next_serial++;
+    device.queue_of.clear();
+    device.stored_next_index = 0;
+  } else {
+    NoteNumbers(change, device);
+  }
 
+  ApplyRows(change);
+  menu.last_journal_id = std::max(menu.last_journal_id, journal.journal_id);
+  ++menu.journal_rows;
+  CloseDays(*change.router, change.received_us);
+}
+
+void Book::Impl::NoteNumbers(const MenuChange& change, DeviceState& device) {
   for (const auto& [stream, state] : change.translations) {
     if (change.dictionary == nullptr) break;  // replayed
     change.dictionary->translated_[stream] = state;
@@ -50,18 +68,16 @@ void Book::Impl::InstallOne(MenuChange& change, const StagedJournal& journal) {
     }
     device.queue_of[descriptor] = queue;
   }
+}
 
+void Book::Impl::ApplyRows(const MenuChange& change) {
   std::vector<Partition*> partitions;
-  for (const DaySpan& span : change.spans) partitions.push_back(&PartitionFor(menu, span));
+  for (const DaySpan& span : change.spans) partitions.push_back(&PartitionFor(*change.menu, span));
   for (const RowChange& row : change.rows) {
     partitions[row.span]->Apply(row);
     CountUse(row.subscriber, change.spans[row.span].day, row.bytes);
   }
   for (const DoubtChange& doubt : change.doubts) partitions[doubt.span]->Apply(doubt);
-
-  menu.last_journal_id = std::max(menu.last_journal_id, journal.journal_id);
-  ++menu.journal_rows;
-  CloseDays(*change.router, change.received_us);
 }
 
 // A router that shows a new serial number with each reply must not fill the memory.

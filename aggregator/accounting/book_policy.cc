@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -127,6 +128,7 @@ absl::Status Book::Impl::SetPolicy(const Policy& policy, std::int64_t now_us) {
     }
   }
   RecountQuotas();
+  NoteShortHistory(old, now_us);
   review_quotas = true;
   reviewed_at_us = now_us;
   book_stored = false;
@@ -158,11 +160,36 @@ void Book::Impl::RecountQuotas() {
   }
 }
 
+// Days that no rule asked for have left memory: a rule that asks for them now is told so.
+void Book::Impl::NoteShortHistory(const std::vector<quota::Rule>& old, std::int64_t now_us) {
+  std::optional<absl::CivilDay> oldest;
+  for (const auto& [id, router] : routers) {
+    for (const MenuBook& menu : router->menus) {
+      if (menu.partitions.empty()) continue;
+      const absl::CivilDay day = menu.partitions.begin()->first.first;
+      if (!oldest.has_value() || day < *oldest) oldest = day;
+    }
+  }
+  if (!oldest.has_value()) return;
+  const absl::CivilDay today = absl::ToCivilDay(absl::FromUnixMicros(now_us), absl::UTCTimeZone());
+  const absl::CivilDay kept = OldestNeeded(old, today);
+  for (const quota::Rule& rule : quotas) {
+    const absl::CivilDay start = quota::PeriodStart(rule, today);
+    if (start >= kept || start >= *oldest) continue;
+    late_events.push_back(
+        {now_us, base::RouterId(), counters::Menu::kSimple, "", "quota_history_short",
+         absl::StrCat("quota \"", rule.id, "\" counts its present period, which began on ",
+                      absl::FormatCivilTime(start), ", from ", absl::FormatCivilTime(*oldest),
+                      " on: older days had left memory when it came; the next period is whole")});
+  }
+}
+
 SiteBook& Book::Impl::SiteFor(const base::SiteId& id) {
   std::unique_ptr<SiteBook>& site = sites[id];
   if (site == nullptr) {
     site = std::make_unique<SiteBook>();
     site->settings.id = id;
+    site->in_policy = false;
   }
   return *site;
 }

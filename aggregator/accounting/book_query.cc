@@ -17,9 +17,9 @@ bool InSite(const RouterBook& router, const base::SiteId& site) {
   return site.empty() || router.site->settings.id == site;
 }
 
-// Bytes stay with the site they were counted for, whatever becomes of the router.
-bool OfSite(const SubscriberKey& subscriber, const base::SiteId& site) {
-  return site.empty() || subscriber.site == site;
+// Rows stay with the site at which their bytes were counted, wherever the router is now.
+bool OfSite(const SubscriberInfo& subscriber, const base::SiteId& site) {
+  return site.empty() || subscriber.key.site == site;
 }
 
 }  // namespace
@@ -40,7 +40,7 @@ std::vector<UsageRow> Book::Usage(const base::SiteId& site, absl::CivilDay first
       auto it = menu.partitions.lower_bound(PartitionKey{first, 0});
       for (; it != menu.partitions.end() && it->first.first <= last; ++it) {
         for (const DayRow& row : it->second.rows()) {
-          if (!OfSite(impl_->subscribers[row.subscriber].key, site)) continue;
+          if (!OfSite(impl_->subscribers[row.subscriber], site)) continue;
           rows.push_back(impl_->Figures(menu, it->second, row));
         }
       }
@@ -65,7 +65,7 @@ std::vector<std::pair<SubscriberKey, UsageSum>> Book::SubscriberSums(const base:
       auto it = menu.partitions.lower_bound(PartitionKey{first, 0});
       for (; it != menu.partitions.end() && it->first.first <= last; ++it) {
         for (const DayRow& row : it->second.rows()) {
-          if (!OfSite(impl_->subscribers[row.subscriber].key, site)) continue;
+          if (!OfSite(impl_->subscribers[row.subscriber], site)) continue;
           UsageRow figures = it->second.Figures(row);
           figures.queue = {id, menu.menu, menu.queues[row.queue].name};
           rows[row.subscriber].push_back(std::move(figures));

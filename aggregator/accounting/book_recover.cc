@@ -32,7 +32,10 @@ absl::Status Book::Recover(const RecoveryInput& input) { return impl_->Recover(i
 absl::Status Book::Impl::Recover(const RecoveryInput& input) {
   NS_RETURN_IF_ERROR(RestoreNames(input));
   for (const CheckpointBlob& blob : input.checkpoints) {
-    NS_RETURN_IF_ERROR(RestoreBlob(blob));
+    if (const absl::Status status = RestoreBlob(blob); !status.ok()) {
+      return absl::Status(status.code(), absl::StrCat("checkpoint ", blob.state_key, ", part ",
+                                                      blob.part, ": ", status.message()));
+    }
   }
   NS_RETURN_IF_ERROR(FinishDevices());
   for (auto& [id, site] : sites) {
@@ -54,7 +57,12 @@ absl::Status Book::Impl::Recover(const RecoveryInput& input) {
   }
   RecountQuotas();
   for (const RecoveryInput::Journal& row : input.journal) {
-    NS_RETURN_IF_ERROR(Replay(row));
+    if (const absl::Status status = Replay(row); !status.ok()) {
+      return absl::Status(
+          status.code(),
+          absl::StrCat("journal row ", row.journal_id, " of router \"", row.router.value(), "\", ",
+                       counters::MenuName(row.menu), " queues: ", status.message()));
+    }
   }
   queue_by_id.clear();
   subscriber_by_id.clear();
@@ -75,7 +83,7 @@ absl::Status Book::Impl::RestoreNames(const RecoveryInput& input) {
   for (const NumberedQueue& stored : input.queues) {
     RouterBook& router = RouterFor(stored.key.router);
     MenuBook& menu = router.menu(stored.key.menu);
-    const std::uint32_t queue = QueueNamed(router, menu, stored.key.name);
+    const std::uint32_t queue = AddQueue(menu, stored.key.name);  // Remap says whose
     menu.queues[queue].id = stored.id;
     menu.queues[queue].stored = true;
     queue_by_id[stored.id] = {&menu, queue};
@@ -120,6 +128,10 @@ absl::Status Book::Impl::RestoreBook(absl::string_view payload) {
 absl::Status Book::Impl::RestoreRouter(RouterBook& router, absl::string_view payload) {
   NS_ASSIGN_OR_RETURN(const StoredRouter stored, DecodeRouter(payload));
   router.open_from_us = stored.open_from_us;
+  if (!router.in_policy && !stored.site.empty()) {
+    router.settings.site = base::SiteId(stored.site);
+    router.site = &SiteFor(router.settings.site);
+  }
   for (std::size_t i = 0; i < router.menus.size(); ++i) {
     router.menus[i].next_ordinal = stored.menus[i].next_ordinal;
     router.menus[i].restored_current = stored.menus[i].current;
@@ -146,6 +158,7 @@ absl::Status Book::Impl::RestoreDevicePart(MenuBook& menu, std::uint32_t ordinal
   switch (KindOfPart(blob.part)) {
     case BlobKind::kHead:
       device->device_key = device->head.device_key;
+      device->snapshots = device->head.snapshots;
       break;
     case BlobKind::kRows:
       device->stored_row_parts = std::max(device->stored_row_parts, number + 1);
@@ -214,16 +227,22 @@ absl::Status Book::Impl::Replay(const RecoveryInput::Journal& row) {
   change.router = &router;
   change.menu = &menu;
   change.received_us = row.received_us;
+  NS_ASSIGN_OR_RETURN(const OpenedJournal opened, OpenJournal(row.payload));
   NS_ASSIGN_OR_RETURN(const counters::SnapshotHeader header,
-                      counters::DecodeJournalHeader(row.payload));
+                      counters::DecodeJournalHeader(opened.payload));
   std::vector<EventRecord> ignored_events;
   ChooseDevice(header, change, ignored_events);
+  if (opened.place != change.target().snapshots + 1) {
+    return Unsound(absl::StrCat("it is number ", opened.place,
+                                " of its device, and follows number ", change.target().snapshots,
+                                ": rows are missing"));
+  }
   MenuState& state = change.target().state;
   NS_ASSIGN_OR_RETURN(counters::JournalEntry entry,
-                      counters::DecodeJournal(state.base(), row.router, row.menu, row.payload));
+                      counters::DecodeJournal(state.base(), row.router, row.menu, opened.payload));
   change.added = std::move(entry.added);
   if (!change.added.empty() && change.added.front().first != state.dictionary.next_index()) {
-    return Unsound(absl::StrCat("journal row ", row.journal_id, " does not follow its state"));
+    return Unsound("it does not follow its state");
   }
   NS_ASSIGN_OR_RETURN(change.staged, accounting::Stage(state, InputOf(change, entry.snapshot)));
   StagedBatch ignored;

@@ -41,8 +41,9 @@ struct QueueInfo {
 
 struct DeviceState {
   std::string device_key;
-  std::uint32_t ordinal = 0;  // names the state in the store
-  std::uint64_t serial = 0;   // tells StreamDictionary which numbering it has cached
+  std::uint32_t ordinal = 0;    // names the state in the store
+  std::uint64_t serial = 0;     // tells StreamDictionary which numbering it has cached
+  std::uint64_t snapshots = 0;  // taken in ever; journal rows follow one another by it
   MenuState state;
   std::vector<std::uint32_t> queue_of;  // by descriptor; kNoRow unknown
 
@@ -158,13 +159,24 @@ struct StagedInternals {
   std::vector<std::unique_ptr<MenuChange>> changes;
   std::vector<FiredMark> fired;
   bool reviewed = false;
+  std::size_t late_epochs = 0;  // of Impl::late_epochs, that the batch holds
+  std::size_t late_holds = 0;
+  std::size_t late_events = 0;
 };
+
+// Keys of checkpoints.
+std::string DeviceKey(const MenuBook& menu, std::uint32_t ordinal);
+std::string PartitionName(const MenuBook& menu, const PartitionKey& key);
+std::string RouterKey(const RouterBook& router);
 
 struct Book::Impl {
   // --- policy -------------------------------------------------------------------------------
   absl::Status SetPolicy(const Policy& policy, std::int64_t now_us);
   void Remap();
   void RecountQuotas();
+  void NoteShortHistory(const std::vector<quota::Rule>& old, std::int64_t now_us);
+  void TakeLate(StagedBatch& batch);
+  void ForgetLate(const StagedInternals& internals);
   quota::Limit LimitOf(std::uint32_t subscriber, std::uint32_t rule) const;
   std::vector<std::uint32_t> FiredOf(const FiredKey& key) const;
 
@@ -173,6 +185,7 @@ struct Book::Impl {
   void ChooseDevice(const counters::SnapshotHeader& header, MenuChange& change,
                     std::vector<EventRecord>& events);
   absl::Status Translate(const Incoming& incoming, MenuChange& change, counters::Snapshot& out);
+  static MenuPlace PlaceOf(const RouterBook& router, const MenuBook& menu);
   static StageInput InputOf(const MenuChange& change, const counters::Snapshot& snapshot);
   void LeaveBehind(MenuChange& change, StagedBatch& batch);
   void Expand(const Effects& effects, DeviceState& device, MenuChange& change);
@@ -181,6 +194,7 @@ struct Book::Impl {
   std::uint32_t SpanIndex(MenuChange& change, std::int64_t at_us);
   std::uint32_t QueueOf(DeviceState& device, DescriptorIndex descriptor, MenuChange& change);
   std::uint32_t QueueNamed(RouterBook& router, MenuBook& menu, const std::string& name);
+  std::uint32_t AddQueue(MenuBook& menu, const std::string& name);
   std::uint32_t SubscriberNamed(const SubscriberKey& key);
   void Resolve(RouterBook& router, MenuBook& menu, std::uint32_t queue);
 
@@ -197,6 +211,8 @@ struct Book::Impl {
 
   // --- installing ---------------------------------------------------------------------------
   void InstallOne(MenuChange& change, const StagedJournal& journal);
+  static void NoteNumbers(const MenuChange& change, DeviceState& device);
+  void ApplyRows(const MenuChange& change);
   void CloseDays(RouterBook& router, std::int64_t received_us);
   void FinishRows(RouterBook& router, const DaySpan& day);
   Partition& PartitionFor(MenuBook& menu, const DaySpan& span);
@@ -210,9 +226,14 @@ struct Book::Impl {
   void CheckpointPartition(MenuBook& menu, Partition& partition, StagedFlush& flush);
   void CheckpointBook(StagedFlush& flush);
   void CloseOldDays(RouterBook& router, std::int64_t now_us, StagedFlush& flush);
+  void ResolveRetired(RouterBook& router, std::int64_t now_us, StagedFlush& flush);
+  void MarkPartial(RouterBook& router, const DaySpan& day);
+  void DropRetired(RouterBook& router, std::int64_t now_us);
+  void DropPartition(MenuBook& menu, Partitions::iterator partition);
   void DropOldPartitions(RouterBook& router);
   void DropDevice(const MenuBook& menu, const DeviceState& device);
-  absl::CivilDay OldestNeeded(absl::CivilDay today) const;
+  // The first day that reports or one of the rules ask for.
+  static absl::CivilDay OldestNeeded(const std::vector<quota::Rule>& rules, absl::CivilDay today);
   void NumberNames(MenuBook& menu, const DayRow& row, StagedFlush& flush);
 
   // --- recovering ---------------------------------------------------------------------------
@@ -244,6 +265,10 @@ struct Book::Impl {
   // Devices that left memory; their checkpoints go with the next flush.
   std::vector<std::pair<MenuBook*, std::unique_ptr<DeviceState>>> forgotten;
   bool book_stored = false;
+  // Records of what no snapshot caused; they go with the next batch that is committed.
+  std::vector<EpochRecord> late_epochs;
+  std::vector<HoldRecord> late_holds;
+  std::vector<EventRecord> late_events;
 
   std::uint64_t next_queue_id = 1;
   std::uint64_t next_subscriber_id = 1;

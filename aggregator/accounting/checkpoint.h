@@ -41,6 +41,8 @@ struct StateHead {
   std::uint32_t rows = 0;
   // next_index of the dictionary, whose last entries may be gone.
   DescriptorIndex dictionary_end = 0;
+  // Snapshots that the state has taken in.
+  std::uint64_t snapshots = 0;
 };
 std::string EncodeStateHead(const StateHead& head, const MenuState& state);
 std::string EncodeStateRows(const MenuState& state, std::uint32_t number);
@@ -87,8 +89,18 @@ struct StoredRouter {
     std::uint64_t journal_id = 0;
   };
   Menu menus[2];
+  std::string site;  // where it was last configured
 };
 std::string EncodeRouter(const StoredRouter& router);
 absl::StatusOr<StoredRouter> DecodeRouter(absl::string_view blob);
+
+// --- journal rows -------------------------------------------------------------------------------
+// The row with its place among its device's snapshots and the CRC-32C of both behind it.
+std::string SealJournal(std::string payload, std::uint64_t place);
+struct OpenedJournal {
+  absl::string_view payload;  // of the bytes that were given
+  std::uint64_t place = 0;
+};
+absl::StatusOr<OpenedJournal> OpenJournal(absl::string_view row);
 
 }  // namespace netsentinel::accounting

@@ -103,6 +103,15 @@ void Partition::Watch(std::uint32_t queue, std::uint32_t subscriber, const Watch
   stored = false;
 }
 
+void Partition::RaiseGrades(Grade grade) {
+  for (DayRow& row : rows_) {
+    if (row.grade >= grade) continue;
+    row.grade = grade;
+    row.dirty = true;
+    stored = false;
+  }
+}
+
 const RowExtra& Partition::ExtraOf(const DayRow& row) const {
   static constexpr RowExtra kNone;
   return row.extra == kNoRow ? kNone : extras_[row.extra];

@@ -19,7 +19,6 @@ using counters::QueueReading;
 using counters::SnapshotHeader;
 
 constexpr std::int64_t kSecondUs = 1'000'000;
-constexpr std::int64_t kYear9999Us = 253'402'300'799LL * kSecondUs;
 // A stamp further ahead of its receipt than this is the receipt's time.
 constexpr std::int64_t kWrongClockUs = 60 * kSecondUs;
 constexpr std::int64_t kAheadUs = 5 * kSecondUs;
@@ -41,14 +40,6 @@ void CorrectHeader(SnapshotHeader& header, std::int64_t previous_us, std::int64_
   const std::int64_t at = CorrectedTime(header.attribution_us, previous_us, received_us);
   if (at != header.attribution_us) header.at_boundary = false;
   header.attribution_us = at;
-}
-
-bool TimesAreSane(const SnapshotHeader& header) {
-  constexpr std::int64_t kMost = kYear9999Us;
-  const bool in_range = header.attribution_us >= 0 && header.attribution_us <= kMost &&
-                        header.begin_us >= 0 && header.end_us <= kMost;
-  return in_range && header.begin_us <= header.end_us &&
-         header.router_uptime_s <= static_cast<std::uint64_t>(kMost / kSecondUs);
 }
 
 bool QuickPathMayApply(const MenuState& state, const StageInput& input) {
@@ -132,10 +123,9 @@ void StageQuick(const MenuState& state, const MenuSettings& settings, Staged& st
          state.slots[moved.row].since_us,
          {moved.reading.upload - before.upload, moved.reading.download - before.download}});
   }
-  if (state.parents == 0 && state.debts.empty()) return;
   if (settings.parents == ParentsMode::kResidue) {
-    SettleQuick(state, staged, deltas);
-  } else {
+    if (state.parents != 0 || !state.debts.empty()) SettleQuick(state, staged, deltas);
+  } else if (state.parents != 0) {
     for (std::size_t i = 0; i < deltas.size(); ++i) {
       if (state.slots[staged.moved[i].row].parent != kNoRow) deltas[i].bytes = {};
     }
@@ -219,17 +209,12 @@ absl::Status ApplySnapshot(MenuState& state, const StageInput& input,
   for (const auto& [index, descriptor] : *input.added) applier.NoteCandidate(index);
 
   if (state.pending.has_value()) {
-    const PendingSnapshot pending = *state.pending;
     absl::flat_hash_set<std::uint32_t> back;
-    if (!counters::RouterRebooted(pending.header, staged.header)) {
+    if (!counters::RouterRebooted(state.pending->header, staged.header)) {
       back = applier.RowsBackAgain(snapshot.steps.empty() ? snapshot.readings
                                                           : snapshot.steps.front().readings);
     }
-    state.pending.reset();
-    for (const QueueReading& reading : pending.readings) applier.NoteCandidate(reading.descriptor);
-    applier.ApplyFull(pending.header, pending.readings, back);
-    applier.AddEvent(staged.header.attribution_us, "pending_resolved", "",
-                     absl::StrCat(back.size(), " queues are back and go on"));
+    applier.ApplyPending(staged.header.attribution_us, back);
   }
   // Steps tell what happened since the last snapshot; where none is known they tell nothing.
   const std::size_t steps = state.last.has_value() ? snapshot.steps.size() : 0;
@@ -256,6 +241,42 @@ absl::Status ApplySnapshot(MenuState& state, const StageInput& input,
   return absl::OkStatus();
 }
 
+// Decided by what is in use alone, so that a state that was read back does the same.
+bool RenumberIfSparse(MenuState& state) {
+  const std::size_t numbers = state.dictionary.next_index();
+  if (numbers <= kSpareNumbers + kNumbersPerQueue * state.live()) return false;
+  std::vector<DescriptorIndex> used;
+  for (const QueueReading& row : state.rows) {
+    if (row.descriptor != kNoRow) used.push_back(row.descriptor);
+  }
+  for (const Tombstone& stone : state.tombstones) used.push_back(stone.descriptor);
+  if (state.pending.has_value()) {
+    for (const QueueReading& r : state.pending->readings) used.push_back(r.descriptor);
+  }
+  std::sort(used.begin(), used.end());
+  used.erase(std::unique(used.begin(), used.end()), used.end());
+  if (numbers <= kSpareNumbers + kNumbersPerQueue * used.size()) return false;
+
+  std::vector<DescriptorIndex> now(numbers, kNoRow);
+  for (std::size_t i = 0; i < used.size(); ++i) now[used[i]] = static_cast<DescriptorIndex>(i);
+  state.dictionary.Renumber(used);
+  state.row_of.assign(used.size(), kNoRow);
+  for (std::uint32_t row = 0; row < state.rows.size(); ++row) {
+    DescriptorIndex& descriptor = state.rows[row].descriptor;
+    if (descriptor == kNoRow) continue;
+    descriptor = now[descriptor];
+    state.row_of[descriptor] = row;
+  }
+  for (auto& [row, hold] : state.holds) hold.before.descriptor = state.rows[row].descriptor;
+  for (Tombstone& stone : state.tombstones) {
+    stone.descriptor = stone.reading.descriptor = now[stone.descriptor];
+  }
+  if (state.pending.has_value()) {
+    for (QueueReading& r : state.pending->readings) r.descriptor = now[r.descriptor];
+  }
+  return true;
+}
+
 void NoteClock(const counters::Snapshot& snapshot, const SnapshotHeader& corrected,
                Effects& effects) {
   const std::int64_t moved = snapshot.header.attribution_us - corrected.attribution_us;
@@ -267,6 +288,13 @@ void NoteClock(const counters::Snapshot& snapshot, const SnapshotHeader& correct
 }
 
 }  // namespace
+
+bool TimesAreSane(const SnapshotHeader& header) {
+  const bool in_range = header.attribution_us >= 0 && header.attribution_us <= kLatestUs &&
+                        header.begin_us >= 0 && header.end_us <= kLatestUs;
+  return in_range && header.begin_us <= header.end_us &&
+         header.router_uptime_s <= static_cast<std::uint64_t>(kLatestUs / kSecondUs);
+}
 
 absl::StatusOr<Staged> Stage(const MenuState& state, const StageInput& input) {
   const counters::Snapshot& snapshot = *input.snapshot;
@@ -299,6 +327,7 @@ absl::StatusOr<Staged> Stage(const MenuState& state, const StageInput& input) {
       StepHeaders(snapshot, staged.header, previous_us, input.received_us);
   NS_RETURN_IF_ERROR(CheckSnapshot(next->dictionary, state, snapshot, steps));
   NS_RETURN_IF_ERROR(ApplySnapshot(*next, input, steps, staged));
+  staged.renumbered = RenumberIfSparse(*next);
   if (staged.effects.events_left_out > 0) {
     staged.effects.events.push_back(
         {staged.header.attribution_us, snapshot.router, snapshot.menu, "", "events_left_out",
@@ -348,10 +377,15 @@ void LinkParents(MenuState& state) {
   }
 }
 
-void ResolveHolds(MenuState& state, const base::RouterId& router, counters::Menu menu,
-                  const MenuSettings& settings, Effects& effects) {
-  const Applier::Context context{router, menu, settings, nullptr};
-  Applier(state, context, effects).ResolveAllHolds();
+void ResolveOpen(MenuState& state, const MenuPlace& place, Effects& effects) {
+  const Applier::Context context{place.router, place.menu, place.settings, nullptr};
+  Applier(state, context, effects).ResolveAll();
+}
+
+void MarkUnseen(MenuState& state, const MenuPlace& place, const Successor& successor,
+                Effects& effects) {
+  const Applier::Context context{place.router, place.menu, place.settings, nullptr};
+  Applier(state, context, effects).MarkUnseen(successor);
 }
 
 }  // namespace netsentinel::accounting

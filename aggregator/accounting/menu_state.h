@@ -55,6 +55,12 @@ struct PendingSnapshot {
 inline constexpr std::size_t kMinTombstones = 4096;
 inline constexpr std::int64_t kTombstoneUs = 7LL * 86'400 * 1'000'000;
 inline constexpr std::size_t kMaxEventsPerSnapshot = 64;
+// Instants beyond the end of year 9999 are no instants.
+inline constexpr std::int64_t kLatestUs = 253'402'300'799LL * 1'000'000;
+// Numbers of descriptors are given in order; when more than these are out, most belong to queues
+// that have gone, and the rest are numbered anew.
+inline constexpr std::size_t kSpareNumbers = 4096;
+inline constexpr std::size_t kNumbersPerQueue = 4;
 // A merged snapshot is refused when its steps times the queues known pass this: each step looks at
 // every queue.
 inline constexpr std::size_t kMaxStepRows = std::size_t{1} << 27;
@@ -111,8 +117,10 @@ struct Blind {
   std::int64_t observed_since_us = 0;
   std::uint64_t rate_upload_bps = 0;
   std::uint64_t rate_download_bps = 0;
-  // Beyond what the rates allow: the counter that a possible reset would have taken away.
+  // Beyond what the rates allow: the counter that a possible reset would have taken away, or that
+  // was refused.
   base::TrafficBytes extra;
+  bool partial = false;  // grades the day as partial, however short
 };
 
 // What a snapshot causes.
@@ -150,6 +158,7 @@ struct StageInput {
 struct Staged {
   counters::SnapshotHeader header;  // attribution time corrected
   bool pending = false;             // stored, and decided by the next one
+  bool renumbered = false;          // the new state has other descriptor indices than the old
   Effects effects;
 
   // Either the rows that moved, or the whole new state.
@@ -167,14 +176,36 @@ struct Staged {
 // boot or device, out of order, across a reboot, two queues with one `.id`, too many).
 absl::StatusOr<Staged> Stage(const MenuState& state, const StageInput& input);
 
+// False for a header whose times cannot be times.
+bool TimesAreSane(const counters::SnapshotHeader& header);
+
 // Takes in what was staged against this very state.
 void Install(MenuState& state, Staged&& staged);
 
 // Finds each queue's parent by name. Part of taking in a snapshot and of reading a checkpoint.
 void LinkParents(MenuState& state);
 
-// Resolves every open hold as a reset at the held reading: the device has been replaced.
-void ResolveHolds(MenuState& state, const base::RouterId& router, counters::Menu menu,
-                  const MenuSettings& settings, Effects& effects);
+// Whose state it is.
+struct MenuPlace {
+  base::RouterId router;
+  counters::Menu menu = counters::Menu::kSimple;
+  MenuSettings settings;
+};
+
+// Takes a pending snapshot as true, and every open hold as a reset at the held reading: the device
+// will say no more.
+void ResolveOpen(MenuState& state, const MenuPlace& place, Effects& effects);
+
+// The device of `state` has given way to another, whose first snapshot here is `now`: what its
+// queues moved after their last readings nobody saw.
+struct Successor {
+  counters::SnapshotHeader now;  // with the rules of time
+  // True when the other is new here: it answers itself for the queues it shows under a known name,
+  // from the last reading of the device it replaces until it counts.
+  bool is_new = false;
+  const counters::AddedDescriptors* shows = nullptr;
+};
+void MarkUnseen(MenuState& state, const MenuPlace& place, const Successor& successor,
+                Effects& effects);
 
 }  // namespace netsentinel::accounting

@@ -1,11 +1,14 @@
 // Prints what the accounting core and the codecs do in the steady state, in million samples per
 // second of one core's CPU time. A queue reading is two samples.
+// Then how many bytes of memory a queue takes.
 #include <cstdio>
 #include <ctime>
+#include <memory>
 #include <random>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include <malloc.h>
 
 #include "aggregator/accounting/book.h"
 #include "aggregator/accounting/menu_state.h"
@@ -61,7 +64,7 @@ class Feed {
   counters::Snapshot snapshot_;
 };
 
-void Measure(std::uint32_t queues, unsigned percent) {
+Policy OneRouter() {
   Policy policy;
   policy.sites.push_back({base::SiteId("s"), absl::UTCTimeZone(), absl::ZeroDuration(), {}});
   RouterSettings router;
@@ -72,8 +75,12 @@ void Measure(std::uint32_t queues, unsigned percent) {
   rule.id = "daily";
   rule.limit_bytes = 1ULL << 50;
   policy.quotas.push_back(rule);
+  return policy;
+}
+
+void Measure(std::uint32_t queues, unsigned percent) {
   Book book;
-  NS_CHECK(book.SetPolicy(policy, kStartUs).ok(), "policy");
+  NS_CHECK(book.SetPolicy(OneRouter(), kStartUs).ok(), "policy");
   Feed feed(queues, percent);
   const int rounds = static_cast<int>(2'000'000 / queues);
   double book_cpu = 0;
@@ -125,12 +132,69 @@ void Measure(std::uint32_t queues, unsigned percent) {
       static_cast<double>(journal_bytes) / rounds / queues);
 }
 
+std::size_t HeapBytes() { return mallinfo2().uordblks; }
+
+void TakeOne(Book& book, Feed& feed) {
+  const counters::Snapshot& snapshot = feed.Next();
+  const Incoming incoming{&snapshot, &feed.dictionary, snapshot.header.attribution_us};
+  StagedBatch batch = book.Stage(absl::MakeConstSpan(&incoming, 1));
+  NS_CHECK(batch.results[0].ok(), "staged");
+  book.Install(std::move(batch));
+}
+
+// What is not names: the Book with a day's rows, less a Book that knows the names alone, and the
+// menu's state less its dictionary.
+void MeasureMemory(std::uint32_t queues) {
+  Feed feed(queues, 100);
+  const auto per_queue = [&](std::size_t from, std::size_t to) {
+    return static_cast<double>(to - from) / queues;
+  };
+  const std::size_t before = HeapBytes();
+  Book book;
+  NS_CHECK(book.SetPolicy(OneRouter(), kStartUs).ok(), "policy");
+  TakeOne(book, feed);
+  const std::size_t seen = HeapBytes();
+  TakeOne(book, feed);
+  const std::size_t with_rows = HeapBytes();
+
+  auto table = std::make_unique<counters::DescriptorTable>();
+  counters::AddedDescriptors added;
+  for (std::uint32_t i = 0; i < queues; ++i) {
+    added.emplace_back(i, *feed.dictionary.table.Find(i));
+  }
+  const std::size_t no_table = HeapBytes();
+  for (const auto& [index, descriptor] : added) table->InsertAt(index, descriptor);
+  const std::size_t with_table = HeapBytes();
+  auto state = std::make_unique<MenuState>();
+  const counters::Snapshot& snapshot = feed.Next();
+  StageInput input;
+  input.snapshot = &snapshot;
+  input.added = &added;
+  input.received_us = snapshot.header.attribution_us;
+  const std::size_t no_state = HeapBytes();
+  {
+    auto staged = Stage(*state, input);
+    NS_CHECK(staged.ok(), "staged");
+    Install(*state, *std::move(staged));
+  }
+  const std::size_t with_state = HeapBytes();
+  const double dictionary = per_queue(no_table, with_table);
+  const double hot = per_queue(no_state, with_state) - dictionary + per_queue(seen, with_rows);
+  std::printf(
+      "%7u queues: %5.0f B a queue in all, of them %4.0f B state and a day's row; "
+      "the rest is names (%4.0f B in the dictionary)\n",
+      queues, per_queue(before, with_rows), hot, dictionary);
+}
+
 }  // namespace
 }  // namespace netsentinel::accounting
 
 int main() {
   for (const std::uint32_t queues : {1'000U, 10'000U}) {
     for (const unsigned percent : {30U, 90U}) netsentinel::accounting::Measure(queues, percent);
+  }
+  for (const std::uint32_t queues : {10'000U, 100'000U}) {
+    netsentinel::accounting::MeasureMemory(queues);
   }
   return 0;
 }

@@ -105,6 +105,17 @@ class BookDriver {
     ASSERT_THAT(Take(snapshot), test::IsOk());
   }
 
+  // A boundary's poll, complete at the very instant.
+  void PollBoundary(const std::vector<Row>& rows, std::int64_t second, std::uint64_t uptime_s) {
+    counters::Snapshot snapshot = Make(rows, second, uptime_s);
+    snapshot.header.at_boundary = true;
+    ASSERT_THAT(Take(snapshot), test::IsOk());
+  }
+
+  void SetPolicy(std::int64_t second) {
+    ASSERT_THAT(book.SetPolicy(policy, kStartUs + second * 1'000'000), test::IsOk());
+  }
+
   // Stages a flush and keeps it as a store would.
   void Flush(std::int64_t second, bool fails = false) {
     StagedFlush flush = book.StageFlush(kStartUs + second * 1'000'000, {});
@@ -116,6 +127,7 @@ class BookDriver {
     for (const CheckpointBlob& blob : flush.checkpoints) {
       blobs[{blob.state_key, blob.part}] = blob.payload;
     }
+    for (const EventRecord& e : flush.events) events.push_back(e);
     for (const NumberedQueue& q : flush.queues) stored.queues.push_back(q);
     for (const NumberedSubscriber& s : flush.subscribers) stored.subscribers.push_back(s);
     for (const ClosedDay& c : flush.closed_days) stored.closed_days.push_back(c);

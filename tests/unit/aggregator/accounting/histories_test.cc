@@ -1,7 +1,10 @@
 #include <functional>
+#include <tuple>
 
+#include "absl/strings/str_join.h"
 #include <gtest/gtest.h>
 
+#include "aggregator/accounting/menu_state.h"
 #include "tests/unit/aggregator/accounting/router_sim.h"
 
 // Random histories of a router against a tally that knows none of the rules.
@@ -52,10 +55,8 @@ void KeepDays(BookDriver& d) {
 }
 
 // Runs a history to its end, with `change` free to falsify each snapshot before it is taken.
-void Run(std::uint64_t seed, RouterSim::Options options, BookDriver& d, RouterSim& sim,
-         const std::function<void(counters::Snapshot&)>& change) {
-  (void)seed;
-  (void)options;
+void RunHistory(BookDriver& d, RouterSim& sim,
+                const std::function<void(counters::Snapshot&)>& change) {
   d.Start();
   for (int i = 0; i < kPolls || sim.unexplained(); ++i) {
     counters::Snapshot snapshot;
@@ -66,14 +67,20 @@ void Run(std::uint64_t seed, RouterSim::Options options, BookDriver& d, RouterSi
   }
 }
 
+void UseTree(BookDriver& d) {
+  d.menu = counters::Menu::kTree;
+  d.policy.routers[0].account = counters::Menu::kTree;
+}
+
 int Wrong(int histories, RouterSim::Options options,
           const std::function<void(counters::Snapshot&)>& change, std::string* first) {
   int wrong = 0;
   for (int seed = 1; seed <= histories; ++seed) {
     BookDriver d;
     KeepDays(d);
+    if (options.tree) UseTree(d);
     RouterSim sim(static_cast<std::uint64_t>(seed), options);
-    Run(static_cast<std::uint64_t>(seed), options, d, sim, change);
+    RunHistory(d, sim, change);
     if (Counted(d) == Shown(sim)) continue;
     if (wrong++ == 0) {
       *first = absl::StrCat("seed ", seed, ": counted ", Text(Counted(d)), "\nshown ",
@@ -100,6 +107,158 @@ TEST(HistoriesTest, ParentsCountTheirOwnBytesOnly) {
   std::string first;
   EXPECT_EQ(Wrong(150, {.drops = false, .parents = true, .recreate = false}, Nothing, &first), 0)
       << first;
+}
+
+TEST(HistoriesTest, AReplyOfZerosIsTakenBack) {
+  std::string first;
+  EXPECT_EQ(Wrong(150, {.drops = true, .recreate = true}, Nothing, &first), 0) << first;
+}
+
+TEST(HistoriesTest, QueuesThatRepliesLackGoOnWhenTheyAreBack) {
+  std::string first;
+  EXPECT_EQ(Wrong(150, {.drops = true, .recreate = true, .halves = true}, Nothing, &first), 0)
+      << first;
+}
+
+TEST(HistoriesTest, RenamedQueuesGoOn) {
+  std::string first;
+  EXPECT_EQ(Wrong(150, {.drops = true, .recreate = true, .halves = true, .renames = true}, Nothing,
+                  &first),
+            0)
+      << first;
+}
+
+TEST(HistoriesTest, DevicesThatAreSwappedKeepTheirOwnCounters) {
+  std::string first;
+  EXPECT_EQ(
+      Wrong(150, {.drops = true, .recreate = true, .halves = true, .swaps = true}, Nothing, &first),
+      0)
+      << first;
+}
+
+TEST(HistoriesTest, TreeQueuesHaveOneCounter) {
+  std::string first;
+  EXPECT_EQ(
+      Wrong(80, {.drops = true, .recreate = true, .halves = true, .tree = true}, Nothing, &first),
+      0)
+      << first;
+}
+
+// Where midnights are polled each byte is on the day on which it was shown, and none is estimated.
+TEST(HistoriesTest, EachDayHasItsOwnBytesToTheByte) {
+  int midnights = 0;
+  for (std::uint64_t seed = 1; seed <= 100; ++seed) {
+    BookDriver d;
+    KeepDays(d);
+    RouterSim sim(
+        seed,
+        {.drops = true, .recreate = true, .halves = true, .renames = true, .boundaries = true});
+    RunHistory(d, sim, Nothing);
+    std::map<std::pair<int, std::string>, TrafficBytes> counted;
+    for (const UsageRow& row : d.Rows()) {
+      EXPECT_TRUE((row.estimated_at_start + row.estimated_at_end).zero()) << "seed " << seed;
+      if (row.best.zero()) continue;
+      counted[{static_cast<int>(row.day - absl::CivilDay(2026, 1, 1)), row.queue.name}] += row.best;
+    }
+    auto shown = sim.shown_by_day();
+    std::erase_if(shown, [](const auto& entry) { return entry.second.zero(); });
+    midnights += shown.rbegin()->first.first;
+    ASSERT_EQ(counted, shown) << "seed " << seed;
+  }
+  EXPECT_GT(midnights, 150);
+}
+
+// What was gone before anybody read it is never more than what is said.
+TEST(HistoriesTest, UnseenBytesLieWithinTheStatedLossBound) {
+  int lossy = 0;
+  for (std::uint64_t seed = 1; seed <= 200; ++seed) {
+    BookDriver d;
+    KeepDays(d);
+    RouterSim sim(seed, {.drops = true,
+                         .recreate = true,
+                         .limits = true,
+                         .swaps = seed % 2 == 0,
+                         .steady_clock = true});
+    RunHistory(d, sim, Nothing);
+    std::map<std::string, TrafficBytes> bound;
+    for (const UsageRow& row : d.Rows()) {
+      bound[row.queue.name] += row.loss_bound;
+      EXPECT_TRUE(row.loss_bound.zero() || row.grade >= Grade::kBounded);
+    }
+    for (const auto& [name, bytes] : sim.unseen()) {
+      ASSERT_LE(bytes.upload, bound[name].upload) << "seed " << seed << " " << name;
+      ASSERT_LE(bytes.download, bound[name].download) << "seed " << seed << " " << name;
+      lossy += bytes.zero() ? 0 : 1;
+    }
+  }
+  EXPECT_GT(lossy, 200);
+}
+
+// Deltas, debts and rows, whichever path took the snapshot in.
+std::string Outcome(const MenuState& state, const Effects& effects) {
+  std::vector<std::string> lines;
+  for (const Delta& d : effects.deltas) {
+    lines.push_back(absl::StrCat("delta ", d.descriptor, " ", d.implausible, " ", d.from_us, " ",
+                                 d.to_us, " ", d.observed_since_us, " ", d.bytes.upload, "/",
+                                 d.bytes.download));
+  }
+  for (const auto& [row, debt] : state.debts) {
+    lines.push_back(absl::StrCat("debt ", row, " ", debt.upload, "/", debt.download));
+  }
+  for (const counters::QueueReading& r : state.rows) {
+    lines.push_back(
+        absl::StrCat("row ", r.descriptor, " ", r.upload, "/", r.download, "/", r.packets));
+  }
+  std::sort(lines.begin(), lines.end());
+  lines.push_back(absl::StrCat(effects.blinds.size(), " blind, ", effects.epochs.size(),
+                               " epochs, ", effects.events.size(), " events"));
+  return absl::StrJoin(lines, "\n");
+}
+
+// Takes in the snapshot of `table` under the state's own numbers.
+std::string TakeIn(MenuState& state, const counters::DescriptorTable& table,
+                   counters::Snapshot snapshot, StageInput input, int* quick) {
+  counters::AddedDescriptors added;
+  for (counters::QueueReading& r : snapshot.readings) {
+    const counters::QueueDescriptor& descriptor = *table.Find(r.descriptor);
+    const auto known = state.dictionary.IndexOf(descriptor);
+    r.descriptor =
+        known.value_or(static_cast<DescriptorIndex>(state.dictionary.next_index() + added.size()));
+    if (!known.has_value()) added.emplace_back(r.descriptor, descriptor);
+  }
+  input.snapshot = &snapshot;
+  input.added = &added;
+  auto staged = Stage(state, input);
+  if (!staged.ok()) return std::string(staged.status().message());
+  *quick += staged->replacement == nullptr ? 1 : 0;
+  const Effects effects = staged->effects;
+  Install(state, *std::move(staged));
+  return Outcome(state, effects);
+}
+
+TEST(HistoriesTest, TheQuickPathDoesWhatTheGeneralOneDoes) {
+  int quick = 0;
+  int general = 0;
+  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+    BookDriver d;
+    RouterSim sim(seed,
+                  {.drops = true, .parents = seed % 3 != 0, .recreate = true, .chatter = true});
+    MenuState fast;
+    MenuState slow;
+    for (int i = 0; i < 200; ++i) {
+      counters::Snapshot snapshot;
+      if (!sim.Step(d, snapshot)) continue;
+      StageInput input;
+      input.received_us = sim.now_us();
+      if (seed % 5 == 0) input.settings.parents = ParentsMode::kRoots;
+      const std::string one = TakeIn(fast, d.dictionary.table, snapshot, input, &quick);
+      input.force_general = true;
+      ASSERT_EQ(one, TakeIn(slow, d.dictionary.table, snapshot, input, &general))
+          << "seed " << seed << " poll " << i;
+    }
+  }
+  EXPECT_GT(quick, 5000);
+  EXPECT_EQ(general, 0);
 }
 
 // The property can fail: a core that never saw the uptime, or the collector's clock, is found out.
@@ -147,15 +306,18 @@ TEST(HistoriesTest, RestartsFlushesAndLostBatchesChangeNothing) {
         ASSERT_EQ(calm.Ledger(), rough.Ledger()) << "seed " << seed << " poll " << i;
       }
     }
-    // What the store was told is what memory holds.
+    // What the store was told is what memory holds: no row is missing there, none is too many.
     rough.Flush(sim_b.now_s());
-    for (const auto& [key, row] : rough.usage) {
-      for (const UsageRow& live : rough.Rows()) {
-        if (live.queue == row.queue && live.day == row.day && live.segment == row.segment) {
-          ASSERT_EQ(live.best, row.best) << key;
-        }
-      }
+    std::map<std::tuple<absl::CivilDay, int, QueueKey, SubscriberKey>, TrafficBytes> live;
+    std::map<std::tuple<absl::CivilDay, int, QueueKey, SubscriberKey>, TrafficBytes> stored;
+    for (const UsageRow& row : rough.Rows()) {
+      live[{row.day, row.segment, row.queue, row.subscriber}] = row.best;
     }
+    for (const auto& [key, row] : rough.usage) {
+      stored[{row.day, row.segment, row.queue, row.subscriber}] = row.best;
+    }
+    ASSERT_FALSE(live.empty());
+    ASSERT_EQ(live, stored) << "seed " << seed;
   }
 }
 

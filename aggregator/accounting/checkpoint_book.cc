@@ -1,0 +1,185 @@
+// Blobs of the ledger, the calendars and the routers, and journal rows.
+#include <utility>
+
+#include "absl/time/time.h"
+
+#include "aggregator/accounting/checkpoint.h"
+#include "aggregator/accounting/checkpoint_fields.h"
+#include "common/base/status_macros.h"
+
+namespace netsentinel::accounting {
+
+using base::AppendBytes;
+using base::AppendVarint;
+
+std::string EncodeRows(const DaySpan& span, const std::vector<StoredRow>& rows) {
+  std::string out = Begin();
+  AppendTime(out, span.day - absl::CivilDay(1970, 1, 1));
+  AppendVarint(out, span.segment);
+  AppendTime(out, span.begin_us);
+  AppendTime(out, span.end_us);
+  AppendVarint(out, rows.size());
+  for (const StoredRow& stored : rows) {
+    const DayRow& row = stored.row;
+    AppendVarint(out, stored.queue_id);
+    AppendVarint(out, stored.subscriber_id);
+    AppendTraffic(out, row.best);
+    AppendTime(out, row.first_reading_us);
+    AppendTime(out, row.last_reading_us);
+    AppendTime(out, row.observed_us);
+    AppendTime(out, row.observed_until_us);
+    AppendVarint(out, row.epochs);
+    AppendVarint(out, static_cast<std::uint64_t>(row.grade));
+    const RowExtra& extra = stored.extra;
+    AppendVarint(out, row.extra == kNoRow ? 0 : 1);
+    if (row.extra == kNoRow) continue;
+    AppendTraffic(out, extra.estimated_at_start);
+    AppendTraffic(out, extra.estimated_at_end);
+    AppendTraffic(out, extra.implausible);
+    AppendTraffic(out, extra.loss_bound);
+    AppendVarint(out, extra.blind_us);
+  }
+  return Seal(std::move(out));
+}
+
+absl::StatusOr<DecodedRows> DecodeRows(absl::string_view blob) {
+  NS_ASSIGN_OR_RETURN(const absl::string_view body, Open(blob));
+  Fields in(body);
+  DecodedRows decoded;
+  const std::int64_t day = in.I64();
+  const std::uint64_t segment = in.U64();
+  in.Require(day > -4'000'000 && day < 4'000'000 && segment <= kMaxCutTimes);
+  decoded.span.begin_us = in.Time();
+  decoded.span.end_us = in.Time();
+  if (!in.ok()) return Damaged("usage rows");
+  decoded.span.day = absl::CivilDay(1970, 1, 1) + day;
+  decoded.span.segment = static_cast<std::uint8_t>(segment);
+  for (std::size_t n = in.Count(kQueuesPerPart); n > 0 && in.ok(); --n) {
+    StoredRow& stored = decoded.rows.emplace_back();
+    stored.queue_id = in.U64();
+    stored.subscriber_id = in.U64();
+    stored.row.best = in.Sum();
+    stored.row.first_reading_us = in.Time();
+    stored.row.last_reading_us = in.Time();
+    stored.row.observed_us = in.Time();
+    stored.row.observed_until_us = in.Time();
+    const std::uint64_t epochs = in.U64();
+    const std::uint64_t grade = in.U64();
+    in.Require(epochs <= 0xFFFF && grade >= 1 && grade <= 4);
+    stored.row.epochs = static_cast<std::uint16_t>(epochs);
+    stored.row.grade = static_cast<Grade>(grade);
+    if (in.U64() != 1) continue;
+    stored.extra.estimated_at_start = in.Sum();
+    stored.extra.estimated_at_end = in.Sum();
+    stored.extra.implausible = in.Sum();
+    stored.extra.loss_bound = in.Sum();
+    stored.extra.blind_us = in.U64();
+  }
+  if (!in.done()) return Damaged("usage rows");
+  return decoded;
+}
+
+std::string EncodeCalendars(const std::vector<StoredCalendar>& calendars) {
+  std::string out = Begin();
+  AppendVarint(out, calendars.size());
+  for (const StoredCalendar& calendar : calendars) {
+    AppendBytes(out, calendar.site);
+    AppendVarint(out, calendar.versions.size());
+    for (const Calendar::Version& version : calendar.versions) {
+      AppendTime(out, version.from_us);
+      AppendBytes(out, version.rule.zone.name());
+      AppendTime(out, absl::ToInt64Seconds(version.rule.day_start));
+      AppendVarint(out, version.rule.cuts.size());
+      for (const absl::Duration cut : version.rule.cuts) {
+        AppendTime(out, absl::ToInt64Seconds(cut));
+      }
+    }
+  }
+  return Seal(std::move(out));
+}
+
+absl::StatusOr<std::vector<StoredCalendar>> DecodeCalendars(absl::string_view blob) {
+  constexpr std::size_t kMostSites = 100'000;
+  constexpr std::size_t kMostVersions = 64;
+  constexpr std::int64_t kDaySeconds = 86'400;
+  NS_ASSIGN_OR_RETURN(const absl::string_view body, Open(blob));
+  Fields in(body);
+  std::vector<StoredCalendar> calendars;
+  for (std::size_t n = in.Count(kMostSites); n > 0 && in.ok(); --n) {
+    StoredCalendar& calendar = calendars.emplace_back();
+    calendar.site = in.Text();
+    for (std::size_t v = in.Count(kMostVersions); v > 0 && in.ok(); --v) {
+      Calendar::Version& version = calendar.versions.emplace_back();
+      version.from_us = in.I64();
+      in.Require(version.from_us == kAlways ||
+                 (version.from_us >= -kLatestUs && version.from_us <= kLatestUs));
+      const std::string zone = in.Text();
+      if (in.ok() && !absl::LoadTimeZone(zone, &version.rule.zone)) {
+        return absl::FailedPreconditionError(
+            absl::StrCat("site \"", calendar.site, "\" counted days in the time zone \"", zone,
+                         "\", which this host does not know: install tzdata"));
+      }
+      const auto time_of_day = [&] {
+        const std::int64_t seconds = in.I64();
+        in.Require(seconds >= 0 && seconds < kDaySeconds);
+        return absl::Seconds(seconds);
+      };
+      version.rule.day_start = time_of_day();
+      for (std::size_t c = in.Count(kMaxCutTimes); c > 0 && in.ok(); --c) {
+        version.rule.cuts.push_back(time_of_day());
+      }
+      const std::size_t at = calendar.versions.size() - 1;
+      in.Require(at == 0 || version.from_us > calendar.versions[at - 1].from_us);
+    }
+    in.Require(!calendar.versions.empty());
+  }
+  if (!in.done()) return Damaged("calendars");
+  return calendars;
+}
+
+std::string EncodeRouter(const StoredRouter& router) {
+  std::string out = Begin();
+  AppendTime(out, router.open_from_us);
+  for (const StoredRouter::Menu& menu : router.menus) {
+    AppendVarint(out, menu.next_ordinal);
+    AppendVarint(out, menu.current);
+    AppendVarint(out, menu.journal_id);
+  }
+  AppendBytes(out, router.site);
+  return Seal(std::move(out));
+}
+
+absl::StatusOr<StoredRouter> DecodeRouter(absl::string_view blob) {
+  NS_ASSIGN_OR_RETURN(const absl::string_view body, Open(blob));
+  Fields in(body);
+  StoredRouter router;
+  router.open_from_us = in.I64();
+  in.Require(router.open_from_us == kAlways ||
+             (router.open_from_us >= -kLatestUs && router.open_from_us <= kLatestUs));
+  for (StoredRouter::Menu& menu : router.menus) {
+    menu.next_ordinal = in.U32();
+    menu.current = in.U32();
+    menu.journal_id = in.U64();
+    in.Require(menu.current <= menu.next_ordinal);
+  }
+  if (in.more()) router.site = in.Text();
+  if (!in.done()) return Damaged("a router's record");
+  return router;
+}
+
+std::string SealJournal(std::string payload, std::uint64_t place) {
+  AppendFixed(payload, place, kPlaceBytes);
+  return Seal(std::move(payload));
+}
+
+absl::StatusOr<OpenedJournal> OpenJournal(absl::string_view row) {
+  if (row.size() < kPlaceBytes + kCrcBytes) return absl::DataLossError("it is too short");
+  const absl::string_view sealed = row.substr(0, row.size() - kCrcBytes);
+  if (ReadFixed(row.substr(sealed.size())) != base::Crc32c(sealed)) {
+    return absl::DataLossError("its checksum is wrong");
+  }
+  const std::size_t payload = sealed.size() - kPlaceBytes;
+  return OpenedJournal{sealed.substr(0, payload), ReadFixed(sealed.substr(payload))};
+}
+
+}  // namespace netsentinel::accounting
