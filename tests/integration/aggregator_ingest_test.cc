@@ -103,6 +103,26 @@ TEST_F(AggregatorIngestTest, TakesTheCollectorsNameFromItsCertificateOnly) {
             grpc::UNAVAILABLE);
 }
 
+TEST_F(AggregatorIngestTest, WithoutCertificatesTheHelloNamesTheCollector) {
+  insecure_ = true;
+  WriteConfig();
+  Start();
+  config::Security plain;
+  plain.insecure = true;
+  test::IngestClient client(Channel(plain));
+  client.Send(test::MakeHello("c1", kSpool, {"r1", "other"}));
+  const auto welcome = client.ReadWelcome();
+  ASSERT_TRUE(welcome.has_value()) << Log();
+  welcome_ = *welcome;
+  ASSERT_EQ(welcome_.routers_size(), 1);
+  const auto refusal = client.ReadRefusal();
+  ASSERT_TRUE(refusal.has_value());
+  EXPECT_EQ(refusal->router_id(), "other");
+  EXPECT_EQ(refusal->reason(), v1::REFUSAL_REASON_NOT_GRANTED);
+  client.Send(Snapshot("r1", 1, 1000));
+  EXPECT_EQ(client.ReadAck()->router_id(), "r1");
+}
+
 TEST_F(AggregatorIngestTest, RefusesARouterInWordsWhileAnotherOnTheStreamGoesOn) {
   Start();
   const auto client = Connect("c1");
