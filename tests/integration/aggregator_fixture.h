@@ -41,6 +41,7 @@ class AggregatorFixture : public ::testing::Test {
     const config::TlsFiles files = certificates_.Issue(rpc::Role::kAggregator, "agg");
     std::ofstream file(Path("aggregator.yaml"));
     file << "listen: {grpc: \"127.0.0.1:0\", http: \"127.0.0.1:0\"}\n"
+         << (insecure_ ? "insecure: true\n" : "") << (insecure_ ? "# " : "")
          << "tls: {ca: " << files.ca << ", cert: " << files.cert << ", key: " << files.key << "}\n"
          << "store: {url: \"" << store_url_ << "\", flush_interval: " << flush_interval_
          << ", lease_ttl: 1s}\n"
@@ -179,6 +180,7 @@ class AggregatorFixture : public ::testing::Test {
   test::TestCertificates certificates_;
   io::SystemClock clock_;
   std::string store_url_ = "sqlite://" + folder_.path() + "/store.db";
+  bool insecure_ = false;
   std::string time_zone_ = "UTC";
   std::string flush_interval_ = "100ms";
   std::string limit_ = "1TiB";

@@ -67,7 +67,8 @@ class EngineTest : public ::testing::Test {
   void SetUp() override {
     ASSERT_OK_AND_ASSIGN(factory_, store::OpenSqliteStore(folder_.path() + "/store.db"));
     ASSERT_OK_AND_ASSIGN(auto engine_store, factory_->Connect());
-    ASSERT_OK_AND_ASSIGN(flush_store_, factory_->Connect());
+    ASSERT_OK_AND_ASSIGN(auto flush_store, factory_->Connect());
+    flush_store_ = std::make_unique<store::FlakyStore>(std::move(flush_store));
     ASSERT_OK_AND_ASSIGN(other_, factory_->Connect());
     store_ = std::make_unique<store::FlakyStore>(std::move(engine_store));
     flush_worker_ = std::make_unique<FlushWorker>(*flush_store_);
@@ -76,12 +77,17 @@ class EngineTest : public ::testing::Test {
     EngineSettings settings;
     settings.instance = "test";
     settings.store_lease_ttl = absl::Minutes(5);
+    settings.flush_interval = absl::Milliseconds(50);
     settings.store_backoff = {.initial = absl::Milliseconds(5), .maximum = absl::Milliseconds(20)};
     EngineSignals signals{.breaches_stored = [] {},
                           .readiness = [](const absl::Status&) {},
                           .committed = [](std::size_t, std::size_t, absl::Duration) {},
                           .flushed = [](std::size_t, absl::Duration) {},
-                          .flushing = [](const absl::Status&) {},
+                          .flushing =
+                              [this](const absl::Status& status) {
+                                base::MutexLock lock(mutex_);
+                                flushes_.push_back(status);
+                              },
                           .refused = [](RefusalReason) {}};
     engine_ = std::make_unique<Engine>(EngineParts{.book = book_,
                                                    .store = *store_,
@@ -157,8 +163,10 @@ class EngineTest : public ::testing::Test {
   base::SeededRandom random_{7};
   log::CapturingLogger logger_;
   std::unique_ptr<store::StoreFactory> factory_;
-  std::unique_ptr<store::Store> flush_store_, other_;
-  std::unique_ptr<store::FlakyStore> store_;
+  std::unique_ptr<store::Store> other_;
+  std::unique_ptr<store::FlakyStore> store_, flush_store_;
+  base::Mutex mutex_;
+  std::vector<absl::Status> flushes_ ABSL_GUARDED_BY(mutex_);
   SharedBook book_;
   EventQueue events_;
   RouterBoard board_;
@@ -194,6 +202,30 @@ TEST_F(EngineTest, ReadsTheStoreBackAfterACommitThatNobodyKnowsOf) {
     EXPECT_EQ(Counted(), download - 2000);
   }
   EXPECT_EQ(logger_.Count("ingest.reload"), 2U);
+}
+
+TEST_F(EngineTest, SaysThatAFlushFailedAndWritesItsRowsAgain) {
+  flush_store_->FailFlush(absl::ResourceExhaustedError("the disk is full"));
+  auto sink = std::make_shared<RecordingSink>();
+  const RouterWelcome welcome = Hello(1, sink);
+  ASSERT_TRUE(welcome.lease.has_value());
+  SendSnapshot(1, welcome.lease->lease_epoch, 1, 1000);
+  SendSnapshot(1, welcome.lease->lease_epoch, 2, 6000);
+  const auto stored = [&] {
+    std::uint64_t sum = 0;
+    const auto rows = other_->UsageBetween(base::SiteId("lab"), absl::CivilDay(2020, 1, 1),
+                                           absl::ToCivilDay(absl::Now(), absl::UTCTimeZone()) + 1);
+    if (rows.ok()) {
+      for (const store::StoredUsage& usage : *rows) sum += usage.row.best.download;
+    }
+    return sum;
+  };
+  EXPECT_TRUE(test::WaitUntil([&] {
+    base::MutexLock lock(mutex_);
+    return flushes_.size() > 1 && flushes_.back().ok() && stored() == 5000;
+  })) << logger_.Text();
+  base::MutexLock lock(mutex_);
+  EXPECT_TRUE(absl::IsResourceExhausted(flushes_.front()));
 }
 
 TEST_F(EngineTest, AChangedPolicyIsARevisionBeforeAnythingIsCountedUnderIt) {

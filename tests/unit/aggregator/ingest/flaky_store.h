@@ -22,6 +22,11 @@ class FlakyStore final : public Store {
     commit_ = std::move(status);
     commit_stores_ = stores;
   }
+  // The next Flush gives `status` and stores nothing.
+  void FailFlush(absl::Status status) {
+    base::MutexLock lock(mutex_);
+    flush_ = std::move(status);
+  }
   // The next ImportPolicy gives `status` and stores nothing.
   void FailImport(absl::Status status) {
     base::MutexLock lock(mutex_);
@@ -63,7 +68,12 @@ class FlakyStore final : public Store {
   }
   std::size_t journal_payload_max() const override { return store_->journal_payload_max(); }
   absl::Status Flush(Fence fence, const FlushBatch& batch) override {
-    return store_->Flush(fence, batch);
+    absl::Status status;
+    {
+      base::MutexLock lock(mutex_);
+      status = std::exchange(flush_, absl::OkStatus());
+    }
+    return status.ok() ? store_->Flush(fence, batch) : status;
   }
   absl::StatusOr<RecoveredState> Recover() override { return store_->Recover(); }
   absl::StatusOr<std::vector<Watermark>> Watermarks() override { return store_->Watermarks(); }
@@ -151,6 +161,7 @@ class FlakyStore final : public Store {
   absl::Status commit_ ABSL_GUARDED_BY(mutex_);
   bool commit_stores_ ABSL_GUARDED_BY(mutex_) = true;
   absl::Status import_ ABSL_GUARDED_BY(mutex_);
+  absl::Status flush_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace netsentinel::store
