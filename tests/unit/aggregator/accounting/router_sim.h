@@ -23,9 +23,9 @@ class RouterSim {
     // Queues appear, vanish, come back and are renamed, the parent among them. What was shown of
     // them is not tallied.
     bool lives = false;
-    bool chatter = false;   // idle queues pass packets without bytes
-    bool limits = false;    // queues have a limit, and keep to it
-    bool halves = false;    // replies that lack some queues, with more queues to lack
+    bool chatter = false;  // idle queues pass packets without bytes
+    bool limits = false;   // queues have a limit, and keep to it
+    bool halves = false;   // replies that lack some queues, with more queues to lack
     bool renames = false;
     bool swaps = false;  // a second device takes the first one's place, and gives it back
     bool tree = false;   // one counter a queue
