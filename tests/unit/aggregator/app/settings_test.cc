@@ -53,7 +53,7 @@ TEST(AggregatorSettingsTest, ReadsTheExample) {
 
 TEST(AggregatorSettingsTest, ThePolicyIsReadBackFromItsText) {
   const std::string extremes = absl::StrReplaceAll(
-      kExample, {{"(.*)-up", "\\\\d+ \\\"ü\\\"\\x01\\t: #"},
+      kExample, {{"(.*)-up", "(\\\\d+) \\\"ü\\\"\\x01\\t: #"},
                  {"menu: tree, name", "menu: tree, site: lab, router: r1, name"},
                  {"day_start: \"00:00\"", "day_start: \"05:30:01\""},
                  {"parents: roots", "parents: residue"},
