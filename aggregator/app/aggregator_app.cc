@@ -89,6 +89,8 @@ class Aggregator {
     context_.readiness.NotReady("active", "waits for the store");
     // Breaches wait in the outbox while the notifier is away: no reason to stop taking snapshots.
     context_.readiness.MakeAdvisory("notifier");
+    // Snapshots are taken and committed while usage rows cannot be written.
+    context_.readiness.MakeAdvisory("flush");
     context_.certificates.Add(settings.security);
     if (settings.notifier.has_value()) context_.certificates.Add(settings.notifier->security);
   }
@@ -455,7 +457,8 @@ absl::Status AggregatorApp::Reload(const AggregatorSettings& settings, shell::Co
        {"store.lease_ttl", settings.store_lease_ttl != running_.store_lease_ttl},
        {"notifier", settings.notifier != running_.notifier},
        {"router_lease_ttl", settings.router_lease_ttl != running_.router_lease_ttl},
-       {"retention.daily", settings.daily_retention_days != running_.daily_retention_days}}));
+       {"retention.daily", settings.daily_retention_days != running_.daily_retention_days},
+       {"retention.history", settings.history_retention_days != running_.history_retention_days}}));
   take_policy_(settings);
   context.logger.Info("policy.changed", "the changed configuration is handed to the engine", {});
   return absl::OkStatus();
