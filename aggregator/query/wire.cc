@@ -132,13 +132,14 @@ v1::Menu MenuToWire(counters::Menu menu) {
   return menu == counters::Menu::kSimple ? v1::MENU_SIMPLE : v1::MENU_TREE;
 }
 
+// Texts of a device come escaped from the collector.
 v1::DeviceIdentity DeviceToWire(const counters::DeviceIdentity& device) {
   v1::DeviceIdentity wire;
-  wire.set_serial_number(base::DisplayName(device.serial_number));
-  wire.set_system_id(base::DisplayName(device.system_id));
+  wire.set_serial_number(DetailToWire(device.serial_number));
+  wire.set_system_id(DetailToWire(device.system_id));
   wire.set_identity(device.identity);
-  wire.set_board_name(base::DisplayName(device.board_name));
-  wire.set_version(base::DisplayName(device.version));
+  wire.set_board_name(DetailToWire(device.board_name));
+  wire.set_version(DetailToWire(device.version));
   return wire;
 }
 

@@ -15,5 +15,13 @@ TEST(DetailToWireTest, DoesNotEscapeNamesAgain) {
   EXPECT_EQ(ToWire(event).detail(), "torn \\xE9");
 }
 
+TEST(DeviceToWireTest, DoesNotEscapeTextsAgain) {
+  counters::DeviceIdentity device;
+  device.serial_number = "HB\\xFF1";
+  device.version = "torn \xE9";
+  EXPECT_EQ(DeviceToWire(device).serial_number(), "HB\\xFF1");
+  EXPECT_EQ(DeviceToWire(device).version(), "torn \\xE9");
+}
+
 }  // namespace
 }  // namespace netsentinel::query
