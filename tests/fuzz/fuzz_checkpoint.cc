@@ -34,7 +34,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
           .ok();
   if (head.dictionary_end > 65'536) return 0;  // sound, but slow to build a million times
   NS_PLANT_BUG_IF(sound && head.rows > 7);
-  for (const BlobKind kind : {BlobKind::kRows, BlobKind::kDictionary, BlobKind::kPending}) {
+  for (const BlobKind kind :
+       {BlobKind::kRows, BlobKind::kDictionary, BlobKind::kPending, BlobKind::kTombstones}) {
     if (!sound) break;
     sound = DecodeStatePart(PartNumber(kind, 0), Sealed(bytes.substr(cut)), head, state).ok();
   }
@@ -43,5 +44,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   (void)DecodeRows(blob);
   (void)DecodeCalendars(blob);
   (void)DecodeRouter(blob);
+  (void)OpenJournal(blob);
   return 0;
 }
