@@ -89,7 +89,8 @@ std::optional<absl::CivilDay> Book::WholeFrom(const base::SiteId& site) const {
     // A router that was taken out may have had queues at any site.
     if (router->in_policy && !InSite(*router, site)) continue;
     if (router->open_from_us != kNeverUs) {
-      after(impl_->OldestNeeded(router->site->calendar.DayAt(router->open_from_us).day));
+      after(Impl::OldestNeeded(impl_->quotas,
+                               router->site->calendar.DayAt(router->open_from_us).day));
     }
     for (const MenuBook& menu : router->menus) {
       if (!menu.partitions.empty()) after(menu.partitions.begin()->first.first);
