@@ -67,8 +67,12 @@ function(ns_test name)
   target_link_libraries(${name} PRIVATE ns_options ${ARG_DEPS} GTest::gmock GTest::gtest_main)
   _ns_use_precompiled_headers(${name} test)
   if(NOT NS_SANITIZE AND CMAKE_BUILD_TYPE STREQUAL "Release")
-    # What is tested is compiled as it is shipped; the test itself need not be fast.
+    # What is tested is compiled as it is shipped; the test itself need not be fast. At -O1 gcc 12
+    # takes the moving of a long std::string for a write beyond its end.
     target_compile_options(${name} PRIVATE -O1)
+    if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+      target_compile_options(${name} PRIVATE -Wno-array-bounds -Wno-stringop-overread)
+    endif()
   endif()
   if("unit" IN_LIST ARG_LABELS OR "contract" IN_LIST ARG_LABELS)
     add_dependencies(ns_unit_and_contract ${name})

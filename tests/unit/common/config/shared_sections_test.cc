@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -30,7 +31,7 @@ constexpr char kOpen[] = "listen: {grpc: \"0.0.0.0:7443\", http: \"127.0.0.1:0\"
 TEST(SecurityTest, TlsFilesAreSeenFromTheFilesFolder) {
   Security security;
   EXPECT_EQ(
-      ServerComplaint(std::string(kOpen) + "tls: {ca: ca.crt, cert: a.crt, key: /run/a.key}\n",
+      ServerComplaint(absl::StrCat(kOpen, "tls: {ca: ca.crt, cert: a.crt, key: /run/a.key}\n"),
                       &security),
       "");
   EXPECT_EQ(security, (Security{false, {"/etc/ns/ca.crt", "/etc/ns/a.crt", "/run/a.key"}}));
@@ -38,10 +39,10 @@ TEST(SecurityTest, TlsFilesAreSeenFromTheFilesFolder) {
 
 TEST(SecurityTest, PlaintextIsAllowedOnLoopbackOnly) {
   Security security;
-  EXPECT_EQ(ServerComplaint(std::string(kLoopback) + "insecure: true\n", &security), "");
+  EXPECT_EQ(ServerComplaint(absl::StrCat(kLoopback, "insecure: true\n"), &security), "");
   EXPECT_TRUE(security.insecure);
   EXPECT_EQ(
-      ServerComplaint(std::string(kOpen) + "insecure: true\n"),
+      ServerComplaint(absl::StrCat(kOpen, "insecure: true\n")),
       "/etc/ns/x.yaml:2:11: insecure: plaintext is allowed on a loopback address only, and "
       "0.0.0.0 is none; expected tls: {ca, cert, key}; make certificates with `netsentinelctl "
       "certs init` and `certs issue`");
@@ -50,9 +51,9 @@ TEST(SecurityTest, PlaintextIsAllowedOnLoopbackOnly) {
 TEST(SecurityTest, NeitherAndBothAreReported) {
   EXPECT_THAT(ServerComplaint(kLoopback), HasSubstr(": tls: is missing; expected a group of keys"));
   EXPECT_THAT(
-      ServerComplaint(std::string(kLoopback) + "insecure: true\ntls: {ca: a, cert: b, key: c}\n"),
+      ServerComplaint(absl::StrCat(kLoopback, "insecure: true\ntls: {ca: a, cert: b, key: c}\n")),
       HasSubstr("insecure: is true beside tls"));
-  EXPECT_THAT(ServerComplaint(std::string(kOpen) + "tls: {ca: a, cert: b}\n"),
+  EXPECT_THAT(ServerComplaint(absl::StrCat(kOpen, "tls: {ca: a, cert: b}\n")),
               HasSubstr(":2:6: tls.key: is missing"));
 }
 
