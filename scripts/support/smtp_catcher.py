@@ -115,7 +115,7 @@ class Catcher:
             "peer": list(session.peer[:2]),
             "at": time.time(),
         }
-        temporary = self.out / f".{name}.json"
+        temporary = self.out / f"{name}.tmp"  # a name that no reader looks for
         temporary.write_text(json.dumps(entry), encoding="utf-8")
         temporary.rename(self.out / f"{name}.json")
 
