@@ -37,6 +37,7 @@ absl::Status Engine::Run(store::Fence fence, std::optional<EnginePolicy> stored)
   next_flush_ = parts_.clock.MonotonicNow() + settings_.flush_interval;
   next_lease_renewal_ = parts_.clock.MonotonicNow();
   parts_.signals.readiness(absl::OkStatus());
+  KeepStoreLease();  // reading it all back may have taken most of it
   TakePolicyChange();
   for (bool more = false; !stopping_.load() && fatal_.ok();) {
     for (StreamEvent& event : parts_.events.TakeAll(more ? absl::ZeroDuration() : kTick)) {
@@ -251,14 +252,27 @@ void Engine::SettleFlush(FlushWorker::Outcome outcome) {
   }
 }
 
+// The end of the flush under way, waited for while the lease is kept; nothing when it takes longer.
+std::optional<FlushWorker::Outcome> Engine::AwaitFlush() {
+  std::optional<FlushWorker::Outcome> outcome;
+  for (int slice = 0; slice < kLastFlushWait / kTick && parts_.flush_worker.busy(); ++slice) {
+    outcome = parts_.flush_worker.Take(kTick);
+    if (outcome.has_value()) break;
+    KeepStoreLease();
+  }
+  return outcome;
+}
+
 // Writes everything that is dirty; false when that did not come about in time.
 bool Engine::FlushNow() {
-  HandleFlush(kLastFlushWait);
+  if (std::optional<FlushWorker::Outcome> before = AwaitFlush(); before.has_value()) {
+    SettleFlush(*std::move(before));
+  }
   if (parts_.flush_worker.busy() || !fatal_.ok() || !book_current_) return false;
   parts_.flush_worker.Start(fence_, parts_.book.Write([&](accounting::Book& book) {
     return book.StageFlush(NowUs(), {});
   }));
-  std::optional<FlushWorker::Outcome> outcome = parts_.flush_worker.Take(kLastFlushWait);
+  std::optional<FlushWorker::Outcome> outcome = AwaitFlush();
   if (!outcome.has_value()) return false;
   const bool flushed = outcome->status.ok();
   SettleFlush(*std::move(outcome));

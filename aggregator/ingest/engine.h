@@ -140,6 +140,7 @@ class Engine {
   void KeepStoreLease();
   void HandleFlush(absl::Duration wait);
   void SettleFlush(FlushWorker::Outcome outcome);
+  std::optional<FlushWorker::Outcome> AwaitFlush();
   bool FlushNow();
   void LastFlush();
   void Reload(absl::string_view why);

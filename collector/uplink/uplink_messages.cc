@@ -220,7 +220,12 @@ bool Uplink::SetRefusedAside(const spool::MenuKey& key, MenuChannel& channel,
                              const RefusalMessage& refusal) {
   const bool for_what_it_is =
       refusal.reason == RefusalReason::kMalformed || refusal.reason == RefusalReason::kTooLarge;
-  if (!for_what_it_is || refusal.sequence <= channel.acknowledged) return false;
+  // What was sent behind a refused snapshot is refused as well, for want of it: only the refusal
+  // of one that is still on its way tells something, and being held takes all of them off it.
+  const bool current =
+      std::any_of(channel.in_flight.begin(), channel.in_flight.end(),
+                  [&refusal](const InFlight& sent) { return sent.sequence == refusal.sequence; });
+  if (!for_what_it_is || !current) return false;
   const bool again = refusal.sequence == channel.refused_sequence;
   channel.refused_sequence = refusal.sequence;
   channel.refused_times = again ? channel.refused_times + 1 : 1;

@@ -319,6 +319,8 @@ TEST_F(UplinkTest, ASnapshotRefusedThreeTimesForWhatItIsMakesWayForTheNext) {
     EXPECT_EQ(LastFrame().sequence, 2U) << time;
     Say(Refused("a", 1, RefusalReason::kMalformed));
     if (time == 3) break;
+    // The one behind it has nothing to follow; its refusal comes late.
+    Say(Refused("a", 2, RefusalReason::kMalformed));
     clock_.Advance(absl::Minutes(5));
     uplink_->Tick();
   }
