@@ -13,7 +13,7 @@ namespace {
 
 // The engine looks after its deadlines at least this often.
 constexpr absl::Duration kTick = absl::Milliseconds(500);
-constexpr absl::Duration kLastFlushWait = absl::Seconds(6);
+constexpr absl::Duration kFlushWait = absl::Seconds(6);
 // Breaches of periods that may still be running: the longest period is a month.
 constexpr int kFiredDays = 62;
 
@@ -53,7 +53,7 @@ absl::Status Engine::Run(store::Fence fence, std::optional<EnginePolicy> stored)
   }
   CloseAll(absl::UnavailableError("the aggregator is stopping; connect again"));
   CloseArriving(absl::ZeroDuration());
-  if (fatal_.ok() && book_current_) LastFlush();
+  if (fatal_.ok() && book_current_) FlushNow();
   return fatal_;
 }
 
@@ -255,7 +255,7 @@ void Engine::SettleFlush(FlushWorker::Outcome outcome) {
 // The end of the flush under way, waited for while the lease is kept; nothing when it takes longer.
 std::optional<FlushWorker::Outcome> Engine::AwaitFlush() {
   std::optional<FlushWorker::Outcome> outcome;
-  for (int slice = 0; slice < kLastFlushWait / kTick && parts_.flush_worker.busy(); ++slice) {
+  for (int slice = 0; slice < kFlushWait / kTick && parts_.flush_worker.busy(); ++slice) {
     outcome = parts_.flush_worker.Take(kTick);
     if (outcome.has_value()) break;
     KeepStoreLease();
@@ -278,8 +278,6 @@ bool Engine::FlushNow() {
   SettleFlush(*std::move(outcome));
   return flushed && fatal_.ok();
 }
-
-void Engine::LastFlush() { FlushNow(); }
 
 void Engine::Reload(absl::string_view why) {
   parts_.logger.Warn("ingest.reload", "reading the state back from the store", {{"why", why}});

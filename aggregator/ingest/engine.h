@@ -142,7 +142,6 @@ class Engine {
   void SettleFlush(FlushWorker::Outcome outcome);
   std::optional<FlushWorker::Outcome> AwaitFlush();
   bool FlushNow();
-  void LastFlush();
   void Reload(absl::string_view why);
   void CloseAll(const absl::Status& status);
   void CloseArriving(absl::Duration wait);
