@@ -155,18 +155,19 @@ struct FlushOptions {
   std::uint64_t min_journal_rows = 1;
 };
 
+// A journal row as the store gave it.
+struct StoredJournal {
+  std::uint64_t journal_id = 0;
+  base::RouterId router;
+  counters::Menu menu = counters::Menu::kSimple;
+  std::int64_t received_us = 0;
+  std::string payload;
+};
+
 // What Recover starts from; everything as the store gave it.
 struct RecoveryInput {
   std::int64_t now_us = 0;
   std::vector<CheckpointBlob> checkpoints;  // by state_key, part
-  struct Journal {
-    std::uint64_t journal_id = 0;
-    base::RouterId router;
-    counters::Menu menu = counters::Menu::kSimple;
-    std::int64_t received_us = 0;
-    std::string payload;
-  };
-  std::vector<Journal> journal;  // ascending id
   std::vector<NumberedQueue> queues;
   std::vector<NumberedSubscriber> subscribers;
   std::vector<ClosedDay> closed_days;
@@ -220,9 +221,12 @@ class Book {
   // that no journal row is ever replayed under mapping rules that are newer than it.
   absl::Status SetPolicy(const Policy& policy, std::int64_t now_us);
 
-  // Rebuilds everything from the store. Call on a fresh Book after SetPolicy. kDataLoss when the
-  // bytes cannot be what an earlier Book wrote.
+  // Rebuilds everything that is in checkpoints. Call on a fresh Book after SetPolicy. kDataLoss
+  // when the bytes cannot be what an earlier Book wrote.
   absl::Status Recover(const RecoveryInput& input);
+  // After Recover and before anything else: goes on from the checkpoints through the journal.
+  // `rows` are the next of it, ascending; all of it in one call or in several. kDataLoss as above.
+  absl::Status Replay(absl::Span<const StoredJournal> rows);
 
   // --- accounting ---------------------------------------------------------------------------
   // At most one snapshot per (router, menu). An empty batch still judges quotas that a policy

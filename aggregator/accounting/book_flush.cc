@@ -38,6 +38,7 @@ StagedFlush Book::StageFlush(std::int64_t now_us, const FlushOptions& options) {
   StagedFlush flush;
   impl_->in_flight = {};
   impl_->in_flight.active = true;
+  impl_->told_us = std::max(impl_->told_us, now_us);
   for (auto& [id, router] : impl_->routers) {
     impl_->CloseOldDays(*router, now_us, flush);
     impl_->FlushRows(*router, flush);

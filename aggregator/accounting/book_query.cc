@@ -85,6 +85,13 @@ std::vector<std::pair<SubscriberKey, UsageSum>> Book::SubscriberSums(const base:
 std::optional<absl::CivilDay> Book::WholeFrom(const base::SiteId& site) const {
   std::optional<absl::CivilDay> whole;
   const auto after = [&](absl::CivilDay day) { whole = std::max(whole.value_or(day), day); };
+  // A router that was taken out leaves memory altogether this long after its last reading, which
+  // may be a day earlier or later in its zone.
+  if (impl_->told_us > 0) {
+    after(
+        absl::ToCivilDay(absl::FromUnixMicros(impl_->told_us - kOpenDaysUs), absl::UTCTimeZone()) +
+        2);
+  }
   for (const auto& [id, router] : impl_->routers) {
     // A router that was taken out may have had queues at any site.
     if (router->in_policy && !InSite(*router, site)) continue;

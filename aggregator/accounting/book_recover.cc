@@ -29,7 +29,20 @@ DeviceState* DeviceWithOrdinal(MenuBook& menu, std::uint32_t ordinal) {
 
 absl::Status Book::Recover(const RecoveryInput& input) { return impl_->Recover(input); }
 
+absl::Status Book::Replay(absl::Span<const StoredJournal> rows) {
+  for (const StoredJournal& row : rows) {
+    if (const absl::Status status = impl_->Replay(row); !status.ok()) {
+      return absl::Status(
+          status.code(),
+          absl::StrCat("journal row ", row.journal_id, " of router \"", row.router.value(), "\", ",
+                       counters::MenuName(row.menu), " queues: ", status.message()));
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Book::Impl::Recover(const RecoveryInput& input) {
+  told_us = input.now_us;
   NS_RETURN_IF_ERROR(RestoreNames(input));
   for (const CheckpointBlob& blob : input.checkpoints) {
     if (const absl::Status status = RestoreBlob(blob); !status.ok()) {
@@ -56,14 +69,6 @@ absl::Status Book::Impl::Recover(const RecoveryInput& input) {
     }
   }
   RecountQuotas();
-  for (const RecoveryInput::Journal& row : input.journal) {
-    if (const absl::Status status = Replay(row); !status.ok()) {
-      return absl::Status(
-          status.code(),
-          absl::StrCat("journal row ", row.journal_id, " of router \"", row.router.value(), "\", ",
-                       counters::MenuName(row.menu), " queues: ", status.message()));
-    }
-  }
   queue_by_id.clear();
   subscriber_by_id.clear();
   book_stored = false;
@@ -219,7 +224,7 @@ absl::Status Book::Impl::FinishDevices() {
 }
 
 // The same core, fed from the journal. What it causes beyond the state is stored already.
-absl::Status Book::Impl::Replay(const RecoveryInput::Journal& row) {
+absl::Status Book::Impl::Replay(const StoredJournal& row) {
   RouterBook& router = RouterFor(row.router);
   MenuBook& menu = router.menu(row.menu);
   if (row.journal_id <= menu.last_journal_id) return absl::OkStatus();

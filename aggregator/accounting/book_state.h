@@ -245,7 +245,7 @@ struct Book::Impl {
   absl::Status RestoreDevicePart(MenuBook& menu, std::uint32_t ordinal, const CheckpointBlob& blob);
   absl::Status RestorePartition(MenuBook& menu, const CheckpointBlob& blob);
   absl::Status FinishDevices();
-  absl::Status Replay(const RecoveryInput::Journal& row);
+  absl::Status Replay(const StoredJournal& row);
 
   UsageRow Figures(const MenuBook& menu, const Partition& partition, const DayRow& row) const;
   RouterBook* FindRouter(const base::RouterId& id) const;
@@ -273,6 +273,8 @@ struct Book::Impl {
   std::uint64_t next_queue_id = 1;
   std::uint64_t next_subscriber_id = 1;
   std::uint64_t next_serial = 1;
+  // The newest instant that the Book was told of, by a recovery or a flush.
+  std::int64_t told_us = 0;
   std::uint64_t batch_serial = 0;
 
   // Of the flush under way.

@@ -269,7 +269,7 @@ class Aggregator {
   absl::Status Serve(store::Fence fence) {
     granted_ = fence;
     context_.readiness.Ready("active");
-    NS_ASSIGN_OR_RETURN(std::optional<ingest::EnginePolicy> stored, StoredPolicy(fence));
+    NS_ASSIGN_OR_RETURN(ingest::EnginePolicy stored, StoredPolicy(fence));
     std::unique_ptr<outbox::AlertSink> sink;
     std::optional<std::jthread> outbox_thread;
     if (settings_.notifier.has_value()) {
@@ -301,14 +301,14 @@ class Aggregator {
     return result;
   }
 
-  // The policy that the store's state was written under, where it is another than the configured
-  // one. Without one that can be read the configured one is imported and stands for it.
-  absl::StatusOr<std::optional<ingest::EnginePolicy>> StoredPolicy(store::Fence fence) {
+  // The policy that the store's state was written under. Without one that can be read the
+  // configured one is imported and stands for it.
+  absl::StatusOr<ingest::EnginePolicy> StoredPolicy(store::Fence fence) {
     NS_ASSIGN_OR_RETURN(const store::PolicyRevision latest, stores_.engine->LatestPolicy());
     if (latest.revision > 0) {
-      if (latest.content == settings_.policy.text) return std::nullopt;
+      if (latest.content == settings_.policy.text) return settings_.policy;
       absl::StatusOr<ingest::EnginePolicy> stored = ParsePolicyText(latest.content);
-      if (stored.ok()) return *std::move(stored);
+      if (stored.ok()) return stored;
       context_.logger.Warn("policy.unread",
                            "the stored policy revision cannot be read: what waits in the journal is"
                            " counted under the configuration",
@@ -326,7 +326,7 @@ class Aggregator {
                          "policy_imported",
                          absl::StrCat("the configuration is policy revision ", imported.revision)}})
         .IgnoreError();
-    return std::nullopt;
+    return settings_.policy;
   }
 
   void ReportOutbox(const absl::Status& status) {

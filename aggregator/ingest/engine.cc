@@ -14,30 +14,33 @@ namespace {
 // The engine looks after its deadlines at least this often.
 constexpr absl::Duration kTick = absl::Milliseconds(500);
 constexpr absl::Duration kFlushWait = absl::Seconds(6);
-// Breaches of periods that may still be running: the longest period is a month.
-constexpr int kFiredDays = 62;
 
 }  // namespace
 
 Engine::Engine(EngineParts parts, EngineSettings settings, EnginePolicy policy)
     : parts_(std::move(parts)),
       settings_(std::move(settings)),
-      policy_(std::move(policy)),
+      policy_(policy),
       store_backoff_(settings_.store_backoff, parts_.random),
-      leases_(settings_.router_lease_ttl) {}
+      leases_(settings_.router_lease_ttl),
+      configured_(std::move(policy)) {}
 
-absl::Status Engine::Run(store::Fence fence, std::optional<EnginePolicy> stored) {
+absl::Status Engine::Run(store::Fence fence, EnginePolicy stored) {
   fence_ = fence;
-  if (stored.has_value()) {
+  {
     base::MutexLock lock(change_mutex_);
-    if (!changed_policy_.has_value()) changed_policy_ = std::move(policy_);
-    policy_ = *std::move(stored);
+    policy_ = std::move(stored);
+    changed_policy_.reset();
+    if (configured_.text != policy_.text) changed_policy_ = configured_;
   }
-  NS_RETURN_IF_ERROR(Recover());
-  next_flush_ = parts_.clock.MonotonicNow() + settings_.flush_interval;
+  book_current_ = false;
   next_lease_renewal_ = parts_.clock.MonotonicNow();
-  parts_.signals.readiness(absl::OkStatus());
-  KeepStoreLease();  // reading it all back may have taken most of it
+  AwaitFlushWorker();
+  if (const absl::Status status = Recover(); !status.ok()) {
+    return stopping_.load() ? absl::OkStatus() : status;
+  }
+  next_flush_ = parts_.clock.MonotonicNow() + settings_.flush_interval;
+  SayReady();
   TakePolicyChange();
   for (bool more = false; !stopping_.load() && fatal_.ok();) {
     for (StreamEvent& event : parts_.events.TakeAll(more ? absl::ZeroDuration() : kTick)) {
@@ -65,6 +68,7 @@ void Engine::Stop() {
 void Engine::SetPolicy(EnginePolicy policy) {
   {
     base::MutexLock lock(change_mutex_);
+    configured_ = policy;
     changed_policy_ = std::move(policy);
   }
   parts_.events.Wake();
@@ -76,39 +80,6 @@ void Engine::RefreshOverrides() {
     overrides_changed_ = true;
   }
   parts_.events.Wake();
-}
-
-absl::Status Engine::Recover() {
-  NS_RETURN_IF_ERROR(LoadOverrides());
-  auto book = std::make_unique<accounting::Book>();
-  accounting::Policy policy = policy_.accounting;
-  policy.overrides = overrides_;
-  NS_RETURN_IF_ERROR(book->SetPolicy(policy, NowUs()));
-
-  NS_ASSIGN_OR_RETURN(store::RecoveredState state, parts_.store.Recover());
-  const absl::CivilDay since =
-      absl::ToCivilDay(parts_.clock.WallNow(), absl::UTCTimeZone()) - kFiredDays;
-  NS_ASSIGN_OR_RETURN(const std::vector<store::BreachRow> breaches,
-                      parts_.store.BreachesSince(since));
-  NS_ASSIGN_OR_RETURN(const std::vector<store::Store::Watermark> watermarks,
-                      parts_.store.Watermarks());
-  next_journal_id_ = state.next_journal_id;
-  const std::size_t replayed = state.journal.size();
-  NS_RETURN_IF_ERROR(book->Recover(ToInput(std::move(state), breaches, NowUs())));
-  watermarks_.clear();
-  for (const store::Store::Watermark& mark : watermarks) {
-    watermarks_[{mark.router, mark.menu}] = mark.position;
-  }
-  parts_.book.Replace(std::move(book));
-  book_current_ = true;
-  judge_quotas_ = true;  // limits may have changed since the last snapshot was judged
-
-  std::vector<base::RouterId> routers;
-  for (const auto& [router, admission] : policy_.admission) routers.push_back(router);
-  parts_.board.SetRouters(routers);
-  parts_.logger.Info("ingest.recovered", "state rebuilt from the store",
-                     {{"journal_rows", replayed}, {"menus", watermarks_.size()}});
-  return absl::OkStatus();
 }
 
 absl::Status Engine::LoadOverrides() {
@@ -150,6 +121,9 @@ void Engine::TakePolicyChange() {
   if (absl::IsInvalidArgument(status)) {
     parts_.logger.Error("policy.refused", "the changed policy cannot be used; the old one stays",
                         {{"status", status}});
+    // Overrides that changed beside it are taken without it.
+    base::MutexLock lock(change_mutex_);
+    overrides_changed_ = overrides_changed_ || (overrides && changed.has_value());
     return;
   }
   parts_.logger.Warn("policy.waits", "the changed policy cannot be taken yet; trying again",
@@ -200,29 +174,45 @@ void Engine::Housekeep() {
   if (!fatal_.ok()) return;
   GrantLapsedLeases();
   HandleFlush(absl::ZeroDuration());
-  if (!parts_.flush_worker.busy() && parts_.clock.MonotonicNow() >= next_flush_) {
-    accounting::StagedFlush flush =
-        parts_.book.Write([&](accounting::Book& book) { return book.StageFlush(NowUs(), {}); });
-    next_flush_ = parts_.clock.MonotonicNow() + settings_.flush_interval;
-    parts_.flush_worker.Start(fence_, std::move(flush));
+  const absl::Duration now = parts_.clock.MonotonicNow();
+  const bool long_journal = journal_bytes_ >= settings_.journal_bytes_max / 2 && !flush_failing_;
+  if (!parts_.flush_worker.busy() && (now >= next_flush_ || long_journal)) {
+    next_flush_ = now + settings_.flush_interval;
+    StartFlush();
   }
+}
+
+void Engine::StartFlush() {
+  journal_bytes_in_flush_ = journal_bytes_;
+  parts_.flush_worker.Start(fence_, parts_.book.Write([&](accounting::Book& book) {
+    return book.StageFlush(NowUs(), {});
+  }));
+}
+
+// Whether snapshots are taken, to the rest of the program.
+void Engine::SayReady() {
+  if (!JournalFull()) {
+    parts_.signals.readiness(absl::OkStatus());
+    return;
+  }
+  parts_.signals.readiness(absl::ResourceExhaustedError(
+      absl::StrCat("the journal holds ", journal_bytes_ >> 20,
+                   " MiB that no flush has covered: snapshots wait in their spools until usage rows"
+                   " can be written, see the flush's own line")));
 }
 
 // Extends the aggregator's own lease when it is time.
 void Engine::KeepStoreLease() {
-  const absl::Duration now = parts_.clock.MonotonicNow();
-  if (now < next_lease_renewal_ || !fatal_.ok()) return;
-  next_lease_renewal_ = now + settings_.store_lease_ttl / 3;
-  const absl::StatusOr<store::LeaseInfo> lease =
-      parts_.store.RenewLease(settings_.instance, fence_, settings_.store_lease_ttl);
+  if (parts_.clock.MonotonicNow() < next_lease_renewal_ || !fatal_.ok()) return;
+  const absl::Status lease = LeaseStillOurs();
   if (lease.ok()) {
-    parts_.signals.readiness(absl::OkStatus());
+    SayReady();
     return;
   }
   parts_.logger.Warn("store.lease_not_renewed", "cannot extend the aggregator's lease",
-                     {{"status", lease.status()}});
-  parts_.signals.readiness(lease.status());
-  if (absl::IsAborted(lease.status())) fatal_ = lease.status();
+                     {{"status", lease}});
+  parts_.signals.readiness(lease);
+  if (absl::IsAborted(lease)) fatal_ = lease;
 }
 
 void Engine::HandleFlush(absl::Duration wait) {
@@ -232,7 +222,11 @@ void Engine::HandleFlush(absl::Duration wait) {
 
 void Engine::SettleFlush(FlushWorker::Outcome outcome) {
   const std::size_t rows = outcome.flush.usage.size();
+  flush_failing_ = !outcome.status.ok();
   if (outcome.status.ok()) {
+    const bool was_full = JournalFull();
+    journal_bytes_ -= journal_bytes_in_flush_;
+    if (was_full) SayReady();
     parts_.book.Write([&](accounting::Book& book) { book.InstallFlush(std::move(outcome.flush)); });
     parts_.signals.flushed(rows, absl::ZeroDuration());
     parts_.signals.flushing(absl::OkStatus());
@@ -269,40 +263,12 @@ bool Engine::FlushNow() {
     SettleFlush(*std::move(before));
   }
   if (parts_.flush_worker.busy() || !fatal_.ok() || !book_current_) return false;
-  parts_.flush_worker.Start(fence_, parts_.book.Write([&](accounting::Book& book) {
-    return book.StageFlush(NowUs(), {});
-  }));
+  StartFlush();
   std::optional<FlushWorker::Outcome> outcome = AwaitFlush();
   if (!outcome.has_value()) return false;
   const bool flushed = outcome->status.ok();
   SettleFlush(*std::move(outcome));
   return flushed && fatal_.ok();
-}
-
-void Engine::Reload(absl::string_view why) {
-  parts_.logger.Warn("ingest.reload", "reading the state back from the store", {{"why", why}});
-  CloseAll(absl::UnavailableError("the aggregator reads its state back; connect again"));
-  book_current_ = false;
-  // A flush under way gives numbers to names: nothing is read before it has ended.
-  while (parts_.flush_worker.busy() && !parts_.flush_worker.Take(kTick).has_value()) {
-    if (stopping_.load()) return;
-    CloseArriving(absl::ZeroDuration());
-  }
-  for (;;) {
-    const absl::Status status = Recover();
-    if (status.ok()) {
-      store_backoff_.Reset();
-      parts_.signals.readiness(absl::OkStatus());
-      return;
-    }
-    parts_.signals.readiness(status);
-    if (stopping_.load()) return;
-    if (!absl::IsUnavailable(status) && status.code() != absl::StatusCode::kUnknown) {
-      fatal_ = status;
-      return;
-    }
-    CloseArriving(Pause());
-  }
 }
 
 // Streams that opened while nobody could serve them are to come again.

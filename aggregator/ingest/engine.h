@@ -52,6 +52,10 @@ struct EngineSettings {
   std::uint64_t stream_credit_bytes = 8U << 20;
   int boundary_days = 45;
   std::size_t batch_snapshots_max = 2'000;
+  // What the journal may hold beyond the checkpoints, and with it what a restart replays. At half
+  // of it a flush is made at once; at all of it no snapshot is taken until a flush has come
+  // through, and they wait in their spools.
+  std::size_t journal_bytes_max = std::size_t{512} << 20;
   base::BackoffPolicy store_backoff{.initial = absl::Milliseconds(100),
                                     .maximum = absl::Seconds(5)};
 };
@@ -89,10 +93,11 @@ class Engine {
 
   // Works under the fence until Stop (OK, after a last flush) or until it must not go on:
   // kAborted the lease is another's; any other error the store's state cannot be used. The caller
-  // has acquired the lease. `stored` is the policy under which the store's state was written, where
-  // that is another than the configured one: what waits in the journal is counted under it, then
-  // the configured policy is taken as if it had changed just now.
-  absl::Status Run(store::Fence fence, std::optional<EnginePolicy> stored);
+  // has acquired the lease; it is kept while the store's state is read back too. `stored` is the
+  // policy under which that state was written: what waits in the journal is counted under it, then
+  // the configured policy, where it is another, is taken as if it had changed just now. May be
+  // called again after an error.
+  absl::Status Run(store::Fence fence, EnginePolicy stored);
   void Stop();
   // The configuration changed. Taken over by the running engine; an unusable one is logged and the
   // old one stays.
@@ -114,7 +119,8 @@ class Engine {
   struct Stream {
     std::shared_ptr<StreamSink> sink;
     base::CollectorId identity;
-    std::optional<LeaseParty> party;  // after its hello
+    std::optional<LeaseParty> party;                         // after its hello
+    std::map<base::RouterId, std::uint64_t> offered_epochs;  // the newest its spool has rows of
     std::map<LaneKey, Lane> lanes;
     std::vector<base::RouterId> waiting_for_lease;
   };
@@ -129,8 +135,16 @@ class Engine {
   };
   enum class CommitResult { kDone, kReload, kStop, kFatal };
 
-  // engine.cc
+  // engine_recover.cc
   absl::Status Recover();
+  absl::Status ReadBack();
+  absl::Status ReplayJournal(accounting::Book& book);
+  absl::Status KeepLeaseWhileReading();
+  absl::Status LeaseStillOurs();
+  void Reload(absl::string_view why);
+  void AwaitFlushWorker();
+
+  // engine.cc
   absl::Status ApplyPolicy();
   absl::Status LoadOverrides();
   void TakePolicyChange();
@@ -142,7 +156,9 @@ class Engine {
   void SettleFlush(FlushWorker::Outcome outcome);
   std::optional<FlushWorker::Outcome> AwaitFlush();
   bool FlushNow();
-  void Reload(absl::string_view why);
+  void StartFlush();
+  bool JournalFull() const { return journal_bytes_ >= settings_.journal_bytes_max; }
+  void SayReady();
   void CloseAll(const absl::Status& status);
   void CloseArriving(absl::Duration wait);
   absl::Duration Pause();
@@ -202,6 +218,11 @@ class Engine {
   std::map<StreamId, Stream> streams_;
   std::map<LaneKey, counters::SnapshotPosition> watermarks_;
   std::uint64_t next_journal_id_ = 1;
+  // Of rows that no flush has covered yet; of those, what the flush under way covers.
+  std::size_t journal_bytes_ = 0;
+  std::size_t journal_bytes_in_flush_ = 0;
+  std::size_t replayed_rows_ = 0;
+  bool flush_failing_ = false;
   absl::Duration next_flush_;
   absl::Duration next_lease_renewal_;
   absl::Duration next_policy_try_;
@@ -214,6 +235,7 @@ class Engine {
 
   std::atomic<bool> stopping_{false};
   base::Mutex change_mutex_;
+  EnginePolicy configured_ ABSL_GUARDED_BY(change_mutex_);
   std::optional<EnginePolicy> changed_policy_ ABSL_GUARDED_BY(change_mutex_);
   bool overrides_changed_ ABSL_GUARDED_BY(change_mutex_) = false;
 };

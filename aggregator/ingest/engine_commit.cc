@@ -42,11 +42,13 @@ bool Engine::CommitRound() {
   notices_.Committed(notices_staged_);
   parts_.book.Write([&](accounting::Book& book) { book.Install(std::move(staged)); });
   for (const store::JournalRow& row : batch.journal) {
+    journal_bytes_ += row.payload.size();
     counters::SnapshotPosition& mark = watermarks_[{row.router, row.menu}];
     const std::uint64_t epoch = std::max(mark.lease_epoch, row.position.lease_epoch);
     mark = row.position;
     mark.lease_epoch = epoch;
   }
+  if (JournalFull()) SayReady();
   Settle(candidates, results);
   if (breached) parts_.signals.breaches_stored();
   parts_.signals.committed(batch.journal.size(), readings, parts_.clock.MonotonicNow() - begun);
@@ -124,6 +126,7 @@ std::optional<Engine::Storable> Engine::StageStorable(std::vector<Candidate>& ca
 
 std::vector<Engine::Candidate> Engine::Collect() {
   std::vector<Candidate> candidates;
+  if (JournalFull()) return candidates;
   std::set<LaneKey> taken;  // one snapshot of a (router, menu) in a batch
   for (auto& [id, stream] : streams_) {
     for (auto& [key, lane] : stream.lanes) {
@@ -285,7 +288,7 @@ Engine::CommitResult Engine::Commit(const store::CommitBatch& batch) {
     const absl::Status status = parts_.store.Commit(fence_, batch);
     if (status.ok()) {
       next_journal_id_ += batch.journal.size();
-      if (store_backoff_.attempts() > 0) parts_.signals.readiness(absl::OkStatus());
+      if (store_backoff_.attempts() > 0) SayReady();
       store_backoff_.Reset();
       return CommitResult::kDone;
     }

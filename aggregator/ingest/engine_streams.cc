@@ -97,8 +97,12 @@ void Engine::HandleHello(StreamId id, Stream& stream, const HelloMessage& hello)
     RefusalMessage refusal{.router = offer.router};
     if (Admit(stream, refusal) == nullptr) {
       refusals.push_back(std::move(refusal));
-    } else {
-      admitted.push_back(offer.router);
+      continue;
+    }
+    admitted.push_back(offer.router);
+    for (const SpoolPosition& spool : offer.positions) {
+      std::uint64_t& newest = stream.offered_epochs[offer.router];
+      newest = std::max(newest, spool.lease_epoch);
     }
   }
   welcome.routers = Welcome(stream, admitted);
@@ -168,7 +172,14 @@ Engine::Grants Engine::GrantLeases(Stream& stream, const std::vector<base::Route
     }
   }
   if (!free.empty() && now >= next_lease_try_) {
-    const absl::StatusOr<std::uint64_t> first = parts_.store.NextLeaseEpochs(fence_, free.size());
+    // A database that was restored has given these before, and forgotten it.
+    std::uint64_t above = 0;
+    for (const base::RouterId& router : free) {
+      const auto offered = stream.offered_epochs.find(router);
+      if (offered != stream.offered_epochs.end()) above = std::max(above, offered->second);
+    }
+    const absl::StatusOr<std::uint64_t> first =
+        parts_.store.NextLeaseEpochs(fence_, free.size(), above);
     if (first.ok()) {
       for (std::size_t i = 0; i < free.size(); ++i) {
         leases_.Grant(free[i], *stream.party, *first + i, now);

@@ -72,13 +72,6 @@ accounting::RecoveryInput ToInput(store::RecoveredState state,
                                  .part = part.part,
                                  .payload = std::move(part.payload)});
   }
-  for (auto& row : state.journal) {
-    input.journal.push_back({.journal_id = row.journal_id,
-                             .router = std::move(row.router),
-                             .menu = row.menu,
-                             .received_us = row.received_us,
-                             .payload = std::move(row.payload)});
-  }
   for (auto& queue : state.queues) {
     input.queues.push_back({.id = queue.queue_id, .key = std::move(queue.key)});
   }
@@ -100,6 +93,19 @@ accounting::RecoveryInput ToInput(store::RecoveredState state,
                            .threshold_percent = breach.threshold_percent});
   }
   return input;
+}
+
+std::vector<accounting::StoredJournal> ToReplay(std::vector<store::JournalRow> rows) {
+  std::vector<accounting::StoredJournal> replay;
+  replay.reserve(rows.size());
+  for (store::JournalRow& row : rows) {
+    replay.push_back({.journal_id = row.journal_id,
+                      .router = std::move(row.router),
+                      .menu = row.menu,
+                      .received_us = row.received_us,
+                      .payload = std::move(row.payload)});
+  }
+  return replay;
 }
 
 }  // namespace netsentinel::ingest

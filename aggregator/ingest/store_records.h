@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "aggregator/accounting/book.h"
 #include "aggregator/store/store.h"
@@ -17,5 +18,8 @@ store::FlushBatch ToBatch(const accounting::StagedFlush& flush);
 accounting::RecoveryInput ToInput(store::RecoveredState state,
                                   const std::vector<store::BreachRow>& breaches,
                                   std::int64_t now_us);
+
+// What a Book replays.
+std::vector<accounting::StoredJournal> ToReplay(std::vector<store::JournalRow> rows);
 
 }  // namespace netsentinel::ingest

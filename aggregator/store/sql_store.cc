@@ -1,6 +1,7 @@
 #include "aggregator/store/sql_store.h"
 
 #include <algorithm>
+#include <limits>
 #include <set>
 #include <utility>
 
@@ -208,14 +209,20 @@ absl::StatusOr<std::uint64_t> SqlStore::Counter(const char* name) {
   return found ? rows->Uint(0) : 0;
 }
 
-absl::StatusOr<std::uint64_t> SqlStore::NextLeaseEpochs(Fence fence, std::uint64_t count) {
+absl::StatusOr<std::uint64_t> SqlStore::NextLeaseEpochs(Fence fence, std::uint64_t count,
+                                                        std::uint64_t above) {
+  above = std::min<std::uint64_t>(above, std::numeric_limits<std::int64_t>::max());
   std::uint64_t newest = 0;
   const absl::Status done = Write(fence, [&]() -> absl::Status {
+    // In one statement: max(value, min(above, value + step)) + count.
     NS_RETURN_IF_ERROR(session_->Execute(
-        "UPDATE counters SET value = value + ? WHERE name = 'lease_epoch'", {Uint(count)}));
+        "UPDATE counters SET value = CASE WHEN value >= ? THEN value WHEN value + ? < ?"
+        " THEN value + ? ELSE ? END + ? WHERE name = 'lease_epoch'",
+        {Uint(above), Uint(kMaxEpochStep), Uint(above), Uint(kMaxEpochStep), Uint(above),
+         Uint(count)}));
     NS_ASSIGN_OR_RETURN(newest, Counter("lease_epoch"));
     if (newest != 0) return absl::OkStatus();
-    newest = count;
+    newest = std::min(above, kMaxEpochStep) + count;
     return SetCounter("lease_epoch", newest);
   });
   NS_RETURN_IF_ERROR(done);

@@ -13,6 +13,9 @@
 
 namespace netsentinel::store {
 
+// Between the numbers of the slices of one checkpoint part.
+inline constexpr std::int64_t kCheckpointSlice = std::int64_t{1} << 32;
+
 // The store over either engine: everything but connections, literals and error numbers. One thread.
 class SqlStore final : public Store {
  public:
@@ -26,9 +29,12 @@ class SqlStore final : public Store {
   std::size_t journal_payload_max() const override;
   absl::Status Commit(Fence fence, const CommitBatch& batch) override;
   absl::Status Flush(Fence fence, const FlushBatch& batch) override;
-  absl::StatusOr<RecoveredState> Recover() override;
+  absl::StatusOr<RecoveredState> Recover(BetweenSlices between) override;
+  absl::StatusOr<std::vector<JournalRow>> Journal(std::uint64_t after,
+                                                  std::size_t payload_bytes) override;
   absl::StatusOr<std::vector<Watermark>> Watermarks() override;
-  absl::StatusOr<std::uint64_t> NextLeaseEpochs(Fence fence, std::uint64_t count) override;
+  absl::StatusOr<std::uint64_t> NextLeaseEpochs(Fence fence, std::uint64_t count,
+                                                std::uint64_t above) override;
 
   absl::StatusOr<PolicyRevision> LatestPolicy() override;
   absl::StatusOr<PolicyRevision> ImportPolicy(Fence fence, const std::string& content,
@@ -103,10 +109,12 @@ class SqlStore final : public Store {
   absl::Status SetCounter(const char* name, std::uint64_t value);
   absl::StatusOr<std::uint64_t> Counter(const char* name);
 
-  absl::Status RecoverCheckpoints(RecoveredState& state);
-  absl::Status RecoverJournal(RecoveredState& state);
-  absl::Status RecoverNames(RecoveredState& state);
+  absl::Status RecoverCheckpoints(RecoveredState& state, BetweenSlices between);
+  absl::Status RecoverQueues(RecoveredState& state, BetweenSlices between);
+  absl::Status RecoverSubscribers(RecoveredState& state, BetweenSlices between);
+  absl::Status RecoverCounters(RecoveredState& state);
   absl::Status RecoverDays(RecoveredState& state);
+  absl::StatusOr<std::uint64_t> EndOfPage(std::uint64_t after, std::size_t payload_bytes);
 
   // What a usage query asks for; see sql_store_usage.cc.
   struct UsageQuestion;

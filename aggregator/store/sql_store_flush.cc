@@ -1,4 +1,4 @@
-// Flush, and recovery from what flushes and commits have written.
+// What a flush writes.
 #include <algorithm>
 #include <map>
 #include <utility>
@@ -15,33 +15,10 @@ namespace {
 
 constexpr std::size_t kIdsInOneStatement = 1000;
 constexpr std::size_t kConditions = 200;
-// Rows of one answer while recovering: what bounds the memory of an answer.
-constexpr int kBigRows = 100;
-constexpr int kSmallRows = 20000;
-
-// Between the numbers of the slices of one checkpoint part.
-constexpr std::int64_t kSlice = std::int64_t{1} << 32;
 // Not 0 once a part was ever written in slices.
 constexpr char kSlicedCounter[] = "sliced_checkpoints";
 
 std::int64_t MenuNumber(counters::Menu menu) { return static_cast<std::int64_t>(menu); }
-
-// Puts a row where it belongs; rows come in order of (state_key, number).
-absl::Status AddSlice(std::string key, std::int64_t number, std::string payload,
-                      std::vector<CheckpointPart>& parts) {
-  const auto part = static_cast<std::uint32_t>(number % kSlice);
-  if (number < kSlice) {
-    parts.push_back({std::move(key), part, std::move(payload)});
-    return absl::OkStatus();
-  }
-  for (auto it = parts.rbegin(); it != parts.rend() && it->state_key == key; ++it) {
-    if (it->part != part) continue;
-    it->payload.append(payload);
-    return absl::OkStatus();
-  }
-  return absl::DataLossError(
-      absl::StrCat("checkpoint ", key, " has lost the begin of part ", part));
-}
 
 }  // namespace
 
@@ -163,7 +140,7 @@ absl::Status SqlStore::WriteUsage(const char* table, const char* day_column,
 }
 
 // A part longer than a value may be lies in several rows: its first slice under its own number, the
-// others under that plus a multiple of kSlice.
+// others under that plus a multiple of kCheckpointSlice.
 absl::Status SqlStore::StoreCheckpoints(const FlushBatch& batch) {
   NS_RETURN_IF_ERROR(DropCheckpoints(batch));
   if (batch.checkpoints.empty()) return absl::OkStatus();
@@ -176,7 +153,7 @@ absl::Status SqlStore::StoreCheckpoints(const FlushBatch& batch) {
     for (std::int64_t slice = 0; slice == 0 || !rest.empty(); ++slice) {
       sliced = sliced || slice > 0;
       writer->Bytes(part.state_key);
-      writer->Int(slice * kSlice + part.part);
+      writer->Int(slice * kCheckpointSlice + part.part);
       writer->Bytes(rest.substr(0, most));
       NS_RETURN_IF_ERROR(writer->EndRow());
       rest.remove_prefix(std::min(most, rest.size()));
@@ -199,8 +176,8 @@ absl::Status SqlStore::DropSlices(const FlushBatch& batch) {
     std::vector<SqlValue> values;
     for (std::size_t i = begin; i < end; ++i) {
       values.push_back(Bytes(parts[i].first));
-      values.push_back(Int(kSlice));
-      values.push_back(Int(kSlice));
+      values.push_back(Int(kCheckpointSlice));
+      values.push_back(Int(kCheckpointSlice));
       values.push_back(Int(parts[i].second));
     }
     NS_RETURN_IF_ERROR(session_->Execute(
@@ -261,157 +238,6 @@ absl::Status SqlStore::TrimJournal(const std::vector<FlushBatch::Trim>& trims) {
                                          values));
   }
   return absl::OkStatus();
-}
-
-absl::StatusOr<RecoveredState> SqlStore::Recover() {
-  NS_RETURN_IF_ERROR(AwaitWriters());
-  RecoveredState state;
-  const absl::Status done = Read([&]() -> absl::Status {
-    state = RecoveredState{};
-    NS_RETURN_IF_ERROR(RecoverCheckpoints(state));
-    NS_RETURN_IF_ERROR(RecoverJournal(state));
-    NS_RETURN_IF_ERROR(RecoverNames(state));
-    return RecoverDays(state);
-  });
-  NS_RETURN_IF_ERROR(done);
-  return state;
-}
-
-absl::Status SqlStore::RecoverCheckpoints(RecoveredState& state) {
-  std::string key;
-  std::int64_t part = -1;
-  for (;;) {
-    NS_ASSIGN_OR_RETURN(
-        auto rows,
-        session_->Query(absl::StrCat("SELECT state_key, part, payload FROM checkpoints WHERE",
-                                     " state_key >= ? AND (state_key > ? OR part > ?)",
-                                     " ORDER BY state_key, part LIMIT ", kBigRows),
-                        {Bytes(key), Bytes(key), Int(part)}));
-    int count = 0;
-    for (;; ++count) {
-      NS_ASSIGN_OR_RETURN(const bool found, rows->Next());
-      if (!found) break;
-      key = rows->String(0);
-      part = rows->Int(1);
-      NS_RETURN_IF_ERROR(AddSlice(key, part, rows->String(2), state.checkpoints));
-    }
-    if (count < kBigRows) return absl::OkStatus();
-  }
-}
-
-absl::Status SqlStore::RecoverJournal(RecoveredState& state) {
-  std::int64_t last = -1;
-  for (int count = kBigRows; count == kBigRows;) {
-    NS_ASSIGN_OR_RETURN(
-        auto rows, session_->Query(
-                       absl::StrCat("SELECT journal_id, router, menu, lease_epoch, spool_uuid, seq,"
-                                    " previous_seq, attribution_us, received_us, payload"
-                                    " FROM journal WHERE journal_id > ?"
-                                    " ORDER BY journal_id LIMIT ",
-                                    kBigRows),
-                       {Int(last)}));
-    for (count = 0;; ++count) {
-      NS_ASSIGN_OR_RETURN(const bool found, rows->Next());
-      if (!found) break;
-      JournalRow row;
-      row.journal_id = rows->Uint(0);
-      row.router = base::RouterId(rows->String(1));
-      row.menu = static_cast<counters::Menu>(rows->Int(2));
-      row.position = {rows->Uint(3), rows->String(4), rows->Uint(5)};
-      row.previous_sequence = rows->Uint(6);
-      row.attribution_us = rows->Int(7);
-      row.received_us = rows->Int(8);
-      row.payload = rows->String(9);
-      last = rows->Int(0);
-      state.journal.push_back(std::move(row));
-    }
-  }
-  NS_ASSIGN_OR_RETURN(auto rows,
-                      session_->Query("SELECT COALESCE(MAX(journal_id), 0) FROM watermarks"));
-  NS_RETURN_IF_ERROR(rows->Next().status());
-  state.next_journal_id =
-      std::max(rows->Uint(0), last < 0 ? 0 : static_cast<std::uint64_t>(last)) + 1;
-  return absl::OkStatus();
-}
-
-absl::Status SqlStore::RecoverNames(RecoveredState& state) {
-  std::int64_t last = -1;
-  for (int count = kSmallRows; count == kSmallRows;) {
-    NS_ASSIGN_OR_RETURN(
-        auto rows, session_->Query(absl::StrCat("SELECT queue_id, router, menu, name FROM queues"
-                                                " WHERE queue_id > ? ORDER BY queue_id LIMIT ",
-                                                kSmallRows),
-                                   {Int(last)}));
-    for (count = 0;; ++count) {
-      NS_ASSIGN_OR_RETURN(const bool found, rows->Next());
-      if (!found) break;
-      last = rows->Int(0);
-      state.queues.push_back({rows->Uint(0),
-                              {base::RouterId(rows->String(1)),
-                               static_cast<counters::Menu>(rows->Int(2)), rows->String(3)}});
-    }
-  }
-  last = -1;
-  for (int count = kSmallRows; count == kSmallRows;) {
-    NS_ASSIGN_OR_RETURN(
-        auto rows,
-        session_->Query(absl::StrCat("SELECT subscriber_id, site, router, name FROM subscribers"
-                                     " WHERE subscriber_id > ? ORDER BY subscriber_id LIMIT ",
-                                     kSmallRows),
-                        {Int(last)}));
-    for (count = 0;; ++count) {
-      NS_ASSIGN_OR_RETURN(const bool found, rows->Next());
-      if (!found) break;
-      last = rows->Int(0);
-      state.subscribers.push_back(
-          {rows->Uint(0),
-           {base::SiteId(rows->String(1)), base::RouterId(rows->String(2)), rows->String(3)}});
-    }
-  }
-  NS_ASSIGN_OR_RETURN(const std::uint64_t queue_id, Counter("next_queue_id"));
-  NS_ASSIGN_OR_RETURN(const std::uint64_t subscriber_id, Counter("next_subscriber_id"));
-  state.next_queue_id = std::max<std::uint64_t>(queue_id, 1);
-  state.next_subscriber_id = std::max<std::uint64_t>(subscriber_id, 1);
-  return absl::OkStatus();
-}
-
-absl::Status SqlStore::RecoverDays(RecoveredState& state) {
-  NS_ASSIGN_OR_RETURN(const std::int64_t now, Now());
-  const absl::CivilDay today = absl::ToCivilDay(absl::FromUnixMicros(now), absl::UTCTimeZone());
-  NS_ASSIGN_OR_RETURN(auto rows,
-                      session_->Query("SELECT router, local_day, is_partial, closed_at_us"
-                                      " FROM day_closes WHERE local_day >= ?"
-                                      " ORDER BY router, local_day",
-                                      {Text(DayText(today - 40))}));
-  for (;;) {
-    NS_ASSIGN_OR_RETURN(const bool found, rows->Next());
-    if (!found) return absl::OkStatus();
-    DayClose close;
-    close.router = base::RouterId(rows->String(0));
-    NS_ASSIGN_OR_RETURN(close.day, ParseDay(rows->String(1)));
-    close.partial = rows->Int(2) != 0;
-    close.closed_at_us = rows->Int(3);
-    state.closed_days.push_back(std::move(close));
-  }
-}
-
-absl::StatusOr<std::vector<Store::Watermark>> SqlStore::Watermarks() {
-  std::vector<Watermark> result;
-  const absl::Status done = Read([&]() -> absl::Status {
-    result.clear();
-    NS_ASSIGN_OR_RETURN(auto rows,
-                        session_->Query("SELECT router, menu, lease_epoch, spool_uuid, seq"
-                                        " FROM watermarks ORDER BY router, menu"));
-    for (;;) {
-      NS_ASSIGN_OR_RETURN(const bool found, rows->Next());
-      if (!found) return absl::OkStatus();
-      result.push_back({base::RouterId(rows->String(0)),
-                        static_cast<counters::Menu>(rows->Int(1)),
-                        {rows->Uint(2), rows->String(3), rows->Uint(4)}});
-    }
-  });
-  NS_RETURN_IF_ERROR(done);
-  return result;
 }
 
 }  // namespace netsentinel::store

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -128,10 +129,9 @@ struct FlushBatch {
   std::uint64_t next_subscriber_id = 1;
 };
 
-// What a starting aggregator needs.
+// What a starting aggregator needs before it reads the journal.
 struct RecoveredState {
   std::vector<CheckpointPart> checkpoints;  // by state_key, part
-  std::vector<JournalRow> journal;          // ascending journal_id
   std::vector<QueueRow> queues;
   std::vector<SubscriberRow> subscribers;
   std::vector<DayClose> closed_days;  // of the last 40 days
@@ -194,8 +194,15 @@ class Store {
   virtual absl::Status Commit(Fence fence, const CommitBatch& batch) = 0;
   virtual absl::Status Flush(Fence fence, const FlushBatch& batch) = 0;
   // Waits for transactions under a fence that have not ended yet, so that one whose outcome nobody
-  // was told is in what this reads, or never will be.
-  virtual absl::StatusOr<RecoveredState> Recover() = 0;
+  // was told is in what this reads, or never will be. Then reads in slices and calls `between`
+  // after each, outside any transaction, so that the store may be used in it; an error of it ends
+  // the reading. One state of everything for whoever holds the fence and does not write meanwhile.
+  using BetweenSlices = absl::FunctionRef<absl::Status()>;
+  virtual absl::StatusOr<RecoveredState> Recover(BetweenSlices between) = 0;
+  // Journal rows with ids above `after`, ascending: as many as have at most `payload_bytes`
+  // together, but at least one where there is one.
+  virtual absl::StatusOr<std::vector<JournalRow>> Journal(std::uint64_t after,
+                                                          std::size_t payload_bytes) = 0;
   // The newest position of every (router, menu) that has been committed, journal or not.
   struct Watermark {
     base::RouterId router;
@@ -205,8 +212,12 @@ class Store {
   virtual absl::StatusOr<std::vector<Watermark>> Watermarks() = 0;
 
   // The lease epoch counter of routers: the first of the next `count` numbers, all of them durable
-  // before it is returned.
-  virtual absl::StatusOr<std::uint64_t> NextLeaseEpochs(Fence fence, std::uint64_t count) = 0;
+  // before it is returned. They are above `above` too, which a spool may hold from before the
+  // database was restored; one that is more than kMaxEpochStep ahead is no such number and raises
+  // the counter by that much only.
+  virtual absl::StatusOr<std::uint64_t> NextLeaseEpochs(Fence fence, std::uint64_t count,
+                                                        std::uint64_t above) = 0;
+  static constexpr std::uint64_t kMaxEpochStep = std::uint64_t{1} << 32;
 
   // --- policy and quotas --------------------------------------------------------------------
   virtual absl::StatusOr<PolicyRevision> LatestPolicy() = 0;

@@ -29,7 +29,7 @@ TEST_P(StoreContract, ACommitComesBackWhole) {
   batch.breaches = {Breach("b1", HardName())};
   ASSERT_THAT(store_->Commit(fence_, batch), IsOk());
 
-  ASSERT_OK_AND_ASSIGN(const RecoveredState state, other_->Recover());
+  ASSERT_OK_AND_ASSIGN(const Stored state, ReadBack(*other_));
   ASSERT_THAT(state.journal, SizeIs(2));
   EXPECT_EQ(state.journal[0].journal_id, 7u);
   EXPECT_EQ(state.journal[0].position, batch.journal[0].position);
@@ -71,7 +71,7 @@ TEST_P(StoreContract, AJournalRowOfTheLongestPayloadGoesInBesideOthers) {
   CommitBatch batch = JournalOnly({Journal(1, 1), Journal(2, 1, "r2"), Journal(3, 2)});
   batch.journal[1].payload = std::string(store_->journal_payload_max(), '\'');
   ASSERT_THAT(store_->Commit(fence_, batch), IsOk());
-  ASSERT_OK_AND_ASSIGN(const RecoveredState state, other_->Recover());
+  ASSERT_OK_AND_ASSIGN(const Stored state, ReadBack(*other_));
   ASSERT_THAT(state.journal, SizeIs(3));
   EXPECT_TRUE(state.journal[1].payload == batch.journal[1].payload);
 }
@@ -118,7 +118,7 @@ TEST_P(StoreContract, ASecondCommitOfTheSameSnapshotIsRefusedAndChangesNothing) 
   batch.breaches = {Breach("b1")};
   EXPECT_THAT(store_->Commit(fence_, batch),
               StatusIs(absl::StatusCode::kAlreadyExists, HasSubstr("r1")));
-  ASSERT_OK_AND_ASSIGN(const RecoveredState state, other_->Recover());
+  ASSERT_OK_AND_ASSIGN(const Stored state, ReadBack(*other_));
   EXPECT_THAT(state.journal, SizeIs(1));
   EXPECT_THAT(*other_->Watermarks(), SizeIs(1));
   EXPECT_THAT(*other_->Events(base::RouterId(), 0, 10), SizeIs(0));
@@ -133,7 +133,7 @@ TEST_P(StoreContract, AReplayIsRefusedEvenAfterTheJournalWasTrimmed) {
   ASSERT_THAT(store_->Flush(fence_, flush), IsOk());
   EXPECT_THAT(store_->Commit(fence_, JournalOnly({Journal(6, 5)})),
               StatusIs(absl::StatusCode::kAlreadyExists, testing::_));
-  ASSERT_OK_AND_ASSIGN(const RecoveredState state, store_->Recover());
+  ASSERT_OK_AND_ASSIGN(const Stored state, ReadBack(*store_));
   EXPECT_THAT(state.journal, SizeIs(0));
   EXPECT_EQ(state.next_journal_id, 6u);
 }
@@ -191,9 +191,38 @@ TEST_P(StoreContract, ManyRoutersGoInOneCommit) {
   }
   ASSERT_THAT(store_->Commit(fence_, batch), IsOk());
   EXPECT_THAT(*store_->Watermarks(), SizeIs(1500));
-  ASSERT_OK_AND_ASSIGN(const RecoveredState state, store_->Recover());
+  ASSERT_OK_AND_ASSIGN(const Stored state, ReadBack(*store_));
   ASSERT_THAT(state.journal, SizeIs(1500));
   EXPECT_EQ(state.journal[1499].payload, batch.journal[1499].payload);
+}
+
+TEST_P(StoreContract, TheJournalIsReadInPagesOfBytes) {
+  CommitBatch batch;
+  for (std::uint64_t i = 1; i <= 10; ++i) {
+    batch.journal.push_back(Journal(i, i));
+    batch.journal.back().payload.assign(1000, 'x');
+  }
+  ASSERT_THAT(store_->Commit(fence_, batch), IsOk());
+  ASSERT_OK_AND_ASSIGN(const auto three, store_->Journal(2, 3500));
+  ASSERT_THAT(three, SizeIs(3));
+  EXPECT_EQ(three[0].journal_id, 3u);
+  ASSERT_OK_AND_ASSIGN(const auto one, store_->Journal(9, 10));
+  EXPECT_THAT(one, SizeIs(1));
+  ASSERT_OK_AND_ASSIGN(const auto none, store_->Journal(10, 3500));
+  EXPECT_THAT(none, SizeIs(0));
+}
+
+// The lease is kept while it is being read, however long that takes.
+TEST_P(StoreContract, TheStoreMayBeUsedBetweenSlicesOfARecovery) {
+  int asked = 0;
+  ASSERT_THAT(store_->Recover([&] {
+    ++asked;
+    return store_->RenewLease("first", fence_, absl::Minutes(5)).status();
+  }),
+              IsOk());
+  EXPECT_GT(asked, 0);
+  EXPECT_THAT(store_->Recover([] { return absl::CancelledError("stop"); }).status(),
+              StatusIs(absl::StatusCode::kCancelled, testing::_));
 }
 
 TEST_P(StoreContract, ABreachIsStoredOnceAndSoIsItsOutboxRow) {

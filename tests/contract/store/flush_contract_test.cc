@@ -113,7 +113,7 @@ TEST_P(StoreContract, ManyRowsArePagedAndComplete) {
     ASSERT_EQ(rows[i].queue_id, i + 1);
     ASSERT_EQ(rows[i].row.best.upload, kQueues - i);
   }
-  ASSERT_OK_AND_ASSIGN(const RecoveredState state, store_->Recover());
+  ASSERT_OK_AND_ASSIGN(const Stored state, ReadBack(*store_));
   EXPECT_THAT(state.queues, SizeIs(kQueues));
   EXPECT_THAT(state.subscribers, SizeIs(kQueues));
 }
@@ -131,7 +131,7 @@ TEST_P(StoreContract, CheckpointsReplaceTheJournalTheyCover) {
                  {base::RouterId("r2"), counters::Menu::kSimple, 2},
                  {base::RouterId("r2"), counters::Menu::kTree, 4}};
   ASSERT_THAT(store_->Flush(fence_, batch), IsOk());
-  ASSERT_OK_AND_ASSIGN(RecoveredState state, other_->Recover());
+  ASSERT_OK_AND_ASSIGN(Stored state, ReadBack(*other_));
   ASSERT_THAT(state.journal, SizeIs(1));
   EXPECT_EQ(state.journal[0].journal_id, 4u);
   EXPECT_EQ(state.next_journal_id, 5u);
@@ -153,7 +153,7 @@ TEST_P(StoreContract, CheckpointsReplaceTheJournalTheyCover) {
   second.checkpoints = {{"other", 0, "new"}};
   second.dropped_checkpoints = {{"state" + HardName(), 1}, {"unknown", 7}};
   ASSERT_THAT(store_->Flush(fence_, second), IsOk());
-  ASSERT_OK_AND_ASSIGN(state, other_->Recover());
+  ASSERT_OK_AND_ASSIGN(state, ReadBack(*other_));
   ASSERT_THAT(state.checkpoints, SizeIs(2));
   EXPECT_EQ(state.checkpoints[0].payload, "new");
 }
@@ -164,7 +164,7 @@ TEST_P(StoreContract, MoreCheckpointsThanOnePageComeBackInOrder) {
     batch.checkpoints.push_back({"key" + std::to_string(i % 3), i, std::to_string(i)});
   }
   ASSERT_THAT(store_->Flush(fence_, batch), IsOk());
-  ASSERT_OK_AND_ASSIGN(const RecoveredState state, store_->Recover());
+  ASSERT_OK_AND_ASSIGN(const Stored state, ReadBack(*store_));
   ASSERT_THAT(state.checkpoints, SizeIs(250));
   for (std::size_t i = 1; i < 250; ++i) {
     ASSERT_LT(std::make_pair(state.checkpoints[i - 1].state_key, state.checkpoints[i - 1].part),
@@ -181,7 +181,7 @@ TEST_P(StoreContract, AFlushThatFailsInItsLastPartLeavesNothing) {
   batch.trims = {{base::RouterId("r1"), counters::Menu::kSimple, 1}};
   EXPECT_FALSE(store_->Flush(fence_, batch).ok());
   ASSERT_THAT(backend_->Sql("ALTER TABLE counters_away RENAME TO counters"), IsOk());
-  ASSERT_OK_AND_ASSIGN(const RecoveredState state, other_->Recover());
+  ASSERT_OK_AND_ASSIGN(const Stored state, ReadBack(*other_));
   EXPECT_THAT(state.journal, SizeIs(1));
   EXPECT_THAT(state.checkpoints, SizeIs(0));
   EXPECT_THAT(state.queues, SizeIs(0));
@@ -279,7 +279,7 @@ TEST_P(StoreContract, FlushAndCommitRunBesideEachOther) {
   flusher.join();
   EXPECT_THAT(flushed, IsOk());
   EXPECT_THAT(committed, IsOk());
-  ASSERT_OK_AND_ASSIGN(const RecoveredState state, store_->Recover());
+  ASSERT_OK_AND_ASSIGN(const Stored state, ReadBack(*store_));
   EXPECT_THAT(state.journal, SizeIs(100));
 }
 

@@ -63,7 +63,7 @@ TEST_P(StoreContract, EveryWritingCallIsAbortedUnderAnEndedFence) {
   const auto aborted = StatusIs(absl::StatusCode::kAborted, HasSubstr("another aggregator"));
   EXPECT_THAT(store_->Commit(fence_, JournalOnly({Journal(1, 1)})), aborted);
   EXPECT_THAT(store_->Flush(fence_, TwoQueues()), aborted);
-  EXPECT_THAT(store_->NextLeaseEpochs(fence_, 3), aborted);
+  EXPECT_THAT(store_->NextLeaseEpochs(fence_, 3, 0), aborted);
   EXPECT_THAT(store_->ImportPolicy(fence_, "a: 1", 5), aborted);
   EXPECT_THAT(store_->PutQuotaOverride(fence_, {Subscriber("ali"), "daily", 1, false, 1, "x"}),
               aborted);
@@ -75,7 +75,7 @@ TEST_P(StoreContract, EveryWritingCallIsAbortedUnderAnEndedFence) {
               aborted);
   EXPECT_THAT(store_->PurgeDaily(fence_, absl::CivilDay(2026, 1, 1), 10), aborted);
   EXPECT_THAT(store_->PurgeHistory(fence_, 1, 10), aborted);
-  ASSERT_OK_AND_ASSIGN(const RecoveredState state, other_->Recover());
+  ASSERT_OK_AND_ASSIGN(const Stored state, ReadBack(*other_));
   EXPECT_TRUE(state.journal.empty());
   EXPECT_TRUE(state.queues.empty());
 }
@@ -94,12 +94,27 @@ TEST_P(StoreContract, AMissingFenceRowIsDataLoss) {
 }
 
 TEST_P(StoreContract, LeaseEpochsAscendAcrossStores) {
-  ASSERT_OK_AND_ASSIGN(const std::uint64_t first, store_->NextLeaseEpochs(fence_, 3));
-  ASSERT_OK_AND_ASSIGN(const std::uint64_t second, other_->NextLeaseEpochs(fence_, 1));
-  ASSERT_OK_AND_ASSIGN(const std::uint64_t third, other_->NextLeaseEpochs(fence_, 20'000));
+  ASSERT_OK_AND_ASSIGN(const std::uint64_t first, store_->NextLeaseEpochs(fence_, 3, 0));
+  ASSERT_OK_AND_ASSIGN(const std::uint64_t second, other_->NextLeaseEpochs(fence_, 1, 0));
+  ASSERT_OK_AND_ASSIGN(const std::uint64_t third, other_->NextLeaseEpochs(fence_, 20'000, 0));
   EXPECT_EQ(first, 1u);
   EXPECT_EQ(second, 4u);
   EXPECT_EQ(third, 5u);
+}
+
+// A database that was restored has forgotten epochs which spools still hold.
+TEST_P(StoreContract, LeaseEpochsGoAboveWhatASpoolHolds) {
+  ASSERT_OK_AND_ASSIGN(const std::uint64_t first, store_->NextLeaseEpochs(fence_, 2, 500));
+  ASSERT_OK_AND_ASSIGN(const std::uint64_t second, store_->NextLeaseEpochs(fence_, 1, 500));
+  EXPECT_EQ(first, 501u);
+  EXPECT_EQ(second, 503u);
+  // A collector that lies does not use the numbers up.
+  std::uint64_t before = second;
+  for (const std::uint64_t lie : {std::uint64_t{1} << 62, ~std::uint64_t{0}}) {
+    ASSERT_OK_AND_ASSIGN(const std::uint64_t next, store_->NextLeaseEpochs(fence_, 1, lie));
+    EXPECT_EQ(next, before + Store::kMaxEpochStep + 1);
+    before = next;
+  }
 }
 
 TEST_P(StoreContract, ASecondStartFindsTheSchemaAndTheData) {
@@ -109,7 +124,7 @@ TEST_P(StoreContract, ASecondStartFindsTheSchemaAndTheData) {
   factory_.reset();
   ASSERT_OK_AND_ASSIGN(factory_, backend_->Open());
   ASSERT_OK_AND_ASSIGN(store_, factory_->Connect());
-  ASSERT_OK_AND_ASSIGN(const RecoveredState state, store_->Recover());
+  ASSERT_OK_AND_ASSIGN(const Stored state, ReadBack(*store_));
   EXPECT_EQ(state.journal.size(), 1u);
 }
 

@@ -104,7 +104,7 @@ class MysqlFaults : public testing::Test {
     fence_ = lease.fence;
   }
   std::size_t Journals() {
-    const absl::StatusOr<RecoveredState> state = direct_->Recover();
+    const absl::StatusOr<Stored> state = ReadBack(*direct_);
     return state.ok() ? state->journal.size() : 999;
   }
 
@@ -146,7 +146,7 @@ TEST_F(MysqlFaults, ACommitThatTheServerNeverSawIsUnknownAndCanBeSentAgain) {
 TEST_F(MysqlFaults, AnAnswerThatBreaksOffIsAskedForAgain) {
   ASSERT_THAT(store_->Commit(fence_, JournalOnly({Journal(1, 1)})), IsOk());
   gate_.CutOn("FROM journal", TcpGate::Cut::kAfter);
-  ASSERT_OK_AND_ASSIGN(const RecoveredState state, store_->Recover());
+  ASSERT_OK_AND_ASSIGN(const Stored state, ReadBack(*store_));
   EXPECT_THAT(state.journal, SizeIs(1));
   EXPECT_EQ(gate_.cuts(), 1);
 }
@@ -213,7 +213,7 @@ TEST_F(MysqlFaults, WhatCommittedBeforeAKillIsThereAfterIt) {
   EXPECT_TRUE(absl::IsUnavailable(status) || absl::IsUnknown(status)) << status;
   EXPECT_THAT(store_->Commit(fence_, {}), StatusIs(absl::StatusCode::kUnavailable, testing::_));
   ASSERT_THAT(Server().Restart(), IsOk());
-  ASSERT_OK_AND_ASSIGN(const RecoveredState state, store_->Recover());
+  ASSERT_OK_AND_ASSIGN(const Stored state, ReadBack(*store_));
   // At most the one whose outcome is unknown came on top.
   EXPECT_GE(state.journal.size(), acknowledged);
   EXPECT_LE(state.journal.size(), acknowledged + (absl::IsUnknown(status) ? 1 : 0));
@@ -300,9 +300,9 @@ TEST(MysqlStore, RecoveryWaitsForATransactionThatHasNotEnded) {
   ASSERT_THAT(writer.Send("UPDATE fence SET epoch = epoch WHERE id = 1"), IsOk());
   ASSERT_THAT(writer.Execute("REPLACE INTO counters VALUES ('next_queue_id', 77)", {}), IsOk());
   std::atomic<bool> recovered{false};
-  absl::StatusOr<RecoveredState> state;
+  absl::StatusOr<Stored> state;
   std::thread reader([&] {
-    state = store->Recover();
+    state = ReadBack(*store);
     recovered.store(true);
   });
   EXPECT_FALSE(test::WaitUntil([&] { return recovered.load(); }, std::chrono::seconds(1)));
@@ -318,7 +318,7 @@ TEST(MysqlStore, CheckpointsLongerThanAPacketComeBackWholeAndGoWhole) {
   ASSERT_OK_AND_ASSIGN(const auto store, factory->Connect());
   ASSERT_OK_AND_ASSIGN(const LeaseInfo lease, store->AcquireLease("a", absl::Minutes(1)));
   const auto checkpoints = [&] {
-    absl::StatusOr<RecoveredState> state = store->Recover();
+    absl::StatusOr<Stored> state = ReadBack(*store);
     EXPECT_THAT(state, IsOk());
     std::map<std::pair<std::string, std::uint32_t>, std::string> parts;
     if (!state.ok()) return parts;

@@ -136,7 +136,7 @@ TEST(SqliteStore, AFullDiskRefusesTheCommitAndLosesNothing) {
   }
   ASSERT_OK_AND_ASSIGN(const auto factory, OpenSqliteStore(path));
   ASSERT_OK_AND_ASSIGN(const auto store, factory->Connect());
-  ASSERT_OK_AND_ASSIGN(const RecoveredState state, store->Recover());
+  ASSERT_OK_AND_ASSIGN(const Stored state, ReadBack(*store));
   ASSERT_THAT(state.journal, SizeIs(2));
   EXPECT_EQ(state.journal[0].journal_id, stored);
   EXPECT_EQ(state.journal[1].journal_id, stored + 1);

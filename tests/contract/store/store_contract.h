@@ -12,6 +12,7 @@
 #include "gtest/gtest.h"
 
 #include "aggregator/store/store.h"
+#include "common/base/status_macros.h"
 #include "tests/support/status_matchers.h"
 
 namespace netsentinel::store {
@@ -27,6 +28,23 @@ class Backend {
 
 // With true the database holds no table yet.
 using MakeBackend = std::unique_ptr<Backend> (*)(bool fresh);
+
+// Everything that a starting aggregator reads.
+struct Stored : RecoveredState {
+  std::vector<JournalRow> journal;
+};
+
+inline absl::StatusOr<Stored> ReadBack(Store& store) {
+  Stored stored;
+  NS_ASSIGN_OR_RETURN(static_cast<RecoveredState&>(stored),
+                      store.Recover([] { return absl::OkStatus(); }));
+  for (std::uint64_t last = 0;;) {
+    NS_ASSIGN_OR_RETURN(std::vector<JournalRow> page, store.Journal(last, 64 << 10));
+    if (page.empty()) return stored;
+    last = page.back().journal_id;
+    for (JournalRow& row : page) stored.journal.push_back(std::move(row));
+  }
+}
 
 // What both engines promise: two stores on one database, the first with the lease.
 class StoreContract : public testing::TestWithParam<MakeBackend> {

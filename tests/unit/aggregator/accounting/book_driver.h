@@ -136,7 +136,7 @@ class BookDriver {
                          "/", u.row.segment)] = u.row;
     }
     for (const StagedFlush::Trim& trim : flush.trims) {
-      std::erase_if(stored.journal, [&](const RecoveryInput::Journal& row) {
+      std::erase_if(stored.journal, [&](const StoredJournal& row) {
         return row.router == trim.router && row.menu == trim.menu &&
                row.journal_id <= trim.journal_id;
       });
@@ -156,6 +156,7 @@ class BookDriver {
       input.checkpoints.push_back({key.first, key.second, payload});
     }
     ASSERT_THAT(book.Recover(input), test::IsOk());
+    ASSERT_THAT(book.Replay(stored.journal), test::IsOk());
     dictionary = StreamDictionary();
   }
 
@@ -230,7 +231,10 @@ class BookDriver {
   std::vector<EventRecord> events;
   std::vector<HoldRecord> holds;
   std::vector<Breach> breaches;
-  RecoveryInput stored;
+  struct Stored : RecoveryInput {
+    std::vector<StoredJournal> journal;
+  };
+  Stored stored;
   std::map<std::pair<std::string, std::uint32_t>, std::string> blobs;
   std::map<std::string, UsageRow> usage;
 };

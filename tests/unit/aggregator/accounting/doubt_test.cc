@@ -200,7 +200,11 @@ TEST_F(DoubtTest, ARouterThatWasTakenOutIsForgottenAfter35DaysAndMayReturn) {
   d.Flush(35 * kDay + 200);
   ASSERT_EQ(d.blobs.size(), 1U) << "only the calendars are left";
   EXPECT_TRUE(d.book.Menus().empty());
+  // Its days are the store's to answer, before a restart and after.
+  const absl::CivilDay day(2026, 1, 1);
+  EXPECT_GT(d.book.WholeFrom(base::SiteId()).value_or(day), day);
   d.Restart(36 * kDay);
+  EXPECT_GT(d.book.WholeFrom(base::SiteId()).value_or(day), day);
   d.policy = with;
   d.SetPolicy(36 * kDay + 1);
   One(1200, 1200, 520, 36 * kDay + 10, 50'000 + 36 * kDay);

@@ -74,13 +74,20 @@ class EngineTest : public ::testing::Test {
     flush_worker_ = std::make_unique<FlushWorker>(*flush_store_);
     ASSERT_OK_AND_ASSIGN(const store::LeaseInfo lease,
                          store_->AcquireLease("test", absl::Minutes(5)));
-    EngineSettings settings;
-    settings.instance = "test";
-    settings.store_lease_ttl = absl::Minutes(5);
-    settings.flush_interval = absl::Milliseconds(50);
-    settings.store_backoff = {.initial = absl::Milliseconds(5), .maximum = absl::Milliseconds(20)};
+    fence_ = lease.fence;
+    settings_.instance = "test";
+    settings_.store_lease_ttl = absl::Minutes(5);
+    settings_.flush_interval = absl::Milliseconds(50);
+    settings_.store_backoff = {.initial = absl::Milliseconds(5), .maximum = absl::Milliseconds(20)};
+    Start(PolicyNamed("first"));
+  }
+  void Start(const EnginePolicy& policy) {
     EngineSignals signals{.breaches_stored = [] {},
-                          .readiness = [](const absl::Status&) {},
+                          .readiness =
+                              [this](const absl::Status& status) {
+                                base::MutexLock lock(mutex_);
+                                ready_ = status;
+                              },
                           .committed = [](std::size_t, std::size_t, absl::Duration) {},
                           .flushed = [](std::size_t, absl::Duration) {},
                           .flushing =
@@ -98,14 +105,16 @@ class EngineTest : public ::testing::Test {
                                                    .random = random_,
                                                    .logger = logger_,
                                                    .signals = std::move(signals)},
-                                       settings, PolicyNamed("first"));
-    thread_ =
-        std::thread([this, fence = lease.fence] { result_ = engine_->Run(fence, std::nullopt); });
+                                       settings_, policy);
+    thread_ = std::thread([this, policy] { result_ = engine_->Run(fence_, policy); });
+  }
+  void Stop() {
+    engine_->Stop();
+    thread_.join();
   }
   void TearDown() override {
     if (!thread_.joinable()) return;
-    engine_->Stop();
-    thread_.join();
+    Stop();
     EXPECT_THAT(result_, test::IsOk());
   }
 
@@ -130,10 +139,18 @@ class EngineTest : public ::testing::Test {
     events_.Post({stream, *std::move(message), nullptr});
   }
   // Opens a stream and gives the welcome of r1.
-  RouterWelcome Hello(StreamId stream, const std::shared_ptr<RecordingSink>& sink) {
+  RouterWelcome Hello(StreamId stream, const std::shared_ptr<RecordingSink>& sink,
+                      std::uint64_t offered_epoch = 0) {
     events_.Post({stream, StreamOpened{sink, base::CollectorId("c1")}, nullptr});
     v1::IngestRequest request;
     *request.mutable_hello() = test::MakeHello("c1", kSpool, {"r1"});
+    if (offered_epoch > 0) {
+      v1::SpoolPosition& position = *request.mutable_hello()->mutable_routers(0)->add_positions();
+      position.set_menu(v1::MENU_SIMPLE);
+      position.set_lease_epoch(offered_epoch);
+      position.set_oldest_sequence(1);
+      position.set_newest_sequence(2);
+    }
     Post(stream, request);
     const std::optional<WelcomeMessage> welcome = sink->Wait<WelcomeMessage>();
     EXPECT_TRUE(welcome.has_value() && welcome->routers.size() == 1) << logger_.Text();
@@ -158,6 +175,17 @@ class EngineTest : public ::testing::Test {
     });
   }
 
+  bool WaitReady(absl::StatusCode code) {
+    return test::WaitUntil([&] {
+      base::MutexLock lock(mutex_);
+      return ready_.has_value() && ready_->code() == code;
+    });
+  }
+  std::size_t Flushes() {
+    base::MutexLock lock(mutex_);
+    return flushes_.size();
+  }
+
   test::TempFolder folder_;
   io::SystemClock clock_;
   base::SeededRandom random_{7};
@@ -166,6 +194,9 @@ class EngineTest : public ::testing::Test {
   std::unique_ptr<store::Store> other_;
   std::unique_ptr<store::FlakyStore> store_, flush_store_;
   base::Mutex mutex_;
+  store::Fence fence_;
+  EngineSettings settings_;
+  std::optional<absl::Status> ready_ ABSL_GUARDED_BY(mutex_);
   std::vector<absl::Status> flushes_ ABSL_GUARDED_BY(mutex_);
   SharedBook book_;
   EventQueue events_;
@@ -247,6 +278,103 @@ TEST_F(EngineTest, AChangedPolicyIsARevisionBeforeAnythingIsCountedUnderIt) {
   engine_->SetPolicy(broken);
   ASSERT_TRUE(logger_.WaitFor("policy.refused")) << logger_.Text();
   EXPECT_EQ(other_->LatestPolicy()->revision, 1U);
+}
+
+// A standby took the lease while the journal was read: nothing of it is served.
+TEST_F(EngineTest, LosingTheLeaseWhileReadingBackEndsIt) {
+  auto sink = std::make_shared<RecordingSink>();
+  const RouterWelcome welcome = Hello(1, sink);
+  ASSERT_TRUE(welcome.lease.has_value());
+  SendSnapshot(1, welcome.lease->lease_epoch, 1, 1000);
+  ASSERT_TRUE(sink->Wait<AckMessage>().has_value()) << logger_.Text();
+  Stop();
+  ASSERT_THAT(result_, test::IsOk());
+
+  book_.Replace(std::make_unique<accounting::Book>());
+  store_->BeforeJournal([&] {
+    ASSERT_THAT(other_->ReleaseLease("test", fence_), test::IsOk());
+    ASSERT_THAT(other_->AcquireLease("standby", absl::Minutes(5)), test::IsOk());
+  });
+  Start(PolicyNamed("first"));
+  thread_.join();
+  EXPECT_TRUE(absl::IsAborted(result_)) << result_;
+  EXPECT_TRUE(book_.Read([](const accounting::Book& book) { return book.Menus().empty(); }));
+}
+
+TEST_F(EngineTest, TheLeaseIsKeptWhileTheStateIsReadBack) {
+  Stop();
+  ASSERT_THAT(store_->RenewLease("test", fence_, absl::Milliseconds(1)), test::IsOk());
+  absl::Status standby;
+  store_->BeforeJournal(
+      [&] { standby = other_->AcquireLease("standby", absl::Minutes(5)).status(); });
+  Start(PolicyNamed("first"));
+  auto sink = std::make_shared<RecordingSink>();
+  ASSERT_TRUE(Hello(1, sink).lease.has_value()) << logger_.Text();
+  EXPECT_TRUE(absl::IsFailedPrecondition(standby)) << standby;
+}
+
+// What a restart replays is bounded: beyond that snapshots wait where they are.
+TEST_F(EngineTest, ALongJournalWaitsForAFlushBeforeMoreIsTaken) {
+  Stop();
+  settings_.journal_bytes_max = 1;
+  flush_store_->FailFlush(absl::ResourceExhaustedError("the disk is full"), 1'000'000);
+  Start(PolicyNamed("first"));
+  auto sink = std::make_shared<RecordingSink>();
+  const RouterWelcome welcome = Hello(1, sink);
+  ASSERT_TRUE(welcome.lease.has_value());
+  SendSnapshot(1, welcome.lease->lease_epoch, 1, 1000);
+  ASSERT_TRUE(sink->Wait<AckMessage>().has_value()) << logger_.Text();
+  ASSERT_TRUE(WaitReady(absl::StatusCode::kResourceExhausted));
+  SendSnapshot(1, welcome.lease->lease_epoch, 2, 6000);
+  const std::size_t tried = Flushes();
+  ASSERT_TRUE(test::WaitUntil([&] { return Flushes() > tried + 3; })) << logger_.Text();
+  EXPECT_EQ(sink->Wait<AckMessage>()->sequence, 1U);
+  EXPECT_EQ(other_->Journal(0, 1 << 20)->size(), 1U);
+
+  flush_store_->FailFlush(absl::OkStatus(), 0);
+  EXPECT_TRUE(test::WaitUntil([&] { return sink->Wait<AckMessage>()->sequence == 2; }))
+      << logger_.Text();
+  EXPECT_EQ(Counted(), 5000U);
+  EXPECT_TRUE(WaitReady(absl::StatusCode::kOk));
+}
+
+// The database was restored: it has forgotten the epochs that spools hold.
+TEST_F(EngineTest, AGrantIsAboveWhatTheSpoolHolds) {
+  auto sink = std::make_shared<RecordingSink>();
+  const RouterWelcome welcome = Hello(1, sink, 500);
+  ASSERT_TRUE(welcome.lease.has_value());
+  EXPECT_GT(welcome.lease->lease_epoch, 500U);
+}
+
+TEST_F(EngineTest, OverridesThatChangedBesideARefusedPolicyAreTaken) {
+  Stop();
+  EnginePolicy policy = PolicyNamed("first");
+  policy.accounting.quotas.push_back({.id = "daily", .limit_bytes = 1000});
+  const accounting::SubscriberKey alice{base::SiteId("lab"), base::RouterId("r1"), "alice"};
+  store_->BeforeJournal([&] {
+    EnginePolicy broken = PolicyNamed("broken");
+    broken.accounting.routers[0].site = base::SiteId("nowhere");
+    store::QuotaOverrideRow row;
+    row.subscriber = alice;
+    row.quota_id = "daily";
+    row.limit_bytes = 77;
+    ASSERT_THAT(other_->PutQuotaOverride(fence_, row), test::IsOk());
+    engine_->SetPolicy(broken);
+    engine_->RefreshOverrides();
+  });
+  Start(policy);
+  ASSERT_TRUE(logger_.WaitFor("policy.refused")) << logger_.Text();
+  auto sink = std::make_shared<RecordingSink>();
+  const RouterWelcome welcome = Hello(1, sink);
+  ASSERT_TRUE(welcome.lease.has_value());
+  SendSnapshot(1, welcome.lease->lease_epoch, 1, 1000);
+  ASSERT_TRUE(sink->Wait<AckMessage>().has_value()) << logger_.Text();
+  EXPECT_TRUE(test::WaitUntil([&] {
+    const auto quotas = book_.Read([&](const accounting::Book& book) {
+      return book.Quotas(alice, absl::ToCivilDay(absl::Now(), absl::UTCTimeZone()));
+    });
+    return quotas.size() == 1 && quotas[0].limit.bytes == 77;
+  })) << logger_.Text();
 }
 
 }  // namespace

@@ -22,10 +22,16 @@ class FlakyStore final : public Store {
     commit_ = std::move(status);
     commit_stores_ = stores;
   }
-  // The next Flush gives `status` and stores nothing.
-  void FailFlush(absl::Status status) {
+  // The next `times` Flushes give `status` and store nothing.
+  void FailFlush(absl::Status status, int times = 1) {
     base::MutexLock lock(mutex_);
     flush_ = std::move(status);
+    flush_failures_ = times;
+  }
+  // Runs once, before the next page of the journal is read.
+  void BeforeJournal(std::function<void()> call) {
+    base::MutexLock lock(mutex_);
+    before_journal_ = std::move(call);
   }
   // The next ImportPolicy gives `status` and stores nothing.
   void FailImport(absl::Status status) {
@@ -71,14 +77,30 @@ class FlakyStore final : public Store {
     absl::Status status;
     {
       base::MutexLock lock(mutex_);
-      status = std::exchange(flush_, absl::OkStatus());
+      if (flush_failures_ > 0) {
+        --flush_failures_;
+        status = flush_;
+      }
     }
     return status.ok() ? store_->Flush(fence, batch) : status;
   }
-  absl::StatusOr<RecoveredState> Recover() override { return store_->Recover(); }
+  absl::StatusOr<RecoveredState> Recover(BetweenSlices between) override {
+    return store_->Recover(between);
+  }
+  absl::StatusOr<std::vector<JournalRow>> Journal(std::uint64_t after,
+                                                  std::size_t payload_bytes) override {
+    std::function<void()> before;
+    {
+      base::MutexLock lock(mutex_);
+      before = std::exchange(before_journal_, nullptr);
+    }
+    if (before != nullptr) before();
+    return store_->Journal(after, payload_bytes);
+  }
   absl::StatusOr<std::vector<Watermark>> Watermarks() override { return store_->Watermarks(); }
-  absl::StatusOr<std::uint64_t> NextLeaseEpochs(Fence fence, std::uint64_t count) override {
-    return store_->NextLeaseEpochs(fence, count);
+  absl::StatusOr<std::uint64_t> NextLeaseEpochs(Fence fence, std::uint64_t count,
+                                                std::uint64_t above) override {
+    return store_->NextLeaseEpochs(fence, count, above);
   }
   absl::StatusOr<PolicyRevision> LatestPolicy() override { return store_->LatestPolicy(); }
   absl::Status PutQuotaOverride(Fence fence, const QuotaOverrideRow& row) override {
@@ -162,6 +184,8 @@ class FlakyStore final : public Store {
   bool commit_stores_ ABSL_GUARDED_BY(mutex_) = true;
   absl::Status import_ ABSL_GUARDED_BY(mutex_);
   absl::Status flush_ ABSL_GUARDED_BY(mutex_);
+  int flush_failures_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::function<void()> before_journal_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace netsentinel::store

@@ -1,0 +1,131 @@
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+#include "aggregator/ingest/engine.h"
+#include "aggregator/ingest/store_records.h"
+#include "common/base/status_macros.h"
+
+// The engine's way from what is stored to a Book that serves.
+namespace netsentinel::ingest {
+namespace {
+
+// The engine looks after its deadlines at least this often.
+constexpr absl::Duration kTick = absl::Milliseconds(500);
+// Breaches of periods that may still be running: the longest period is a month.
+constexpr int kFiredDays = 62;
+// Journal rows in memory at a time while they are replayed; a moment's work.
+constexpr std::size_t kReplayBytes = 8U << 20;
+
+}  // namespace
+
+// kCancelled when the engine is to stop. What was read without the lease may be of two minds, so
+// that its loss explains whatever else is wrong.
+absl::Status Engine::Recover() {
+  const absl::Status status = ReadBack();
+  if (status.ok() || absl::IsCancelled(status)) return status;
+  const absl::Status lease = LeaseStillOurs();
+  return lease.ok() ? status : lease;
+}
+
+absl::Status Engine::ReadBack() {
+  NS_RETURN_IF_ERROR(LoadOverrides());
+  auto book = std::make_unique<accounting::Book>();
+  accounting::Policy policy = policy_.accounting;
+  policy.overrides = overrides_;
+  NS_RETURN_IF_ERROR(book->SetPolicy(policy, NowUs()));
+
+  replayed_rows_ = 0;
+  journal_bytes_ = journal_bytes_in_flush_ = 0;
+  NS_ASSIGN_OR_RETURN(store::RecoveredState state,
+                      parts_.store.Recover([this] { return KeepLeaseWhileReading(); }));
+  const absl::CivilDay since =
+      absl::ToCivilDay(parts_.clock.WallNow(), absl::UTCTimeZone()) - kFiredDays;
+  NS_ASSIGN_OR_RETURN(const std::vector<store::BreachRow> breaches,
+                      parts_.store.BreachesSince(since));
+  NS_ASSIGN_OR_RETURN(const std::vector<store::Store::Watermark> watermarks,
+                      parts_.store.Watermarks());
+  const std::uint64_t next_journal_id = state.next_journal_id;
+  NS_RETURN_IF_ERROR(book->Recover(ToInput(std::move(state), breaches, NowUs())));
+  NS_RETURN_IF_ERROR(ReplayJournal(*book));
+  // Whoever lost the lease does not serve what it read.
+  NS_RETURN_IF_ERROR(LeaseStillOurs());
+
+  next_journal_id_ = next_journal_id;
+  watermarks_.clear();
+  for (const store::Store::Watermark& mark : watermarks) {
+    watermarks_[{mark.router, mark.menu}] = mark.position;
+  }
+  parts_.book.Replace(std::move(book));
+  book_current_ = true;
+  judge_quotas_ = true;  // limits may have changed since the last snapshot was judged
+
+  std::vector<base::RouterId> routers;
+  for (const auto& [router, admission] : policy_.admission) routers.push_back(router);
+  parts_.board.SetRouters(routers);
+  parts_.logger.Info("ingest.recovered", "state rebuilt from the store",
+                     {{"journal_rows", replayed_rows_}, {"menus", watermarks_.size()}});
+  return absl::OkStatus();
+}
+
+absl::Status Engine::ReplayJournal(accounting::Book& book) {
+  for (std::uint64_t last = 0;;) {
+    NS_ASSIGN_OR_RETURN(std::vector<store::JournalRow> rows,
+                        parts_.store.Journal(last, kReplayBytes));
+    if (rows.empty()) return absl::OkStatus();
+    last = rows.back().journal_id;
+    replayed_rows_ += rows.size();
+    for (const store::JournalRow& row : rows) journal_bytes_ += row.payload.size();
+    NS_RETURN_IF_ERROR(book.Replay(ToReplay(std::move(rows))));
+    NS_RETURN_IF_ERROR(KeepLeaseWhileReading());
+  }
+}
+
+// Reading it all back may take longer than the lease lasts. A standby that took it would have to do
+// the same.
+absl::Status Engine::KeepLeaseWhileReading() {
+  if (stopping_.load()) return absl::CancelledError("stopped while the state was read back");
+  if (parts_.clock.MonotonicNow() < next_lease_renewal_) return absl::OkStatus();
+  parts_.signals.readiness(absl::UnavailableError(
+      absl::StrCat("the state is being read back, ", replayed_rows_, " journal rows so far")));
+  return LeaseStillOurs();
+}
+
+// Extends the aggregator's lease; kAborted when it is another's, kUnavailable when nobody knows.
+absl::Status Engine::LeaseStillOurs() {
+  next_lease_renewal_ = parts_.clock.MonotonicNow() + settings_.store_lease_ttl / 3;
+  return parts_.store.RenewLease(settings_.instance, fence_, settings_.store_lease_ttl).status();
+}
+
+// What became of a flush under way. It gives numbers to names: nothing is read before it has ended.
+void Engine::AwaitFlushWorker() {
+  while (parts_.flush_worker.busy() && !parts_.flush_worker.Take(kTick).has_value()) {
+    if (stopping_.load()) return;
+    CloseArriving(absl::ZeroDuration());
+  }
+}
+
+void Engine::Reload(absl::string_view why) {
+  parts_.logger.Warn("ingest.reload", "reading the state back from the store", {{"why", why}});
+  CloseAll(absl::UnavailableError("the aggregator reads its state back; connect again"));
+  book_current_ = false;
+  AwaitFlushWorker();
+  for (;;) {
+    if (stopping_.load()) return;
+    const absl::Status status = Recover();
+    if (status.ok()) {
+      store_backoff_.Reset();
+      SayReady();
+      return;
+    }
+    parts_.signals.readiness(status);
+    if (absl::IsCancelled(status)) return;
+    if (!absl::IsUnavailable(status) && status.code() != absl::StatusCode::kUnknown) {
+      fatal_ = status;
+      return;
+    }
+    CloseArriving(Pause());
+  }
+}
+
+}  // namespace netsentinel::ingest
