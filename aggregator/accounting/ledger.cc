@@ -12,6 +12,12 @@ void NoteReading(std::int64_t at_us, std::int64_t& first_us, std::int64_t& last_
   last_us = std::max(last_us, at_us);
 }
 
+// Room for one more. Doubling would leave up to half of a large menu's memory unused.
+template <typename T>
+void MakeRoom(std::vector<T>& items, std::size_t size) {
+  if (size > items.capacity()) items.reserve(size + size / 8 + 8);
+}
+
 }  // namespace
 
 DayRow* Partition::FindRow(std::uint32_t queue, std::uint32_t subscriber) {
@@ -28,12 +34,16 @@ const DayRow* Partition::Find(std::uint32_t queue, std::uint32_t subscriber) con
 
 DayRow& Partition::RowFor(std::uint32_t queue, std::uint32_t subscriber) {
   if (DayRow* row = FindRow(queue, subscriber); row != nullptr) return *row;
-  if (queue >= first_of_.size()) first_of_.resize(queue + 1, kNoRow);
+  if (queue >= first_of_.size()) {
+    MakeRoom(first_of_, queue + 1);
+    first_of_.resize(queue + 1, kNoRow);
+  }
   DayRow row;
   row.queue = queue;
   row.subscriber = subscriber;
   row.next = first_of_[queue];
   first_of_[queue] = static_cast<std::uint32_t>(rows_.size());
+  MakeRoom(rows_, rows_.size() + 1);
   rows_.push_back(row);
   return rows_.back();
 }

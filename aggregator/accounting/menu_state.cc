@@ -287,6 +287,12 @@ void NoteClock(const counters::Snapshot& snapshot, const SnapshotHeader& correct
                     (moved > 0 ? moved : -moved) / 1000, " ms and was corrected")});
 }
 
+// A menu that was just met has grown by doubling, and stays for months.
+template <typename T>
+void GiveBackSpareRoom(std::vector<T>& items) {
+  if (items.capacity() > items.size() + items.size() / 8) items.shrink_to_fit();
+}
+
 }  // namespace
 
 bool TimesAreSane(const SnapshotHeader& header) {
@@ -328,6 +334,8 @@ absl::StatusOr<Staged> Stage(const MenuState& state, const StageInput& input) {
   NS_RETURN_IF_ERROR(CheckSnapshot(next->dictionary, state, snapshot, steps));
   NS_RETURN_IF_ERROR(ApplySnapshot(*next, input, steps, staged));
   staged.renumbered = RenumberIfSparse(*next);
+  GiveBackSpareRoom(next->rows);
+  GiveBackSpareRoom(next->slots);
   if (staged.effects.events_left_out > 0) {
     staged.effects.events.push_back(
         {staged.header.attribution_us, snapshot.router, snapshot.menu, "", "events_left_out",

@@ -132,7 +132,10 @@ void Measure(std::uint32_t queues, unsigned percent) {
       static_cast<double>(journal_bytes) / rounds / queues);
 }
 
-std::size_t HeapBytes() { return mallinfo2().uordblks; }
+std::size_t HeapBytes() {
+  const struct mallinfo2 heap = mallinfo2();
+  return heap.uordblks + heap.hblkhd;
+}
 
 void TakeOne(Book& book, Feed& feed) {
   const counters::Snapshot& snapshot = feed.Next();
