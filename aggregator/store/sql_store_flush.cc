@@ -14,7 +14,6 @@ namespace netsentinel::store {
 namespace {
 
 constexpr std::size_t kIdsInOneStatement = 1000;
-constexpr std::size_t kConditions = 200;
 // Rows of one answer while recovering: what bounds the memory of an answer.
 constexpr int kBigRows = 100;
 constexpr int kSmallRows = 20000;
@@ -23,8 +22,6 @@ constexpr int kSmallRows = 20000;
 constexpr std::int64_t kSlice = std::int64_t{1} << 32;
 // Not 0 once a part was ever written in slices.
 constexpr char kSlicedCounter[] = "sliced_checkpoints";
-
-std::int64_t MenuNumber(counters::Menu menu) { return static_cast<std::int64_t>(menu); }
 
 // Puts a row where it belongs; rows come in order of (state_key, number).
 absl::Status AddSlice(std::string key, std::int64_t number, std::string payload,
