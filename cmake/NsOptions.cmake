@@ -13,12 +13,21 @@ if(NOT CMAKE_BUILD_TYPE)
 endif()
 # Checks stay on in every build, so NDEBUG is never defined.
 set(CMAKE_CXX_FLAGS_RELEASE "-O2")
-if(NS_SANITIZE AND NOT NS_SANITIZE MATCHES "fuzzer")
+if(NS_SANITIZE MATCHES "fuzzer")
+  # Compiles in half the time of -O2; an execution takes no longer to notice.
+  set(CMAKE_CXX_FLAGS_RELEASE "-O1")
+elseif(NS_SANITIZE)
   # Half the compile time of -O2 under a sanitizer, and the tests are still quick.
   set(CMAKE_CXX_FLAGS_RELEASE "-Og")
 endif()
 
 set(CMAKE_PCH_WARN_INVALID OFF)
+if(NS_UNITY)
+  # A header is parsed and a template compiled once for eight files: a third of the work less. The
+  # `debug` preset and scripts/tidy compile each file by itself, so that none needs its neighbours.
+  set(CMAKE_UNITY_BUILD ON)
+  set(CMAKE_UNITY_BUILD_BATCH_SIZE 8)
+endif()
 find_program(NS_CCACHE ccache)
 if(NS_CCACHE)
   # What ccache needs to be told before it caches a file that uses a precompiled header.
@@ -32,6 +41,10 @@ target_compile_options(ns_options INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor
   -Woverloaded-virtual -Wcast-align -Wimplicit-fallthrough
   -fstack-protector-strong -ffile-prefix-map=${CMAKE_SOURCE_DIR}=.)
+if(NS_UNITY AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  # Asks whether a type of a header hides in one file; here it takes every .cc file for a header.
+  target_compile_options(ns_options INTERFACE -Wno-subobject-linkage)
+endif()
 if(NS_WERROR)
   target_compile_options(ns_options INTERFACE -Werror)
 endif()

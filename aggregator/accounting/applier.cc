@@ -18,7 +18,6 @@ using counters::MatchKind;
 using counters::QueueReading;
 using counters::SnapshotHeader;
 
-constexpr std::int64_t kSecondUs = 1'000'000;
 constexpr std::uint64_t kMaxPacketBytes = 65'535;
 constexpr int kMaxParentDepth = 32;
 

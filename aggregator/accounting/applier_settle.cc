@@ -14,8 +14,6 @@ using base::TrafficBytes;
 using counters::QueueReading;
 using counters::SnapshotHeader;
 
-constexpr std::int64_t kSecondUs = 1'000'000;
-
 // Takes min(bytes, owed) off both.
 void PayOff(std::uint64_t& bytes, std::uint64_t& owed) {
   const std::uint64_t paid = std::min(bytes, owed);

@@ -11,7 +11,6 @@ namespace netsentinel::accounting {
 namespace {
 
 constexpr int kMostBoundaryDays = 400;
-constexpr std::int64_t kDayUs = 86'400'000'000;
 
 bool InSite(const RouterBook& router, const base::SiteId& site) {
   return site.empty() || router.site->settings.id == site;

@@ -27,7 +27,7 @@ namespace netsentinel::accounting {
 inline constexpr std::size_t kMaxDevicesPerMenu = 8;
 inline constexpr std::int64_t kNeverUs = std::numeric_limits<std::int64_t>::min();
 // A day nobody finished is closed this long after its end.
-inline constexpr std::int64_t kOpenDaysUs = 35LL * 86'400'000'000;
+inline constexpr std::int64_t kOpenDaysUs = 35 * kDayUs;
 
 // A queue's name in a menu, whatever device it is on.
 struct QueueInfo {

@@ -13,8 +13,6 @@
 namespace netsentinel::accounting {
 namespace {
 
-constexpr std::int64_t kDayUs = 86'400'000'000;
-
 // The instant of a local time of day counted from the midnight that begins `day`.
 std::int64_t InstantOf(const TimeRule& rule, absl::CivilDay day, absl::Duration time_of_day) {
   const absl::CivilSecond local = absl::CivilSecond(day) + absl::ToInt64Seconds(time_of_day);

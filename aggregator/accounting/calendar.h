@@ -11,6 +11,9 @@
 // microseconds.
 namespace netsentinel::accounting {
 
+// Of a day without a change of the clock.
+inline constexpr std::int64_t kDayUs = 86'400'000'000;
+
 // Where a site's days begin and are cut.
 struct TimeRule {
   absl::TimeZone zone = absl::UTCTimeZone();

@@ -18,7 +18,6 @@ using base::TrafficBytes;
 using counters::QueueReading;
 using counters::SnapshotHeader;
 
-constexpr std::int64_t kSecondUs = 1'000'000;
 // A stamp further ahead of its receipt than this is the receipt's time.
 constexpr std::int64_t kWrongClockUs = 60 * kSecondUs;
 constexpr std::int64_t kAheadUs = 5 * kSecondUs;

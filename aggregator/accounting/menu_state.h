@@ -50,13 +50,15 @@ struct PendingSnapshot {
   std::vector<counters::QueueReading> readings;
 };
 
+inline constexpr std::int64_t kSecondUs = 1'000'000;
+
 // A vanished queue is remembered for kTombstoneUs; at most this many of them, or as many as the
 // menu has had queues at a time if those were more, so that a whole menu can vanish and return.
 inline constexpr std::size_t kMinTombstones = 4096;
-inline constexpr std::int64_t kTombstoneUs = 7LL * 86'400 * 1'000'000;
+inline constexpr std::int64_t kTombstoneUs = 7LL * 86'400 * kSecondUs;
 inline constexpr std::size_t kMaxEventsPerSnapshot = 64;
 // Instants beyond the end of year 9999 are no instants.
-inline constexpr std::int64_t kLatestUs = 253'402'300'799LL * 1'000'000;
+inline constexpr std::int64_t kLatestUs = 253'402'300'799LL * kSecondUs;
 // Numbers of descriptors are given in order; when more than these are out, most belong to queues
 // that have gone, and the rest are numbered anew.
 inline constexpr std::size_t kSpareNumbers = 4096;

@@ -103,11 +103,11 @@ std::string RuleText(const accounting::MappingRule& rule) {
 }
 
 std::string QuotaText(const quota::Rule& rule) {
-  constexpr absl::string_view kPeriods[] = {"day", "week", "month"};
-  constexpr absl::string_view kBases[] = {"download", "upload", "total"};
+  constexpr absl::string_view kPeriodWords[] = {"day", "week", "month"};
+  constexpr absl::string_view kBasisWords[] = {"download", "upload", "total"};
   FlowMap map;
-  map.Add("period", kPeriods[static_cast<std::size_t>(rule.period) - 1]);
-  map.Add("basis", kBases[static_cast<std::size_t>(rule.basis) - 1]);
+  map.Add("period", kPeriodWords[static_cast<std::size_t>(rule.period) - 1]);
+  map.Add("basis", kBasisWords[static_cast<std::size_t>(rule.basis) - 1]);
   map.Add("start_day", absl::StrCat(rule.start_day));
   map.Add("limit", rule.unlimited ? "unlimited" : absl::StrCat(rule.limit_bytes, "B"));
   map.Add("thresholds", List(rule.thresholds_percent, absl::AlphaNumFormatter()));

@@ -14,17 +14,12 @@
 namespace netsentinel::store {
 namespace {
 
-// Conditions in one statement: SQLite allows expressions a thousand deep.
-constexpr std::size_t kConditions = 200;
-
 using MenuKey = std::pair<std::string, counters::Menu>;
 
 struct Newest {
   counters::SnapshotPosition position;
   std::uint64_t journal_id = 0;
 };
-
-std::int64_t MenuNumber(counters::Menu menu) { return static_cast<std::int64_t>(menu); }
 
 absl::Status LoadNewest(SqlSession& session, const std::vector<MenuKey>& keys,
                         std::map<MenuKey, Newest>& newest) {

@@ -14,11 +14,8 @@ namespace netsentinel::store {
 namespace {
 
 constexpr std::size_t kIdsInOneStatement = 1000;
-constexpr std::size_t kConditions = 200;
 // Not 0 once a part was ever written in slices.
 constexpr char kSlicedCounter[] = "sliced_checkpoints";
-
-std::int64_t MenuNumber(counters::Menu menu) { return static_cast<std::int64_t>(menu); }
 
 }  // namespace
 

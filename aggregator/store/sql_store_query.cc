@@ -14,7 +14,6 @@
 namespace netsentinel::store {
 namespace {
 
-constexpr std::size_t kConditions = 200;
 constexpr int kOutboxPage = 500;
 
 constexpr char kBreachColumns[] =

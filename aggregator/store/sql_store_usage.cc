@@ -16,7 +16,6 @@ namespace netsentinel::store {
 namespace {
 
 constexpr int kPage = 20000;
-constexpr std::size_t kConditions = 200;
 // Days from 1970 to the first that was never purged.
 constexpr char kPurgedCounter[] = "purged_before_day";
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -8,6 +9,7 @@
 #include "absl/time/civil_time.h"
 
 #include "aggregator/store/sql_session.h"
+#include "common/counters/snapshot.h"
 
 // Pieces of SQL text. Pure.
 namespace netsentinel::store {
@@ -27,6 +29,12 @@ absl::StatusOr<absl::CivilDay> ParseDay(const std::string& text);
 
 // An unsigned 64-bit counter kept as text; kDataLoss for what is none.
 absl::StatusOr<std::uint64_t> ParseCounter(const std::string& text);
+
+// A menu as the tables have it.
+inline std::int64_t MenuNumber(counters::Menu menu) { return static_cast<std::int64_t>(menu); }
+
+// Conditions in one statement: SQLite allows expressions a thousand deep.
+inline constexpr std::size_t kConditions = 200;
 
 // "?,?,?" for `count` values; "(?,?),(?,?)" is Repeat("(?,?)", ",", 2).
 std::string Repeat(absl::string_view piece, absl::string_view separator, std::size_t count);

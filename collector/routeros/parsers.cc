@@ -7,7 +7,7 @@
 namespace netsentinel::routeros {
 namespace {
 
-constexpr std::uint64_t kMax = std::numeric_limits<std::uint64_t>::max();
+constexpr std::uint64_t kMaxUint64 = std::numeric_limits<std::uint64_t>::max();
 constexpr std::uint64_t kMaxDurationPart = std::uint64_t{1} << 31;
 
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
@@ -110,7 +110,8 @@ std::optional<std::uint64_t> ParseUint64(absl::string_view text) {
   for (const char c : text) {
     if (!IsDigit(c)) return std::nullopt;
     const auto digit = static_cast<std::uint64_t>(c - '0');
-    if (value > kMax / 10 || (value == kMax / 10 && digit > kMax % 10)) return std::nullopt;
+    if (value > kMaxUint64 / 10 || (value == kMaxUint64 / 10 && digit > kMaxUint64 % 10))
+      return std::nullopt;
     value = value * 10 + digit;
   }
   return value;
@@ -137,7 +138,7 @@ std::optional<std::uint64_t> ParseRate(absl::string_view text) {
       return ParseUint64(text);
   }
   const std::optional<std::uint64_t> value = ParseUint64(text.substr(0, text.size() - 1));
-  if (!value.has_value() || *value > kMax / factor) return std::nullopt;
+  if (!value.has_value() || *value > kMaxUint64 / factor) return std::nullopt;
   return *value * factor;
 }
 

@@ -112,8 +112,8 @@ absl::string_view TakeKnownWord(absl::string_view& rest) {
 }
 
 std::uint64_t SaturatingSum(const NumberPair& pair) {
-  constexpr std::uint64_t kMax = std::numeric_limits<std::uint64_t>::max();
-  return pair.upload > kMax - pair.download ? kMax : pair.upload + pair.download;
+  constexpr std::uint64_t kMost = std::numeric_limits<std::uint64_t>::max();
+  return pair.upload > kMost - pair.download ? kMost : pair.upload + pair.download;
 }
 
 // A counter of a simple queue is a pair; of a tree queue one number, kept as download.

@@ -12,7 +12,7 @@ namespace netsentinel::delivery {
 namespace {
 
 // The loop turns at least this often, so that a step of the wall clock is noticed.
-constexpr absl::Duration kLongestWait = absl::Seconds(10);
+constexpr absl::Duration kLongestSleep = absl::Seconds(10);
 constexpr absl::Duration kAfterQueueFailure = absl::Seconds(5);
 constexpr absl::Duration kPurgeEvery = absl::Hours(6);
 // After this long without a delivery the channel is asked whether one could be made.
@@ -56,7 +56,7 @@ void DeliveryWorker::Run(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     parts_.pulse.Beat();
     const absl::Duration wait = RunOnce(stop);
-    parts_.wakeup.Wait(std::clamp(wait, absl::ZeroDuration(), kLongestWait), stop);
+    parts_.wakeup.Wait(std::clamp(wait, absl::ZeroDuration(), kLongestSleep), stop);
   }
   // Else the next process sends again what this one has sent.
   if (const absl::Status written = WriteResult(); !written.ok()) {

@@ -17,7 +17,7 @@ namespace {
 
 // Sites and their zones are asked for again this often.
 constexpr absl::Duration kRefreshEvery = absl::Minutes(5);
-constexpr absl::Duration kLongestWait = absl::Seconds(20);
+constexpr absl::Duration kLongestPause = absl::Seconds(20);
 constexpr absl::Duration kFirstRetry = absl::Seconds(2);
 constexpr absl::Duration kLongestRetry = absl::Seconds(60);
 // Reports that are asked for together are in memory together.
@@ -344,7 +344,7 @@ absl::StatusOr<absl::Duration> ReportDesk::QueueAllDue(const std::function<void(
   NS_RETURN_IF_ERROR(RefreshSites());
   const std::vector<ReportSettings> reports = Reports();
   ShowFaults(reports);
-  absl::Duration wait = kLongestWait;
+  absl::Duration wait = kLongestPause;
   absl::Status first_failure;
   for (const ReportSettings& report : reports) {
     for (const Site& site : sites_) {

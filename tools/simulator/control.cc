@@ -29,7 +29,7 @@ namespace {
 
 namespace asio = boost::asio;
 
-constexpr std::size_t kMaxLineBytes = 1 << 20;
+constexpr std::size_t kMaxCommandBytes = 1 << 20;
 constexpr std::chrono::milliseconds kWaitStep{5};
 
 std::string ErrorLine(const absl::Status& status) {
@@ -114,8 +114,8 @@ class Server final : public ControlServer {
     boost::system::error_code error;
     while (!stopped_) {
       const std::size_t size =
-          co_await asio::async_read_until(socket, asio::dynamic_buffer(buffer, kMaxLineBytes), '\n',
-                                          asio::redirect_error(asio::use_awaitable, error));
+          co_await asio::async_read_until(socket, asio::dynamic_buffer(buffer, kMaxCommandBytes),
+                                          '\n', asio::redirect_error(asio::use_awaitable, error));
       if (error) break;
       const std::string text = buffer.substr(0, size);
       buffer.erase(0, size);

@@ -20,7 +20,7 @@ constexpr char kPriority[] = "8";
 constexpr char kBucketPair[] = "0.1/0.1";
 constexpr char kBucket[] = "0.1";
 
-Value Bool(bool value) { return value ? "true" : "false"; }
+Value BoolValue(bool value) { return value ? "true" : "false"; }
 
 Value IdOf(const Queue& q) { return RouterId(q.row_id); }
 Value NameOf(const Queue& q) { return q.spec.name; }
@@ -37,9 +37,9 @@ Value BurstTimesOf(const Queue& q) {
                       RouterDuration(q.spec.burst_time_s.down));
 }
 Value BurstTimeOf(const Queue& q) { return RouterDuration(q.spec.burst_time_s.down); }
-Value InvalidOf(const Queue& q) { return Bool(q.invalid); }
-Value DynamicOf(const Queue& q) { return Bool(q.spec.dynamic); }
-Value DisabledOf(const Queue& q) { return Bool(q.spec.disabled); }
+Value InvalidOf(const Queue& q) { return BoolValue(q.invalid); }
+Value DynamicOf(const Queue& q) { return BoolValue(q.spec.dynamic); }
+Value DisabledOf(const Queue& q) { return BoolValue(q.spec.disabled); }
 Value CommentOf(const Queue& q) {
   if (q.spec.comment.empty() && !q.spec.empty_comment) return std::nullopt;
   return q.spec.comment;

@@ -20,7 +20,7 @@ std::string At(const Stamp& stamp) {
   return absl::StrCat("\"wall_us\":", stamp.wall_us, ",\"boot_us\":", stamp.boot_us);
 }
 
-const char* Bool(bool value) { return value ? "true" : "false"; }
+const char* JsonBool(bool value) { return value ? "true" : "false"; }
 
 }  // namespace
 
@@ -61,8 +61,8 @@ void TruthLog::Snapshot(const SnapshotRecord& record) {
   absl::StrAppend(&line, ",\"begin_boot_us\":", record.begin.boot_us,
                   ",\"end_wall_us\":", record.end.wall_us, ",\"end_boot_us\":", record.end.boot_us);
   absl::StrAppend(&line, ",\"uptime_s\":", served.uptime_s, ",\"boot\":", served.boot_count,
-                  ",\"complete\":", Bool(record.complete),
-                  ",\"count_only\":", Bool(served.count_only), ",\"faults\":[");
+                  ",\"complete\":", JsonBool(record.complete),
+                  ",\"count_only\":", JsonBool(served.count_only), ",\"faults\":[");
   const char* separator = "";
   for (const std::string& fault : served.faults) {
     absl::StrAppend(&line, separator, JsonString(fault));

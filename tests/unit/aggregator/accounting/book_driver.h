@@ -14,6 +14,10 @@
 
 namespace netsentinel::accounting {
 
+inline constexpr std::uint64_t kMiB = 1024 * 1024;
+inline constexpr std::int64_t kHour = 3600;
+inline constexpr std::int64_t kDay = 24 * kHour;
+
 // A queue as a reply shows it.
 struct Row {
   std::uint64_t id = 1;
@@ -25,6 +29,15 @@ struct Row {
   bool dynamic = false;
   std::uint64_t limit_bps = 0;
 };
+
+// Queues from..to-1, each with `bytes` in both directions and as many packets.
+inline std::vector<Row> Many(int from, int to, std::uint64_t bytes) {
+  std::vector<Row> rows;
+  for (int i = from; i < to; ++i) {
+    rows.push_back({static_cast<std::uint64_t>(i + 1), absl::StrCat("q", i), bytes, bytes, bytes});
+  }
+  return rows;
+}
 
 // Feeds a Book the way an aggregator does, and keeps what a store would keep.
 class BookDriver {

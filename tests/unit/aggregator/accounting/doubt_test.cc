@@ -8,8 +8,6 @@ namespace {
 
 using base::TrafficBytes;
 
-constexpr std::uint64_t kMiB = 1024 * 1024;
-constexpr std::int64_t kDay = 86'400;
 constexpr std::uint64_t kMegabyteASecond = 8'000'000;  // bit/s
 
 class DoubtTest : public ::testing::Test {
@@ -30,14 +28,6 @@ class DoubtTest : public ::testing::Test {
   }
   BookDriver d;
 };
-
-std::vector<Row> Many(int from, int to, std::uint64_t bytes) {
-  std::vector<Row> rows;
-  for (int i = from; i < to; ++i) {
-    rows.push_back({static_cast<std::uint64_t>(i + 1), absl::StrCat("q", i), bytes, bytes, bytes});
-  }
-  return rows;
-}
 
 Row Limited(std::uint64_t id, const std::string& name, std::uint64_t bytes) {
   return {id, name, bytes, bytes, bytes, "", false, kMegabyteASecond};

@@ -27,14 +27,6 @@ class HostileTest : public ::testing::Test {
   BookDriver d;
 };
 
-std::vector<Row> Many(int from, int to, std::uint64_t bytes) {
-  std::vector<Row> rows;
-  for (int i = from; i < to; ++i) {
-    rows.push_back({static_cast<std::uint64_t>(i + 1), absl::StrCat("q", i), bytes, bytes, bytes});
-  }
-  return rows;
-}
-
 TEST_F(HostileTest, AStepOfAnotherHostBootOrDeviceIsRefused) {
   d.Poll({{1, "alice", 100, 1000, 10}}, 100, 50'000);
   counters::Snapshot snapshot = d.Make({{1, "alice", 300, 3000, 30}}, 160, 50'060);

@@ -9,10 +9,6 @@ namespace {
 
 using base::TrafficBytes;
 
-constexpr std::uint64_t kMiB = 1024 * 1024;
-constexpr std::int64_t kHour = 3600;
-constexpr std::int64_t kDay = 24 * kHour;
-
 class RulesTest : public ::testing::Test {
  protected:
   void SetUp() override { d.Start(); }
@@ -220,14 +216,6 @@ TEST_F(RulesTest, ARebootWithAnImpossibleCounterCountsOnAndIsFlagged) {
   EXPECT_EQ(d.Total(), (TrafficBytes{0, kMiB}));
   EXPECT_EQ(d.RowOf("alice").implausible, (TrafficBytes{0, kMiB}));
   EXPECT_EQ(d.RowOf("alice").grade, Grade::kPartial);
-}
-
-std::vector<Row> Many(int from, int to, std::uint64_t bytes) {
-  std::vector<Row> rows;
-  for (int i = from; i < to; ++i) {
-    rows.push_back({static_cast<std::uint64_t>(i + 1), absl::StrCat("q", i), bytes, bytes, bytes});
-  }
-  return rows;
 }
 
 TEST_F(RulesTest, AHalfMenuIsPendingAndQueuesThatReturnGoOn) {

@@ -4,10 +4,11 @@
 
 #include "gtest/gtest.h"
 
+#include "tests/unit/collector/poll/second.h"
+
 namespace netsentinel::poll {
 namespace {
 
-constexpr std::int64_t kSecond = 1'000'000;
 constexpr std::int64_t kMidnight = 1'000'000 * kSecond;
 
 TEST(AttributionTest, AnOrdinaryReadingCountsForTheMiddleOfItsRequest) {

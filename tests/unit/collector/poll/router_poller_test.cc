@@ -20,6 +20,7 @@
 #include "collector/routeros/router_error.h"
 #include "common/counters/snapshot_codec.h"
 #include "tests/support/fake_clock.h"
+#include "tests/unit/collector/poll/second.h"
 
 // Pollers over sessions that do as they are told. Time is the fake clock's: a step of it and a new
 // plan, which wakes the poller, stand for waiting.
@@ -33,8 +34,6 @@ using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
 namespace asio = boost::asio;
-
-constexpr std::int64_t kSecond = 1'000'000;
 
 // How a router answers, and what it was asked.
 struct FakeRouter {

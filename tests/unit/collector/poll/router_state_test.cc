@@ -11,12 +11,12 @@ namespace {
 
 using routeros::RouterError;
 
-struct Case {
+struct StateCase {
   RouterError error;
   RouterState state;
 };
 
-class StateOfTest : public ::testing::TestWithParam<Case> {};
+class StateOfTest : public ::testing::TestWithParam<StateCase> {};
 
 TEST_P(StateOfTest, NamesTheStateOfAFailure) {
   EXPECT_EQ(StateOf(routeros::RouterStatus(GetParam().error, "words")), GetParam().state);
@@ -25,15 +25,15 @@ TEST_P(StateOfTest, NamesTheStateOfAFailure) {
 
 INSTANTIATE_TEST_SUITE_P(
     Errors, StateOfTest,
-    ::testing::Values(Case{RouterError::kUnreachable, RouterState::kUnreachable},
-                      Case{RouterError::kClosedByRouter, RouterState::kUnreachable},
-                      Case{RouterError::kLoginRefused, RouterState::kLoginRefused},
-                      Case{RouterError::kPolicyMissing, RouterState::kPolicyMissing},
-                      Case{RouterError::kTlsRefused, RouterState::kTlsRefused},
-                      Case{RouterError::kMenuAbsent, RouterState::kMenuAbsent},
-                      Case{RouterError::kIncompleteReply, RouterState::kIncompleteReply},
-                      Case{RouterError::kRefused, RouterState::kIncompleteReply},
-                      Case{RouterError::kProtocolError, RouterState::kProtocolError}));
+    ::testing::Values(StateCase{RouterError::kUnreachable, RouterState::kUnreachable},
+                      StateCase{RouterError::kClosedByRouter, RouterState::kUnreachable},
+                      StateCase{RouterError::kLoginRefused, RouterState::kLoginRefused},
+                      StateCase{RouterError::kPolicyMissing, RouterState::kPolicyMissing},
+                      StateCase{RouterError::kTlsRefused, RouterState::kTlsRefused},
+                      StateCase{RouterError::kMenuAbsent, RouterState::kMenuAbsent},
+                      StateCase{RouterError::kIncompleteReply, RouterState::kIncompleteReply},
+                      StateCase{RouterError::kRefused, RouterState::kIncompleteReply},
+                      StateCase{RouterError::kProtocolError, RouterState::kProtocolError}));
 
 TEST(RouterStateTrackerTest, ReportsAStateWhenItChangesAndOnlyThen) {
   RouterStateTracker tracker(base::RouterId("r"));

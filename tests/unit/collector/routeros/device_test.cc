@@ -12,11 +12,11 @@ namespace netsentinel::routeros {
 namespace {
 
 using ::testing::HasSubstr;
-using Row = std::vector<absl::string_view>;
+using RowView = std::vector<absl::string_view>;
 
 TEST(DeviceTest, ReadsTheResourceRow) {
-  const Row row = {".tag=3", "=uptime=1w2d3h4m5s", "=version=7.18.2 (stable)",
-                   "=board-name=CCR1016-12S-1S+", "=architecture-name=tile"};
+  const RowView row = {".tag=3", "=uptime=1w2d3h4m5s", "=version=7.18.2 (stable)",
+                       "=board-name=CCR1016-12S-1S+", "=architecture-name=tile"};
   ASSERT_OK_AND_ASSIGN(const Resource resource, ReadResource(row));
   EXPECT_EQ(resource, (Resource{.uptime_s = 788645,
                                 .version = "7.18.2 (stable)",
@@ -25,40 +25,41 @@ TEST(DeviceTest, ReadsTheResourceRow) {
 }
 
 TEST(DeviceTest, RefusesAResourceRowWithoutUptime) {
-  const Row row = {"=version=7.18.2 (stable)"};
+  const RowView row = {"=version=7.18.2 (stable)"};
   EXPECT_THAT(ReadResource(row),
               test::StatusIs(absl::StatusCode::kAborted, HasSubstr("no uptime")));
 }
 
 TEST(DeviceTest, RefusesAnUptimeThatIsNoDuration) {
-  const Row row = {"=uptime=soon\x01"};
+  const RowView row = {"=uptime=soon\x01"};
   const absl::Status status = ReadUptime(row).status();
   EXPECT_THAT(status, test::StatusIs(absl::StatusCode::kAborted, HasSubstr("soon\\x01")));
   EXPECT_EQ(RouterErrorOf(status), RouterError::kIncompleteReply);
 }
 
 TEST(DeviceTest, CutsAnUptimeToWholeSeconds) {
-  const Row row = {"=uptime=00:00:09.999"};
+  const RowView row = {"=uptime=00:00:09.999"};
   ASSERT_OK_AND_ASSIGN(const std::uint64_t uptime, ReadUptime(row));
   EXPECT_EQ(uptime, 9u);
 }
 
 TEST(DeviceTest, ReadsTheIdentityAsRawBytes) {
-  const Row row = {"=name=core=\xE9"};
+  const RowView row = {"=name=core=\xE9"};
   EXPECT_EQ(ReadIdentity(row), "core=\xE9");
-  EXPECT_EQ(ReadIdentity(Row{}), "");
+  EXPECT_EQ(ReadIdentity(RowView{}), "");
 }
 
 TEST(DeviceTest, ReadsTheSerialNumberOfARouterboardOnly) {
-  EXPECT_EQ(ReadSerialNumber(Row{"=routerboard=yes", "=serial-number=HB10"}).value(), "HB10");
-  EXPECT_EQ(ReadSerialNumber(Row{"=serial-number=HB10"}).value(), "HB10");
-  EXPECT_EQ(ReadSerialNumber(Row{"=routerboard=false", "=serial-number=HB10"}).value(), "");
-  EXPECT_EQ(ReadSerialNumber(Row{"=routerboard=no"}).value(), "");
+  EXPECT_EQ(ReadSerialNumber(RowView{"=routerboard=yes", "=serial-number=HB10"}).value(), "HB10");
+  EXPECT_EQ(ReadSerialNumber(RowView{"=serial-number=HB10"}).value(), "HB10");
+  EXPECT_EQ(ReadSerialNumber(RowView{"=routerboard=false", "=serial-number=HB10"}).value(), "");
+  EXPECT_EQ(ReadSerialNumber(RowView{"=routerboard=no"}).value(), "");
 }
 
 TEST(DeviceTest, TakesNoBoardWithoutASerialNumberForAnotherDevice) {
-  for (const Row& row : {Row{"=routerboard=true"}, Row{"=routerboard=yes", "=serial-number="},
-                         Row{"=model=RB4011"}, Row{}}) {
+  for (const RowView& row :
+       {RowView{"=routerboard=true"}, RowView{"=routerboard=yes", "=serial-number="},
+        RowView{"=model=RB4011"}, RowView{}}) {
     const absl::Status status = ReadSerialNumber(row).status();
     EXPECT_EQ(RouterErrorOf(status), RouterError::kIncompleteReply);
     EXPECT_THAT(std::string(status.message()), HasSubstr("no serial-number"));
@@ -66,18 +67,18 @@ TEST(DeviceTest, TakesNoBoardWithoutASerialNumberForAnotherDevice) {
 }
 
 TEST(DeviceTest, PrefersTheSystemIdToTheSoftwareId) {
-  EXPECT_EQ(ReadSystemId(Row{"=software-id=AB12", "=system-id=/+xyz="}), "/+xyz=");
-  EXPECT_EQ(ReadSystemId(Row{"=software-id=AB12", "=system-id="}), "AB12");
-  EXPECT_EQ(ReadSystemId(Row{"=level=free"}), "");
+  EXPECT_EQ(ReadSystemId(RowView{"=software-id=AB12", "=system-id=/+xyz="}), "/+xyz=");
+  EXPECT_EQ(ReadSystemId(RowView{"=software-id=AB12", "=system-id="}), "AB12");
+  EXPECT_EQ(ReadSystemId(RowView{"=level=free"}), "");
 }
 
 // They travel as text and are keys: one byte of another encoding must not spoil a whole message.
 TEST(DeviceTest, EscapesTextsThatAreNotUtf8) {
-  EXPECT_EQ(ReadSerialNumber(Row{"=serial-number=HB\xFF"}).value(), "HB\\xFF");
-  EXPECT_EQ(ReadSystemId(Row{"=system-id=\xC3\x28"}), "\\xC3(");
-  EXPECT_EQ(ReadSystemId(Row{"=software-id=a\xE9"}), "a\\xE9");
-  const Row row = {"=uptime=1s", "=version=7.\xFF", "=board-name=CC\xFF",
-                   "=architecture-name=\xFFt"};
+  EXPECT_EQ(ReadSerialNumber(RowView{"=serial-number=HB\xFF"}).value(), "HB\\xFF");
+  EXPECT_EQ(ReadSystemId(RowView{"=system-id=\xC3\x28"}), "\\xC3(");
+  EXPECT_EQ(ReadSystemId(RowView{"=software-id=a\xE9"}), "a\\xE9");
+  const RowView row = {"=uptime=1s", "=version=7.\xFF", "=board-name=CC\xFF",
+                       "=architecture-name=\xFFt"};
   EXPECT_EQ(
       ReadResource(row).value(),
       (Resource{
@@ -86,14 +87,14 @@ TEST(DeviceTest, EscapesTextsThatAreNotUtf8) {
 
 TEST(DeviceTest, ShortensLongTexts) {
   const std::string serial = "=serial-number=" + std::string(60'000, '\xFF');
-  EXPECT_LE(ReadSerialNumber(Row{serial}).value().size(), 256U);
+  EXPECT_LE(ReadSerialNumber(RowView{serial}).value().size(), 256U);
   const std::string name = "=name=" + std::string(257, 'n');
-  EXPECT_EQ(ReadIdentity(Row{name}).size(), 256U);
+  EXPECT_EQ(ReadIdentity(RowView{name}).size(), 256U);
 }
 
 TEST(DeviceTest, RefusesAnUptimeOfMoreThanAHundredYears) {
-  EXPECT_EQ(ReadUptime(Row{"=uptime=36525d"}).value(), 36'525U * 86'400U);
-  const absl::Status status = ReadUptime(Row{"=uptime=36525d1s"}).status();
+  EXPECT_EQ(ReadUptime(RowView{"=uptime=36525d"}).value(), 36'525U * 86'400U);
+  const absl::Status status = ReadUptime(RowView{"=uptime=36525d1s"}).status();
   EXPECT_EQ(RouterErrorOf(status), RouterError::kIncompleteReply);
   EXPECT_THAT(std::string(status.message()), HasSubstr("36525d1s"));
 }

@@ -25,18 +25,18 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
-using Row = std::vector<std::string>;
+using RowWords = std::vector<std::string>;
 
-void Add(QueueMenuReader& reader, const Row& row) {
+void Add(QueueMenuReader& reader, const RowWords& row) {
   const std::vector<absl::string_view> words(row.begin(), row.end());
   reader.AddRow(words);
 }
 
 class QueueMenuReaderTest : public testing::Test {
  protected:
-  absl::Status Read(const std::vector<Row>& rows) {
+  absl::Status Read(const std::vector<RowWords>& rows) {
     reader_.Begin();
-    for (const Row& row : rows) Add(reader_, row);
+    for (const RowWords& row : rows) Add(reader_, row);
     return reader_.Finish(readings_);
   }
   const QueueDescriptor& DescriptorOf(std::size_t row) {
@@ -47,8 +47,8 @@ class QueueMenuReaderTest : public testing::Test {
   std::vector<QueueReading> readings_;
 };
 
-Row Simple(int id, const std::string& name, const std::string& bytes,
-           const std::string& packets = "0/0") {
+RowWords Simple(int id, const std::string& name, const std::string& bytes,
+                const std::string& packets = "0/0") {
   return {".tag=2",
           absl::StrCat("=.id=*", id),
           absl::StrCat("=name=", name),
@@ -133,7 +133,7 @@ TEST_F(QueueMenuReaderTest, KeepsNamesOfAnyBytesApart) {
 
 struct BadRow {
   const char* name;
-  Row row;
+  RowWords row;
   const char* why;
 };
 class BadRowTest : public QueueMenuReaderTest, public testing::WithParamInterface<BadRow> {};
@@ -204,7 +204,7 @@ TEST_F(QueueMenuReaderTest, RefusesPacketsInSomeRowsOnly) {
 }
 
 TEST_F(QueueMenuReaderTest, TakesNamesUpToTheLimit) {
-  Row row = Simple(1, std::string(2048, 'n'), "1/2");
+  RowWords row = Simple(1, std::string(2048, 'n'), "1/2");
   row[4] = "=parent=" + std::string(2048, 'p');
   ASSERT_THAT(Read({row}), test::IsOk());
   EXPECT_EQ(DescriptorOf(0).name.size(), 2048U);
@@ -213,7 +213,7 @@ TEST_F(QueueMenuReaderTest, TakesNamesUpToTheLimit) {
 
 TEST_F(QueueMenuReaderTest, ShortensALongTargetAndCommentTheSameWayEachTime) {
   const std::string at_limit(4096, 't');
-  Row row = Simple(1, "a", "1/2");
+  RowWords row = Simple(1, "a", "1/2");
   row[3] = "=target=" + at_limit;
   row.push_back("=comment=" + at_limit);
   ASSERT_THAT(Read({row}), test::IsOk());
@@ -238,9 +238,9 @@ TEST_F(QueueMenuReaderTest, ShortensALongTargetAndCommentTheSameWayEachTime) {
 }
 
 TEST_F(QueueMenuReaderTest, TakesALimitThatIsNoRateForNoneAndSaysSo) {
-  Row odd = Simple(1, "a\x01", "1/2");
+  RowWords odd = Simple(1, "a\x01", "1/2");
   odd.push_back("=max-limit=fast/1M");
-  Row good = Simple(2, "b", "3/4");
+  RowWords good = Simple(2, "b", "3/4");
   good.push_back("=max-limit=1M/2M");
   ASSERT_THAT(Read({odd, good}), test::IsOk());
   EXPECT_EQ(DescriptorOf(0).max_limit_upload, 0U);
@@ -264,7 +264,7 @@ TEST_F(QueueMenuReaderTest, DropsTheDescriptorsOfQueuesThatHaveGone) {
 }
 
 TEST_F(QueueMenuReaderTest, KeepsADescriptorWhoseWordsComeInAnotherOrder) {
-  Row row = Simple(1, "a", "1/1");
+  RowWords row = Simple(1, "a", "1/1");
   ASSERT_THAT(Read({row}), test::IsOk());
   std::swap(row[1], row[2]);
   ASSERT_THAT(Read({row}), test::IsOk());
@@ -285,7 +285,7 @@ TEST_F(QueueMenuReaderTest, StaysSmallHoweverManyQueuesComeAndGo) {
 }
 
 TEST_F(QueueMenuReaderTest, TakesPacketsForGoneInANewSession) {
-  const Row without = {"=.id=*2", "=name=b", "=bytes=1/1"};
+  const RowWords without = {"=.id=*2", "=name=b", "=bytes=1/1"};
   ASSERT_THAT(Read({Simple(2, "b", "1/1", "5/5")}), test::IsOk());
   EXPECT_THAT(Read({without}), test::StatusIs(absl::StatusCode::kAborted, HasSubstr("0 of 1")));
   reader_.BeginSession();
@@ -293,7 +293,7 @@ TEST_F(QueueMenuReaderTest, TakesPacketsForGoneInANewSession) {
 }
 
 TEST_F(QueueMenuReaderTest, RefusesPacketsThatAreGoneFromAllRows) {
-  const Row without = {"=.id=*2", "=name=b", "=bytes=1/1"};
+  const RowWords without = {"=.id=*2", "=name=b", "=bytes=1/1"};
   ASSERT_THAT(Read({without}), test::IsOk());
   EXPECT_EQ(readings_[0].packets, 0u);
   ASSERT_THAT(Read({Simple(2, "b", "1/1", "5/5")}), test::IsOk());
@@ -343,7 +343,7 @@ TEST_F(QueueMenuReaderTest, ForgetsAReplyThatWasBegunAndDropped) {
 
 TEST_F(QueueMenuReaderTest, TakesPropertiesNobodyAskedForInAnyOrder) {
   ASSERT_THAT(Read({Simple(1, "a", "1/2")}), test::IsOk());
-  Row row = Simple(1, "a", "3/4");
+  RowWords row = Simple(1, "a", "3/4");
   row.push_back("=rate=1/1");
   row.insert(row.begin(), "=queued-bytes=7/7");
   ASSERT_THAT(Read({row}), test::IsOk());
@@ -384,8 +384,8 @@ TEST(QueueMenuReaderPropertyTest, ReadsTheSameWithAndWithoutAMemory) {
     fresh.Begin();
     reader.Begin();
     for (const auto& [id, version] : menu) {
-      const Row row = Simple(id, absl::StrCat("q", id, "v", version),
-                             absl::StrCat(random.Next(), "/", random.Next()));
+      const RowWords row = Simple(id, absl::StrCat("q", id, "v", version),
+                                  absl::StrCat(random.Next(), "/", random.Next()));
       Add(fresh, row);
       Add(reader, row);
     }

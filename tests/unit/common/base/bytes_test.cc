@@ -7,15 +7,15 @@
 namespace netsentinel::base {
 namespace {
 
-constexpr std::uint64_t kMax = std::numeric_limits<std::uint64_t>::max();
+constexpr std::uint64_t kMaxUint64 = std::numeric_limits<std::uint64_t>::max();
 
 TEST(BytesTest, SumsStopAtTheLargestStoredNumber) {
   EXPECT_EQ(CheckedAdd(kMaxStoredBytes - 1, 1), kMaxStoredBytes);
   EXPECT_EQ(CheckedAdd(kMaxStoredBytes, 1), std::nullopt);
-  EXPECT_EQ(CheckedAdd(0, kMax), std::nullopt);
-  EXPECT_EQ(CheckedAdd(kMax, kMax), std::nullopt);
+  EXPECT_EQ(CheckedAdd(0, kMaxUint64), std::nullopt);
+  EXPECT_EQ(CheckedAdd(kMaxUint64, kMaxUint64), std::nullopt);
   EXPECT_EQ(SaturatingAdd(kMaxStoredBytes, 1), kMaxStoredBytes);
-  EXPECT_EQ(SaturatingAdd(kMax, 0), kMaxStoredBytes);
+  EXPECT_EQ(SaturatingAdd(kMaxUint64, 0), kMaxStoredBytes);
 }
 
 TEST(BytesTest, DirectionsAreHeldApart) {

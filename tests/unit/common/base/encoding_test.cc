@@ -10,7 +10,7 @@
 namespace netsentinel::base {
 namespace {
 
-constexpr std::uint64_t kMax = std::numeric_limits<std::uint64_t>::max();
+constexpr std::uint64_t kMaxVarint = std::numeric_limits<std::uint64_t>::max();
 
 TEST(VarintTest, EveryLengthComesBack) {
   std::size_t length = 1;
@@ -25,7 +25,7 @@ TEST(VarintTest, EveryLengthComesBack) {
     }
   }
   std::string bytes;
-  AppendVarint(bytes, kMax);
+  AppendVarint(bytes, kMaxVarint);
   EXPECT_EQ(bytes, "\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x01");
   EXPECT_EQ(length, 10U);
 }
@@ -53,7 +53,7 @@ TEST(VarintTest, ALengthBeyondTheEndIsNothing) {
   ByteReader cut(bytes);
   EXPECT_EQ(cut.Bytes(), std::nullopt);
   std::string huge;
-  AppendVarint(huge, kMax);
+  AppendVarint(huge, kMaxVarint);
   ByteReader far(huge);
   EXPECT_EQ(far.Bytes(), std::nullopt);
 }
@@ -69,7 +69,8 @@ TEST(VarintTest, SmallNumbersOfEitherSignStayShort) {
 }
 
 TEST(VarintTest, DifferencesWrapAndComeBack) {
-  const std::vector<std::uint64_t> values = {0, 1, 1'000'000, kMax / 2, kMax / 2 + 1, kMax};
+  const std::vector<std::uint64_t> values = {
+      0, 1, 1'000'000, kMaxVarint / 2, kMaxVarint / 2 + 1, kMaxVarint};
   for (const std::uint64_t before : values) {
     for (const std::uint64_t now : values) {
       EXPECT_EQ(ApplyDifference(before, EncodeDifference(before, now)), now);

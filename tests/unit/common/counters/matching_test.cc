@@ -8,7 +8,7 @@
 namespace netsentinel::counters {
 namespace {
 
-struct Queue {
+struct QueueNow {
   std::uint64_t id = 1;
   std::string name = {};
   std::uint64_t bytes = 0;
@@ -20,7 +20,7 @@ struct Queue {
 // Two lists of queues, matched; "before>now:kind" for each pair.
 class Pairing {
  public:
-  Pairing(std::vector<Queue> before, std::vector<Queue> now)
+  Pairing(std::vector<QueueNow> before, std::vector<QueueNow> now)
       : before_(Descriptors(before)), now_(Descriptors(now)) {
     before_rows_ = Rows(before, before_);
     now_rows_ = Rows(now, now_);
@@ -29,9 +29,9 @@ class Pairing {
   std::string AcrossBoots() const { return Text(MatchAcrossBoots(before_rows_, now_rows_)); }
 
  private:
-  static std::vector<QueueDescriptor> Descriptors(const std::vector<Queue>& queues) {
+  static std::vector<QueueDescriptor> Descriptors(const std::vector<QueueNow>& queues) {
     std::vector<QueueDescriptor> descriptors;
-    for (const Queue& q : queues) {
+    for (const QueueNow& q : queues) {
       QueueDescriptor& d = descriptors.emplace_back();
       d.row_id = q.id;
       d.name = q.name;
@@ -40,7 +40,7 @@ class Pairing {
     }
     return descriptors;
   }
-  static std::vector<MatchRow> Rows(const std::vector<Queue>& queues,
+  static std::vector<MatchRow> Rows(const std::vector<QueueNow>& queues,
                                     const std::vector<QueueDescriptor>& descriptors) {
     std::vector<MatchRow> rows;
     for (std::size_t i = 0; i < queues.size(); ++i) {

@@ -9,7 +9,7 @@
 namespace netsentinel::counters {
 namespace {
 
-QueueDescriptor Queue(std::uint64_t id, const std::string& name) {
+QueueDescriptor NamedQueue(std::uint64_t id, const std::string& name) {
   QueueDescriptor d;
   d.row_id = id;
   d.name = name;
@@ -31,7 +31,7 @@ SelfContained Sample() {
   s.snapshot.header.device.serial_number = "SN";
   s.snapshot.header.at_boundary = true;
   for (std::uint64_t i = 0; i < 5; ++i) {
-    const DescriptorIndex index = s.table.Intern(Queue(i + 1, std::string(i, 'q')));
+    const DescriptorIndex index = s.table.Intern(NamedQueue(i + 1, std::string(i, 'q')));
     s.snapshot.readings.push_back({index, i, ~std::uint64_t{0} - i, i * i});
   }
   MergedStep step;
@@ -106,7 +106,7 @@ TEST(SnapshotCodecTest, AJournalRowIsReadAgainstItsBase) {
     }
     AddedDescriptors added;
     for (DescriptorIndex d = 30; d < 33; ++d) {
-      added.emplace_back(d, Queue(d, "new"));
+      added.emplace_back(d, NamedQueue(d, "new"));
       snapshot.readings.push_back({d, random(), random(), random()});
     }
     const std::string bytes = EncodeJournal(base, snapshot, added);

@@ -213,7 +213,7 @@ TEST(GroupingTest, DecidesByTheTable) {
   }
 }
 
-report::Alert SampleAlert() {
+report::Alert FullAlert() {
   return {.breach_id = std::string(64, 'a'),
           .site_id = "lahore",
           .router_id = "hq-core",
@@ -231,7 +231,7 @@ report::Alert SampleAlert() {
 }
 
 TEST(AlertCodecTest, GivesEveryFieldBack) {
-  const report::Alert alert = SampleAlert();
+  const report::Alert alert = FullAlert();
   ASSERT_OK_AND_ASSIGN(const report::Alert back, DecodeAlert(EncodeAlert(alert)));
   EXPECT_EQ(EncodeAlert(back), EncodeAlert(alert));
   EXPECT_EQ(back.name, alert.name);
@@ -242,7 +242,7 @@ TEST(AlertCodecTest, GivesEveryFieldBack) {
 }
 
 TEST(AlertCodecTest, RefusesCutAndChangedBytes) {
-  const std::string whole = EncodeAlert(SampleAlert());
+  const std::string whole = EncodeAlert(FullAlert());
   for (std::size_t size = 0; size < whole.size(); ++size) {
     EXPECT_FALSE(DecodeAlert(whole.substr(0, size)).ok()) << size;
   }
@@ -252,9 +252,9 @@ TEST(AlertCodecTest, RefusesCutAndChangedBytes) {
 }
 
 TEST(CheckAlertTest, NamesWhatCanNeverBeDelivered) {
-  EXPECT_THAT(CheckAlert(SampleAlert()), IsOk());
+  EXPECT_THAT(CheckAlert(FullAlert()), IsOk());
   const auto refused = [](auto change, const std::string& why) {
-    report::Alert alert = SampleAlert();
+    report::Alert alert = FullAlert();
     change(alert);
     EXPECT_THAT(CheckAlert(alert), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(why)));
   };

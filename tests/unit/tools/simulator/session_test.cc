@@ -20,12 +20,12 @@ using testing::HasSubstr;
 using testing::Not;
 using Words = std::vector<std::string>;
 
-constexpr std::int64_t kNow_us = 1'000'000'000'000;
+constexpr std::int64_t kServed_us = 1'000'000'000'000;
 
 // Stands in for MD5: what matters here is which bytes go in.
 std::string Echo(const std::string& bytes) { return bytes; }
 
-QueueSpec Spec(const std::string& name, UpDown bytes) {
+QueueSpec SpecWithBytes(const std::string& name, UpDown bytes) {
   QueueSpec spec;
   spec.name = name;
   spec.target = "10.0.0.1/32";
@@ -42,18 +42,19 @@ class SessionTest : public testing::Test {
     spec.id = "r1";
     spec.mode = mode;
     spec.users = {{.name = "ns", .password = "pw", .policies = policies}};
-    spec.queues = {{.menu = Menu::kSimple, .spec = Spec("alice", {.up = 10, .down = 200})},
-                   {.menu = Menu::kSimple, .spec = Spec("bob", {.up = 3, .down = 4000})},
-                   {.menu = Menu::kTree, .row_id = 0x1000003, .spec = Spec("down", {0, 77})}};
+    spec.queues = {
+        {.menu = Menu::kSimple, .spec = SpecWithBytes("alice", {.up = 10, .down = 200})},
+        {.menu = Menu::kSimple, .spec = SpecWithBytes("bob", {.up = 3, .down = 4000})},
+        {.menu = Menu::kTree, .row_id = 0x1000003, .spec = SpecWithBytes("down", {0, 77})}};
     spec.queues[1].spec.comment = "late = payer";
-    absl::StatusOr<Router> router = Router::Create(spec, 1, kNow_us);
+    absl::StatusOr<Router> router = Router::Create(spec, 1, kServed_us);
     ASSERT_TRUE(router.ok()) << router.status().ToString();
     router_ = std::make_unique<Router>(*std::move(router));
     session_ = std::make_unique<Session>(*router_, Session::Options{.tls = false, .md5 = &Echo});
   }
 
   Reply Send(const Words& words) {
-    return session_->Handle(words, kNow_us, absl::FromUnixSeconds(1'700'000'000));
+    return session_->Handle(words, kServed_us, absl::FromUnixSeconds(1'700'000'000));
   }
   void LogIn() {
     EXPECT_THAT(Send({"/login", "=name=ns", "=password=pw"}).sentences,
@@ -214,7 +215,7 @@ TEST_F(SessionTest, QuitSaysWhyOnPlainConnectionsAndNothingOverTls) {
   EXPECT_THAT(Send({"/quit"}).sentences,
               ElementsAre(Words{"!fatal", "session terminated on request"}));
   Session tls(*router_, {.tls = true, .md5 = &Echo});
-  const Reply reply = tls.Handle({"/quit"}, kNow_us, absl::UnixEpoch());
+  const Reply reply = tls.Handle({"/quit"}, kServed_us, absl::UnixEpoch());
   EXPECT_TRUE(reply.sentences.empty());
   EXPECT_TRUE(reply.close_after);
 }
@@ -283,7 +284,7 @@ TEST_F(SessionTest, SomePropertiesShowOnlyWhereTheyAreSet) {
   };
   EXPECT_THAT(keys("/queue/simple/print", "alice"), ElementsAre("=total-bytes=0"));
   EXPECT_THAT(keys("/queue/tree/print", "down"), ElementsAre());
-  QueueSpec spec = Spec("set", {.up = 3, .down = 4});
+  QueueSpec spec = SpecWithBytes("set", {.up = 3, .down = 4});
   spec.queue_type = "pcq-upload-default";
   spec.total_max_limit = 5000;
   spec.time = "8h-18h,mon";
