@@ -69,7 +69,8 @@ struct BreachRow {
   std::uint32_t threshold_percent = 100;
   base::TrafficBytes used;
   std::int64_t crossed_at_us = 0;
-  std::uint8_t delivery = 1;  // 1 waiting, 2 handed over, 3 rejected
+  std::uint8_t delivery = 1;         // 1 waiting, 2 handed over, 3 rejected
+  std::string delivery_detail = {};  // why it was rejected; not written by a commit
 };
 
 // Everything an acknowledgement stands for; one transaction.
