@@ -1,5 +1,7 @@
 #pragma once
 
+#include <functional>
+
 #include "aggregator/ingest/router_board.h"
 #include "aggregator/query/usage_reader.h"
 #include "common/rpc/grpc_peer.h"
@@ -30,8 +32,11 @@ class GrpcUsageService final : public v1::UsageService::Service {
 
  private:
   absl::Status Allow(grpc::ServerContext& context) const;
-  absl::Status Ranking(const v1::GetRankingRequest& request, v1::GetRankingResponse& response);
-  absl::Status SubscriberUsage(const v1::GetSubscriberUsageRequest& request,
+  // `gone`: whether the caller still waits, or its deadline has passed.
+  using Gone = std::function<bool()>;
+  absl::Status Ranking(const v1::GetRankingRequest& request, const Gone& gone,
+                       v1::GetRankingResponse& response);
+  absl::Status SubscriberUsage(const v1::GetSubscriberUsageRequest& request, const Gone& gone,
                                v1::GetSubscriberUsageResponse& response);
   void FillQuota(const Ranking::Row& row, bool one_day, absl::CivilDay today,
                  v1::RankingRow& out) const;
