@@ -72,7 +72,7 @@ class Aggregator {
         engine_pulse_(context.liveness.AddPulse("engine", kLoopSilence)),
         outbox_pulse_(context.liveness.AddPulse("outbox", kLoopSilence)),
         reader_(book_, query_store_, catalog_, context.clock),
-        usage_service_(reader_, board_, authority_),
+        usage_service_(reader_, board_, authority_, [this] { return Serving(); }),
         admin_service_(
             {.store = admin_store_,
              .catalog = catalog_,
@@ -353,6 +353,14 @@ class Aggregator {
     const std::uint64_t epoch = fence_.load();
     if (epoch == 0) return std::nullopt;
     return store::Fence{.epoch = epoch};
+  }
+
+  // Whether the Book holds what was counted: not before the engine has read it back.
+  absl::Status Serving() const {
+    if (CurrentFence().has_value()) return absl::OkStatus();
+    return absl::UnavailableError(
+        "this aggregator has no figures: it is a standby, waits for its store, or still reads its"
+        " journal back; ask the active one, or wait (/readyz says which)");
   }
 
   absl::StatusOr<base::CollectorId> Admit(grpc::CallbackServerContext& call) const {

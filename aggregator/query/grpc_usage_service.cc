@@ -35,10 +35,15 @@ absl::Status GrpcUsageService::Allow(grpc::ServerContext& context) const {
       .status();
 }
 
+absl::Status GrpcUsageService::AllowCounted(grpc::ServerContext& context) const {
+  NS_RETURN_IF_ERROR(Allow(context));
+  return serving_();
+}
+
 grpc::Status GrpcUsageService::GetRanking(grpc::ServerContext* context,
                                           const v1::GetRankingRequest* request,
                                           v1::GetRankingResponse* response) {
-  if (absl::Status status = Allow(*context); !status.ok()) return rpc::ToGrpc(status);
+  if (absl::Status status = AllowCounted(*context); !status.ok()) return rpc::ToGrpc(status);
   return rpc::ToGrpc(Ranking(
       *request, [context] { return context->IsCancelled(); }, *response));
 }
@@ -128,7 +133,7 @@ void GrpcUsageService::FillQuota(const Ranking::Row& row, bool one_day, absl::Ci
 grpc::Status GrpcUsageService::GetSubscriberUsage(grpc::ServerContext* context,
                                                   const v1::GetSubscriberUsageRequest* request,
                                                   v1::GetSubscriberUsageResponse* response) {
-  if (absl::Status status = Allow(*context); !status.ok()) return rpc::ToGrpc(status);
+  if (absl::Status status = AllowCounted(*context); !status.ok()) return rpc::ToGrpc(status);
   return rpc::ToGrpc(SubscriberUsage(
       *request, [context] { return context->IsCancelled(); }, *response));
 }
@@ -196,7 +201,7 @@ absl::Status GrpcUsageService::SubscriberUsage(const v1::GetSubscriberUsageReque
 grpc::Status GrpcUsageService::ListRouters(grpc::ServerContext* context,
                                            const v1::ListRoutersRequest* request,
                                            v1::ListRoutersResponse* response) {
-  if (absl::Status status = Allow(*context); !status.ok()) return rpc::ToGrpc(status);
+  if (absl::Status status = AllowCounted(*context); !status.ok()) return rpc::ToGrpc(status);
   const std::vector<accounting::MenuView> menus =
       reader_.book().Read([](const accounting::Book& book) { return book.Menus(); });
   const std::shared_ptr<const Catalog> catalog = reader_.catalog();
@@ -242,7 +247,7 @@ grpc::Status GrpcUsageService::ListRouters(grpc::ServerContext* context,
 grpc::Status GrpcUsageService::ListSites(grpc::ServerContext* context,
                                          const v1::ListSitesRequest* /*request*/,
                                          v1::ListSitesResponse* response) {
-  if (absl::Status status = Allow(*context); !status.ok()) return rpc::ToGrpc(status);
+  if (absl::Status status = AllowCounted(*context); !status.ok()) return rpc::ToGrpc(status);
   const std::int64_t now_us = reader_.NowUs();
   response->set_aggregator_time_us(now_us);
   for (const Catalog::Site& site : reader_.catalog()->sites) {
