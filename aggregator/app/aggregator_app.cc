@@ -72,7 +72,7 @@ class Aggregator {
         engine_pulse_(context.liveness.AddPulse("engine", kLoopSilence)),
         outbox_pulse_(context.liveness.AddPulse("outbox", kLoopSilence)),
         reader_(book_, query_store_, catalog_, context.clock),
-        usage_service_(reader_, board_, authority_),
+        usage_service_(reader_, board_, authority_, [this] { return Serving(); }),
         admin_service_(
             {.store = admin_store_,
              .catalog = catalog_,
@@ -340,29 +340,11 @@ class Aggregator {
                          {{"status", status}});
   }
 
-  // Calls until nothing more goes.
-  template <typename Slice>
-  void Purge(const std::stop_token& stop, Slice slice) {
-    for (std::size_t gone = 1; gone > 0 && !stop.stop_requested();) {
-      const absl::StatusOr<std::size_t> purged = slice();
-      if (!purged.ok()) {
-        context_.logger.Warn("store.purge_failed", "old rows could not be deleted; trying later",
-                             {{"status", purged.status()}});
-      }
-      gone = purged.value_or(0);
-    }
-  }
-
   // Deletes what has passed its retention, slowly.
   void Keep(const std::stop_token& stop, store::Fence fence) {
     while (!stop.stop_requested()) {
-      const absl::CivilDay before =
-          absl::ToCivilDay(context_.clock.WallNow(), absl::UTCTimeZone()) -
-          settings_.daily_retention_days;
-      const std::int64_t history_us = absl::ToUnixMicros(
-          context_.clock.WallNow() - absl::Hours(24) * settings_.history_retention_days);
-      Purge(stop, [&] { return stores_.keeper->PurgeDaily(fence, before, kPurgeSlice); });
-      Purge(stop, [&] { return stores_.keeper->PurgeHistory(fence, history_us, kPurgeSlice); });
+      PurgeOnce(*stores_.keeper, fence, settings_.retention, context_.clock.WallNow(), kPurgeSlice,
+                stop, context_.logger);
       WaitFor(stop, absl::Hours(1));
     }
   }
@@ -371,6 +353,14 @@ class Aggregator {
     const std::uint64_t epoch = fence_.load();
     if (epoch == 0) return std::nullopt;
     return store::Fence{.epoch = epoch};
+  }
+
+  // Whether the Book holds what was counted: not before the engine has read it back.
+  absl::Status Serving() const {
+    if (CurrentFence().has_value()) return absl::OkStatus();
+    return absl::UnavailableError(
+        "this aggregator has no figures: it is a standby, waits for its store, or still reads its"
+        " journal back; ask the active one, or wait (/readyz says which)");
   }
 
   absl::StatusOr<base::CollectorId> Admit(grpc::CallbackServerContext& call) const {
@@ -457,8 +447,11 @@ absl::Status AggregatorApp::Reload(const AggregatorSettings& settings, shell::Co
        {"store.lease_ttl", settings.store_lease_ttl != running_.store_lease_ttl},
        {"notifier", settings.notifier != running_.notifier},
        {"router_lease_ttl", settings.router_lease_ttl != running_.router_lease_ttl},
-       {"retention.daily", settings.daily_retention_days != running_.daily_retention_days},
-       {"retention.history", settings.history_retention_days != running_.history_retention_days}}));
+       {"retention.daily", settings.retention.daily_days != running_.retention.daily_days},
+       {"retention.monthly",
+        settings.retention.monthly_months != running_.retention.monthly_months ||
+            settings.retention.monthly_days != running_.retention.monthly_days},
+       {"retention.history", settings.retention.history_days != running_.retention.history_days}}));
   take_policy_(settings);
   context.logger.Info("policy.changed", "the changed configuration is handed to the engine", {});
   return absl::OkStatus();

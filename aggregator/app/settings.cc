@@ -41,8 +41,7 @@ void ReadStore(config::Section& root, AggregatorSettings& settings) {
       store.OptionalDuration("lease_ttl", absl::Seconds(15), {absl::Seconds(1), absl::Minutes(10)});
 }
 
-// Monthly totals are never deleted; the key is checked so that it can be written down today.
-void ReadMonthlyRetention(config::Section& retention) {
+void ReadMonthlyRetention(config::Section& retention, Retention& result) {
   const std::string text = retention.OptionalString("monthly", "24mo");
   if (text.empty()) return;  // Reported already.
   constexpr std::uint32_t kMonthsMax = 1200;
@@ -54,13 +53,17 @@ void ReadMonthlyRetention(config::Section& retention) {
       retention.Fail("monthly", absl::StrCat("\"", text, "\" is no number of months"),
                      "1mo to 1200mo");
     }
+    result.monthly_months = static_cast<int>(months);
     return;
   }
   const absl::StatusOr<absl::Duration> days = base::ParseDuration(text);
   if (!days.ok() || *days < absl::Hours(31 * kHoursPerDay)) {
     retention.Fail("monthly", absl::StrCat("\"", text, "\" is no time to keep months for"),
                    "months such as 24mo, or days such as 730d, at least 31d");
+    return;
   }
+  result.monthly_months = 0;
+  result.monthly_days = static_cast<int>(*days / absl::Hours(kHoursPerDay));
 }
 
 }  // namespace
@@ -85,12 +88,12 @@ AggregatorSettings ReadAggregatorSettings(config::Section root) {
   const absl::Duration daily =
       retention.OptionalDuration("daily", absl::Hours(14 * kHoursPerDay),
                                  {absl::Hours(2 * kHoursPerDay), absl::Hours(3660 * kHoursPerDay)});
-  settings.daily_retention_days = static_cast<int>(daily / absl::Hours(kHoursPerDay));
+  settings.retention.daily_days = static_cast<int>(daily / absl::Hours(kHoursPerDay));
   const absl::Duration history = retention.OptionalDuration(
       "history", absl::Hours(400 * kHoursPerDay),
       {absl::Hours(62 * kHoursPerDay), absl::Hours(3660 * kHoursPerDay)});
-  settings.history_retention_days = static_cast<int>(history / absl::Hours(kHoursPerDay));
-  ReadMonthlyRetention(retention);
+  settings.retention.history_days = static_cast<int>(history / absl::Hours(kHoursPerDay));
+  ReadMonthlyRetention(retention, settings.retention);
   ReadPolicy(root, settings);
   return settings;
 }

@@ -5,6 +5,7 @@
 
 #include "absl/time/time.h"
 
+#include "aggregator/app/retention.h"
 #include "aggregator/ingest/engine.h"
 #include "aggregator/query/catalog.h"
 #include "aggregator/store/store.h"
@@ -27,8 +28,7 @@ struct AggregatorSettings {
 
   std::optional<config::Peer> notifier;
   absl::Duration router_lease_ttl;
-  int daily_retention_days = 14;
-  int history_retention_days = 400;
+  Retention retention;
 
   ingest::EnginePolicy policy;
   query::Catalog catalog;

@@ -7,10 +7,35 @@
 
 #include "aggregator/query/wire.h"
 #include "common/base/bytes.h"
+#include "common/base/display_name.h"
 #include "common/base/status_macros.h"
 #include "common/rpc/grpc_status.h"
 
 namespace netsentinel::query {
+namespace {
+
+// Sets or removes an override. Where the connection died inside COMMIT it is done once more, which
+// changes nothing that was done, and waits for a COMMIT that is still under way: what that says is
+// the truth. kUnknown when it could not be learned either.
+absl::Status Change(store::Store& store, store::Fence fence, const store::QuotaOverrideRow& row,
+                    bool remove) {
+  const auto change = [&] {
+    return remove ? store.RemoveQuotaOverride(fence, row.subscriber, row.quota_id)
+                  : store.PutQuotaOverride(fence, row);
+  };
+  const absl::Status first = change();
+  if (!absl::IsUnknown(first)) return first;
+  const absl::Status second = change();
+  if (second.ok()) return second;
+  return absl::UnknownError(absl::StrCat(
+      "the connection to the store was lost while quota ", row.quota_id, " of ",
+      base::DisplayName(row.subscriber.name), " was ", remove ? "removed" : "set",
+      ": nobody knows yet whether it was; ask with `netsentinelctl quota list` in a moment and"
+      " repeat the call if it was not (",
+      first.message(), "; then ", second.message(), ")"));
+}
+
+}  // namespace
 
 grpc::Status GrpcAdminService::SetQuota(grpc::ServerContext* context,
                                         const v1::SetQuotaRequest* request,
@@ -63,11 +88,11 @@ absl::Status GrpcAdminService::Set(const v1::SetQuotaRequest& request, const std
   row.unlimited = request.unlimited();
   row.changed_at_us = absl::ToUnixMicros(parts_.clock.WallNow());
   row.changed_by = caller;
-  NS_RETURN_IF_ERROR(parts_.store.Ask([&](store::Store& store) {
-    return request.remove() ? store.RemoveQuotaOverride(*fence, row.subscriber, row.quota_id)
-                            : store.PutQuotaOverride(*fence, row);
-  }));
-  parts_.overrides_changed();
+  const absl::Status changed = parts_.store.Ask(
+      [&](store::Store& store) { return Change(store, *fence, row, request.remove()); });
+  // After an unknown outcome too: the engine reads what is there.
+  if (changed.ok() || absl::IsUnknown(changed)) parts_.overrides_changed();
+  NS_RETURN_IF_ERROR(changed);
   if (!request.remove()) *response.mutable_quota_override() = ToWire(row);
   return absl::OkStatus();
 }

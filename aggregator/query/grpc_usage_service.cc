@@ -35,14 +35,20 @@ absl::Status GrpcUsageService::Allow(grpc::ServerContext& context) const {
       .status();
 }
 
+absl::Status GrpcUsageService::AllowCounted(grpc::ServerContext& context) const {
+  NS_RETURN_IF_ERROR(Allow(context));
+  return serving_();
+}
+
 grpc::Status GrpcUsageService::GetRanking(grpc::ServerContext* context,
                                           const v1::GetRankingRequest* request,
                                           v1::GetRankingResponse* response) {
-  if (absl::Status status = Allow(*context); !status.ok()) return rpc::ToGrpc(status);
-  return rpc::ToGrpc(Ranking(*request, *response));
+  if (absl::Status status = AllowCounted(*context); !status.ok()) return rpc::ToGrpc(status);
+  return rpc::ToGrpc(Ranking(
+      *request, [context] { return context->IsCancelled(); }, *response));
 }
 
-absl::Status GrpcUsageService::Ranking(const v1::GetRankingRequest& request,
+absl::Status GrpcUsageService::Ranking(const v1::GetRankingRequest& request, const Gone& gone,
                                        v1::GetRankingResponse& response) {
   NS_ASSIGN_OR_RETURN(const std::size_t limit, Limit(request.limit(), kRankingMax));
   NS_ASSIGN_OR_RETURN(const quota::Basis order_by, BasisFromWire(request.order_by()));
@@ -62,7 +68,7 @@ absl::Status GrpcUsageService::Ranking(const v1::GetRankingRequest& request,
   for (const Catalog::Site* site : sites) {
     NS_ASSIGN_OR_RETURN(const DaySpan span,
                         reader_.Resolve(site->id, request.first_day(), request.last_day()));
-    NS_ASSIGN_OR_RETURN(std::vector<SubscriberSum> of_site, reader_.Sums(site->id, span));
+    NS_ASSIGN_OR_RETURN(std::vector<SubscriberSum> of_site, reader_.Sums(site->id, span, gone));
     std::move(of_site.begin(), of_site.end(), std::back_inserter(sums));
     one_day = one_day && span.first == span.last;
     today[site->id] = span.today;
@@ -127,11 +133,13 @@ void GrpcUsageService::FillQuota(const Ranking::Row& row, bool one_day, absl::Ci
 grpc::Status GrpcUsageService::GetSubscriberUsage(grpc::ServerContext* context,
                                                   const v1::GetSubscriberUsageRequest* request,
                                                   v1::GetSubscriberUsageResponse* response) {
-  if (absl::Status status = Allow(*context); !status.ok()) return rpc::ToGrpc(status);
-  return rpc::ToGrpc(SubscriberUsage(*request, *response));
+  if (absl::Status status = AllowCounted(*context); !status.ok()) return rpc::ToGrpc(status);
+  return rpc::ToGrpc(SubscriberUsage(
+      *request, [context] { return context->IsCancelled(); }, *response));
 }
 
 absl::Status GrpcUsageService::SubscriberUsage(const v1::GetSubscriberUsageRequest& request,
+                                               const Gone& gone,
                                                v1::GetSubscriberUsageResponse& response) {
   NS_ASSIGN_OR_RETURN(accounting::SubscriberKey key, FromWire(request.subscriber()));
   const std::shared_ptr<const Catalog> catalog = reader_.catalog();
@@ -151,7 +159,7 @@ absl::Status GrpcUsageService::SubscriberUsage(const v1::GetSubscriberUsageReque
                       reader_.Resolve(key.site, request.first_day(), request.last_day()));
   NS_ASSIGN_OR_RETURN(const std::vector<accounting::UsageRow> rows, reader_.Rows(key, span));
   if (rows.empty() && key.router.empty()) {
-    NS_ASSIGN_OR_RETURN(const std::vector<SubscriberSum> known, reader_.Sums(key.site, span));
+    NS_ASSIGN_OR_RETURN(const std::vector<SubscriberSum> known, reader_.Sums(key.site, span, gone));
     NS_RETURN_IF_ERROR(CheckNamesakes(key, known));
   }
   *response.mutable_subscriber() = ToWire(key);
@@ -193,7 +201,7 @@ absl::Status GrpcUsageService::SubscriberUsage(const v1::GetSubscriberUsageReque
 grpc::Status GrpcUsageService::ListRouters(grpc::ServerContext* context,
                                            const v1::ListRoutersRequest* request,
                                            v1::ListRoutersResponse* response) {
-  if (absl::Status status = Allow(*context); !status.ok()) return rpc::ToGrpc(status);
+  if (absl::Status status = AllowCounted(*context); !status.ok()) return rpc::ToGrpc(status);
   const std::vector<accounting::MenuView> menus =
       reader_.book().Read([](const accounting::Book& book) { return book.Menus(); });
   const std::shared_ptr<const Catalog> catalog = reader_.catalog();
@@ -239,7 +247,7 @@ grpc::Status GrpcUsageService::ListRouters(grpc::ServerContext* context,
 grpc::Status GrpcUsageService::ListSites(grpc::ServerContext* context,
                                          const v1::ListSitesRequest* /*request*/,
                                          v1::ListSitesResponse* response) {
-  if (absl::Status status = Allow(*context); !status.ok()) return rpc::ToGrpc(status);
+  if (absl::Status status = AllowCounted(*context); !status.ok()) return rpc::ToGrpc(status);
   const std::int64_t now_us = reader_.NowUs();
   response->set_aggregator_time_us(now_us);
   for (const Catalog::Site& site : reader_.catalog()->sites) {

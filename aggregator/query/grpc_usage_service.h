@@ -1,5 +1,8 @@
 #pragma once
 
+#include <functional>
+#include <utility>
+
 #include "aggregator/ingest/router_board.h"
 #include "aggregator/query/usage_reader.h"
 #include "common/rpc/grpc_peer.h"
@@ -10,9 +13,11 @@ namespace netsentinel::query {
 // UsageService. Viewers, operators, admins and the notifier may ask. Thread-safe.
 class GrpcUsageService final : public v1::UsageService::Service {
  public:
+  // `serving` is OK while the Book holds what was counted; else it says why not, and what is
+  // answered from the Book is refused with it. Called from any thread.
   GrpcUsageService(UsageReader& reader, const ingest::RouterBoard& board,
-                   const rpc::PeerAuthority& authority)
-      : reader_(reader), board_(board), authority_(authority) {}
+                   const rpc::PeerAuthority& authority, std::function<absl::Status()> serving)
+      : reader_(reader), board_(board), authority_(authority), serving_(std::move(serving)) {}
 
   grpc::Status GetRanking(grpc::ServerContext* context, const v1::GetRankingRequest* request,
                           v1::GetRankingResponse* response) override;
@@ -30,8 +35,13 @@ class GrpcUsageService final : public v1::UsageService::Service {
 
  private:
   absl::Status Allow(grpc::ServerContext& context) const;
-  absl::Status Ranking(const v1::GetRankingRequest& request, v1::GetRankingResponse& response);
-  absl::Status SubscriberUsage(const v1::GetSubscriberUsageRequest& request,
+  // The same for what the Book answers.
+  absl::Status AllowCounted(grpc::ServerContext& context) const;
+  // `gone`: whether the caller still waits, or its deadline has passed.
+  using Gone = std::function<bool()>;
+  absl::Status Ranking(const v1::GetRankingRequest& request, const Gone& gone,
+                       v1::GetRankingResponse& response);
+  absl::Status SubscriberUsage(const v1::GetSubscriberUsageRequest& request, const Gone& gone,
                                v1::GetSubscriberUsageResponse& response);
   void FillQuota(const Ranking::Row& row, bool one_day, absl::CivilDay today,
                  v1::RankingRow& out) const;
@@ -39,6 +49,7 @@ class GrpcUsageService final : public v1::UsageService::Service {
   UsageReader& reader_;
   const ingest::RouterBoard& board_;
   const rpc::PeerAuthority& authority_;
+  const std::function<absl::Status()> serving_;
 };
 
 }  // namespace netsentinel::query

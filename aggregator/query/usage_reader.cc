@@ -46,6 +46,13 @@ absl::Status DaysGone(absl::CivilDay purged_before) {
       " months only: ask for a ranking of whole months, or for days from ", day, " on"));
 }
 
+absl::Status MonthsGone(absl::CivilMonth kept_from) {
+  return absl::OutOfRangeError(
+      absl::StrCat("months before ", absl::FormatCivilTime(kept_from),
+                   " are past retention.monthly and deleted: ask for days from ",
+                   absl::FormatCivilTime(absl::CivilDay(kept_from)), " on"));
+}
+
 using RowKey =
     std::tuple<absl::CivilDay, std::uint8_t, accounting::QueueKey, accounting::SubscriberKey>;
 
@@ -91,6 +98,17 @@ std::vector<UsageRow> Merge(std::vector<UsageRow> memory, store::Store::History 
   return rows;
 }
 
+std::vector<SubscriberSum> SumRows(const std::vector<UsageRow>& rows, const DaySpan& span) {
+  std::map<accounting::SubscriberKey, std::vector<const UsageRow*>> groups;
+  for (const UsageRow& row : rows) groups[row.subscriber].push_back(&row);
+  std::vector<SubscriberSum> sums;
+  sums.reserve(groups.size());
+  for (const auto& [key, group] : groups) {
+    sums.emplace_back(key, accounting::SumUsage(group, span.first, span.last));
+  }
+  return sums;
+}
+
 }  // namespace
 
 absl::StatusOr<DaySpan> UsageReader::Resolve(const base::SiteId& site, const std::string& first,
@@ -114,33 +132,35 @@ absl::StatusOr<DaySpan> UsageReader::Resolve(const base::SiteId& site, const std
 }
 
 absl::StatusOr<std::vector<SubscriberSum>> UsageReader::Sums(const base::SiteId& site,
-                                                             const DaySpan& span) {
-  std::optional<absl::CivilDay> whole_from;
-  std::vector<SubscriberSum> sums;
-  std::vector<UsageRow> rows;
+                                                             const DaySpan& span,
+                                                             const std::function<bool()>& gone) {
+  const auto whole = [&](const accounting::Book& book) {
+    const std::optional<absl::CivilDay> from = book.WholeFrom(site);
+    return from.has_value() && span.first >= *from;
+  };
+  std::optional<std::vector<SubscriberSum>> sums;
   book_.Read([&](const accounting::Book& book) {
-    whole_from = book.WholeFrom(site);
-    if (whole_from.has_value() && span.first >= *whole_from) {
-      sums = book.SubscriberSums(site, span.first, span.last);
-    } else {
-      rows = book.Usage(site, span.first, span.last);
-    }
+    if (whole(book)) sums = book.SubscriberSums(site, span.first, span.last);
   });
-  if (whole_from.has_value() && span.first >= *whole_from) return sums;
-
+  if (sums.has_value()) return *std::move(sums);
+  // From here on all rows of the span are in memory.
+  NS_ASSIGN_OR_RETURN(const HistoryGate::Pass pass, history_gate_.Enter(gone));
+  std::optional<absl::CivilDay> whole_from;
+  std::vector<UsageRow> rows = book_.Read([&](const accounting::Book& book) {
+    whole_from = book.WholeFrom(site);
+    return book.Usage(site, span.first, span.last);
+  });
   const absl::CivilDay stored_last = StoredLast(span, whole_from);
+  const auto go_on = [&gone] {
+    return gone() ? absl::CancelledError("whoever asked has gone") : absl::OkStatus();
+  };
   NS_ASSIGN_OR_RETURN(store::Store::History history, store_.Ask([&](store::Store& store) {
-    return store.UsageHistory(site, span.first, stored_last);
+    return store.UsageHistory(site, span.first, stored_last, go_on);
   }));
+  if (absl::CivilMonth(span.first) < history.kept_from) return MonthsGone(history.kept_from);
   if (!MonthsAnswer(span, history.purged_before)) return DaysGone(history.purged_before);
-  rows = Merge(std::move(rows), std::move(history), stored_last);
-  std::map<accounting::SubscriberKey, std::vector<const UsageRow*>> groups;
-  for (const UsageRow& row : rows) groups[row.subscriber].push_back(&row);
-  sums.reserve(groups.size());
-  for (const auto& [key, group] : groups) {
-    sums.emplace_back(key, accounting::SumUsage(group, span.first, span.last));
-  }
-  return sums;
+  NS_RETURN_IF_ERROR(go_on());
+  return SumRows(Merge(std::move(rows), std::move(history), stored_last), span);
 }
 
 absl::StatusOr<std::vector<UsageRow>> UsageReader::Rows(const accounting::SubscriberKey& key,

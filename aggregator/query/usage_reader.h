@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -9,6 +10,7 @@
 
 #include "aggregator/ingest/shared_book.h"
 #include "aggregator/query/catalog.h"
+#include "aggregator/query/history_gate.h"
 #include "aggregator/query/ranking.h"
 #include "aggregator/query/store_slot.h"
 #include "aggregator/store/store.h"
@@ -35,8 +37,11 @@ class UsageReader {
   // Empty texts mean today. kInvalidArgument: no such date, last before first, more than 400 days.
   absl::StatusOr<DaySpan> Resolve(const base::SiteId& site, const std::string& first,
                                   const std::string& last) const;
-  // kOutOfRange: the span reaches into purged days otherwise than in whole months.
-  absl::StatusOr<std::vector<SubscriberSum>> Sums(const base::SiteId& site, const DaySpan& span);
+  // kOutOfRange: the span reaches into purged days otherwise than in whole months, or into months
+  // that are gone. What needs the store waits for a pass of a HistoryGate, with its errors, and
+  // ends with kCancelled soon after `gone` says that nobody waits for it any more.
+  absl::StatusOr<std::vector<SubscriberSum>> Sums(const base::SiteId& site, const DaySpan& span,
+                                                  const std::function<bool()>& gone);
   // Rows of one subscriber, every queue, day and segment of the span. kOutOfRange: the span reaches
   // into purged days.
   absl::StatusOr<std::vector<accounting::UsageRow>> Rows(const accounting::SubscriberKey& key,
@@ -57,6 +62,7 @@ class UsageReader {
   StoreSlot& store_;
   const CatalogHolder& catalog_;
   const base::Clock& clock_;
+  HistoryGate history_gate_;
 };
 
 }  // namespace netsentinel::query

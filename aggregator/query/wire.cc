@@ -104,6 +104,7 @@ v1::BreachRecord ToWire(const store::BreachRow& row) {
   Fill(row.used, wire.mutable_used());
   wire.set_crossed_at_us(row.crossed_at_us);
   wire.set_delivery(static_cast<v1::DeliveryState>(row.delivery));
+  wire.set_delivery_detail(DetailToWire(row.delivery_detail));
   return wire;
 }
 

@@ -57,7 +57,7 @@ class SqlStore final : public Store {
       const accounting::SubscriberKey& subscriber, absl::CivilDay first,
       absl::CivilDay last) override;
   absl::StatusOr<History> UsageHistory(const base::SiteId& site, absl::CivilDay first,
-                                       absl::CivilDay last) override;
+                                       absl::CivilDay last, const GoOn& go_on) override;
   absl::StatusOr<absl::CivilDay> PurgedBefore() override;
   absl::StatusOr<std::vector<StoredUsage>> MonthUsage(const base::SiteId& site,
                                                       absl::CivilMonth month) override;
@@ -77,6 +77,8 @@ class SqlStore final : public Store {
 
   absl::StatusOr<std::size_t> PurgeDaily(Fence fence, absl::CivilDay before,
                                          std::size_t limit) override;
+  absl::StatusOr<std::size_t> PurgeMonthly(Fence fence, absl::CivilMonth before,
+                                           std::size_t limit) override;
   absl::StatusOr<std::size_t> PurgeHistory(Fence fence, std::int64_t before_us,
                                            std::size_t limit) override;
 
@@ -121,9 +123,12 @@ class SqlStore final : public Store {
   absl::Status ReadUsage(const UsageQuestion& question, std::vector<StoredUsage>& out);
   absl::StatusOr<std::vector<StoredUsage>> MonthOf(const UsageQuestion& question,
                                                    absl::CivilMonth month);
-  absl::StatusOr<absl::CivilDay> StoredPurge();
-  absl::Status NotePurge(absl::CivilDay before);
+  absl::StatusOr<absl::CivilDay> StoredPurge(const char* counter);
+  absl::Status NotePurge(const char* counter, absl::CivilDay before);
   absl::StatusOr<std::size_t> FoldSlice(absl::CivilDay before, std::size_t limit);
+  absl::StatusOr<std::size_t> DropMonthSlice(absl::CivilMonth before, std::size_t limit);
+  absl::Status DeleteUsage(const char* table, const char* day_column,
+                           const std::vector<StoredUsage>& rows);
   absl::Status AddToMonths(const std::vector<StoredUsage>& rows);
 
   std::unique_ptr<SqlSession> session_;

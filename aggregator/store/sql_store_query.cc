@@ -19,8 +19,8 @@ constexpr int kOutboxPage = 500;
 constexpr char kBreachColumns[] =
     "b.breach_id, b.site, b.router, b.name, b.quota_id, b.period, b.period_start, b.time_zone,"
     " b.basis, b.limit_bytes, b.threshold_percent, b.used_upload, b.used_download,"
-    " b.crossed_at_us, b.delivery";
-constexpr int kBreachColumnCount = 15;
+    " b.crossed_at_us, b.delivery, b.delivery_detail";
+constexpr int kBreachColumnCount = 16;
 
 absl::StatusOr<BreachRow> ReadBreach(const SqlRows& rows) {
   BreachRow row;
@@ -36,6 +36,7 @@ absl::StatusOr<BreachRow> ReadBreach(const SqlRows& rows) {
   row.used = {rows.Uint(11), rows.Uint(12)};
   row.crossed_at_us = rows.Int(13);
   row.delivery = static_cast<std::uint8_t>(rows.Int(14));
+  row.delivery_detail = rows.String(15);
   return row;
 }
 

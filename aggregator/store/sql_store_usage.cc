@@ -16,8 +16,9 @@ namespace netsentinel::store {
 namespace {
 
 constexpr int kPage = 20000;
-// Days from 1970 to the first that was never purged.
+// Days from 1970 to the first that was never purged, and to the first of the first such month.
 constexpr char kPurgedCounter[] = "purged_before_day";
+constexpr char kMonthsCounter[] = "purged_before_month";
 
 constexpr char kFigures[] =
     "u.subscriber_id, u.queue_id, u.segment, u.upload, u.download, u.estimated_start_upload,"
@@ -138,20 +139,25 @@ absl::StatusOr<std::vector<StoredUsage>> SqlStore::SubscriberUsage(
 }
 
 absl::StatusOr<Store::History> SqlStore::UsageHistory(const base::SiteId& site,
-                                                      absl::CivilDay first, absl::CivilDay last) {
+                                                      absl::CivilDay first, absl::CivilDay last,
+                                                      const GoOn& go_on) {
   History history;
   const absl::Status done = Read([&]() -> absl::Status {
     history = History{};
-    NS_ASSIGN_OR_RETURN(history.purged_before, StoredPurge());
+    NS_ASSIGN_OR_RETURN(history.purged_before, StoredPurge(kPurgedCounter));
+    NS_ASSIGN_OR_RETURN(const absl::CivilDay kept, StoredPurge(kMonthsCounter));
+    history.kept_from = absl::CivilMonth(kept);
     UsageQuestion question;
     question.site = site.value();
     for (question.day = first; question.day <= last; ++question.day) {
+      NS_RETURN_IF_ERROR(go_on());
       NS_RETURN_IF_ERROR(ReadUsage(question, history.days));
     }
     question.table = "usage_monthly";
     question.day_column = "local_month";
     const absl::CivilDay purged_last = std::min(last, history.purged_before - 1);
     for (absl::CivilMonth month(first); month <= absl::CivilMonth(purged_last); ++month) {
+      NS_RETURN_IF_ERROR(go_on());
       question.day = absl::CivilDay(month);
       NS_RETURN_IF_ERROR(ReadUsage(question, history.months));
     }
@@ -164,23 +170,22 @@ absl::StatusOr<Store::History> SqlStore::UsageHistory(const base::SiteId& site,
 absl::StatusOr<absl::CivilDay> SqlStore::PurgedBefore() {
   absl::CivilDay day;
   const absl::Status done = Read([&]() -> absl::Status {
-    NS_ASSIGN_OR_RETURN(day, StoredPurge());
+    NS_ASSIGN_OR_RETURN(day, StoredPurge(kPurgedCounter));
     return absl::OkStatus();
   });
   NS_RETURN_IF_ERROR(done);
   return day;
 }
 
-absl::StatusOr<absl::CivilDay> SqlStore::StoredPurge() {
-  NS_ASSIGN_OR_RETURN(const std::uint64_t days, Counter(kPurgedCounter));
+absl::StatusOr<absl::CivilDay> SqlStore::StoredPurge(const char* counter) {
+  NS_ASSIGN_OR_RETURN(const std::uint64_t days, Counter(counter));
   return absl::CivilDay(1970, 1, 1) + static_cast<absl::civil_diff_t>(days);
 }
 
-absl::Status SqlStore::NotePurge(absl::CivilDay before) {
-  NS_ASSIGN_OR_RETURN(const absl::CivilDay known, StoredPurge());
+absl::Status SqlStore::NotePurge(const char* counter, absl::CivilDay before) {
+  NS_ASSIGN_OR_RETURN(const absl::CivilDay known, StoredPurge(counter));
   if (before <= known) return absl::OkStatus();
-  return SetCounter(kPurgedCounter,
-                    static_cast<std::uint64_t>(before - absl::CivilDay(1970, 1, 1)));
+  return SetCounter(counter, static_cast<std::uint64_t>(before - absl::CivilDay(1970, 1, 1)));
 }
 
 absl::StatusOr<std::vector<StoredUsage>> SqlStore::MonthOf(const UsageQuestion& question,
@@ -228,10 +233,41 @@ absl::StatusOr<std::size_t> SqlStore::PurgeDaily(Fence fence, absl::CivilDay bef
   std::size_t gone = 0;
   const absl::Status done = Write(fence, [&]() -> absl::Status {
     NS_ASSIGN_OR_RETURN(gone, FoldSlice(before, limit));
-    return gone == 0 ? absl::OkStatus() : NotePurge(before);
+    return gone == 0 ? absl::OkStatus() : NotePurge(kPurgedCounter, before);
   });
   NS_RETURN_IF_ERROR(done);
   return gone;
+}
+
+absl::StatusOr<std::size_t> SqlStore::PurgeMonthly(Fence fence, absl::CivilMonth before,
+                                                   std::size_t limit) {
+  std::size_t gone = 0;
+  const absl::Status done = Write(fence, [&]() -> absl::Status {
+    NS_ASSIGN_OR_RETURN(gone, DropMonthSlice(before, limit));
+    return gone == 0 ? absl::OkStatus() : NotePurge(kMonthsCounter, absl::CivilDay(before));
+  });
+  NS_RETURN_IF_ERROR(done);
+  return gone;
+}
+
+absl::StatusOr<std::size_t> SqlStore::DropMonthSlice(absl::CivilMonth before, std::size_t limit) {
+  std::vector<StoredUsage> rows;
+  {
+    NS_ASSIGN_OR_RETURN(
+        auto answer,
+        session_->Query(absl::StrCat("SELECT ", kFigures, ", u.local_month FROM usage_monthly u",
+                                     " WHERE u.local_month < ? ORDER BY u.local_month,",
+                                     " u.subscriber_id, u.queue_id, u.segment LIMIT ?"),
+                        {Text(DayText(absl::CivilDay(before))), Uint(limit)}));
+    for (;;) {
+      NS_ASSIGN_OR_RETURN(const bool found, answer->Next());
+      if (!found) break;
+      NS_ASSIGN_OR_RETURN(const absl::CivilDay month, ParseDay(answer->String(19)));
+      rows.push_back(ReadFigures(*answer, month));
+    }
+  }
+  NS_RETURN_IF_ERROR(DeleteUsage("usage_monthly", "local_month", rows));
+  return rows.size();
 }
 
 absl::StatusOr<std::size_t> SqlStore::FoldSlice(absl::CivilDay before, std::size_t limit) {
@@ -256,6 +292,14 @@ absl::StatusOr<std::size_t> SqlStore::FoldSlice(absl::CivilDay before, std::size
     }
   }
   NS_RETURN_IF_ERROR(AddToMonths(rows));
+  NS_RETURN_IF_ERROR(DeleteUsage("usage_daily", "local_day", rows));
+  return rows.size();
+}
+
+absl::Status SqlStore::DeleteUsage(const char* table, const char* day_column,
+                                   const std::vector<StoredUsage>& rows) {
+  const std::string condition =
+      absl::StrCat("(", day_column, " = ? AND subscriber_id = ? AND queue_id = ? AND segment = ?)");
   for (std::size_t begin = 0; begin < rows.size(); begin += kConditions) {
     const std::size_t end = std::min(rows.size(), begin + kConditions);
     std::vector<std::string> days;
@@ -268,13 +312,10 @@ absl::StatusOr<std::size_t> SqlStore::FoldSlice(absl::CivilDay before, std::size
       values.push_back(Int(rows[i].row.segment));
     }
     NS_RETURN_IF_ERROR(session_->Execute(
-        absl::StrCat(
-            "DELETE FROM usage_daily WHERE ",
-            Repeat("(local_day = ? AND subscriber_id = ? AND queue_id = ? AND segment = ?)", " OR ",
-                   end - begin)),
+        absl::StrCat("DELETE FROM ", table, " WHERE ", Repeat(condition, " OR ", end - begin)),
         values));
   }
-  return rows.size();
+  return absl::OkStatus();
 }
 
 absl::Status SqlStore::AddToMonths(const std::vector<StoredUsage>& rows) {

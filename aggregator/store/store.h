@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -70,7 +71,8 @@ struct BreachRow {
   std::uint32_t threshold_percent = 100;
   base::TrafficBytes used;
   std::int64_t crossed_at_us = 0;
-  std::uint8_t delivery = 1;  // 1 waiting, 2 handed over, 3 rejected
+  std::uint8_t delivery = 1;         // 1 waiting, 2 handed over, 3 rejected
+  std::string delivery_detail = {};  // why it was rejected; not written by a commit
 };
 
 // Everything an acknowledgement stands for; one transaction.
@@ -260,11 +262,14 @@ class Store {
   // database.
   struct History {
     absl::CivilDay purged_before;  // rows of earlier days may have gone into their months
+    absl::CivilMonth kept_from;    // earlier months may be gone for good
     std::vector<StoredUsage> days;
     std::vector<StoredUsage> months;
   };
+  // `go_on` is asked before each day and month; what it answers other than OK ends the call.
+  using GoOn = std::function<absl::Status()>;
   virtual absl::StatusOr<History> UsageHistory(const base::SiteId& site, absl::CivilDay first,
-                                               absl::CivilDay last) = 0;
+                                               absl::CivilDay last, const GoOn& go_on) = 0;
   // The day before which daily rows may have gone into their months; 1970-01-01 at first.
   virtual absl::StatusOr<absl::CivilDay> PurgedBefore() = 0;
   // A month's totals, purged days included, in order of (subscriber, queue): `row.day` is the first
@@ -294,6 +299,10 @@ class Store {
   // month, in slices of at most `limit` rows; returns how many went. Call until 0.
   virtual absl::StatusOr<std::size_t> PurgeDaily(Fence fence, absl::CivilDay before,
                                                  std::size_t limit) = 0;
+  // Deletes totals of months before `before`, at most `limit` rows; returns how many went. Call
+  // until 0.
+  virtual absl::StatusOr<std::size_t> PurgeMonthly(Fence fence, absl::CivilMonth before,
+                                                   std::size_t limit) = 0;
   // Deletes events, epochs and delivered breaches from before the instant, at most `limit` of each;
   // returns how many went. Call until 0.
   virtual absl::StatusOr<std::size_t> PurgeHistory(Fence fence, std::int64_t before_us,

@@ -8,7 +8,9 @@
 #include "absl/strings/str_cat.h"
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
+#include <boost/asio/execution/context.hpp>
 #include <boost/asio/ip/address.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/ssl/error.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -17,6 +19,7 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include "collector/routeros/asio_name_service.h"
 #include "collector/routeros/device.h"
 #include "collector/routeros/openssl_md5.h"
 #include "collector/routeros/parsers.h"
@@ -136,24 +139,20 @@ asio::awaitable<absl::StatusOr<AsioClient::Endpoints>> AsioClient::Resolve(
     Endpoints endpoints;
   };
   auto answer = std::make_shared<Answer>();
-  auto resolver = std::make_shared<tcp::resolver>(executor_);
   auto wake = std::make_shared<asio::steady_timer>(executor_);
   resolve_wake_ = wake;
   wake->expires_after(absl::ToChronoNanoseconds(deadline));
-  resolver->async_resolve(endpoint_.host, std::to_string(PortOf(endpoint_)),
-                          [answer, resolver, wake](const error_code& failure,
-                                                   const tcp::resolver::results_type& results) {
-                            answer->done = true;
-                            answer->error = failure;
-                            for (const auto& entry : results) {
-                              answer->endpoints.push_back(entry.endpoint());
-                            }
-                            wake->cancel();
-                          });
+  asio::use_service<NameService>(asio::query(executor_, asio::execution::context))
+      .Ask(endpoint_.host, std::to_string(PortOf(endpoint_)),
+           [executor = executor_, answer, wake](const NameService::Answer& found) {
+             asio::post(executor, [answer, wake, found] {
+               *answer = {.done = true, .error = found.error, .endpoints = found.endpoints};
+               wake->cancel();
+             });
+           });
   co_await wake->async_wait(asio::redirect_error(asio::use_awaitable, error));
   resolve_wake_.reset();
   if (!answer->done) {
-    resolver->cancel();
     co_return Unreachable(absl::StrCat("no answer of the name service for '", endpoint_.host,
                                        "': give the router's address, or check DNS"));
   }

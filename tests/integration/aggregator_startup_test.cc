@@ -65,6 +65,37 @@ class AggregatorStartupTest : public AggregatorFixture {
     ASSERT_TRUE(SetQuota(quota).ok());
   }
   void Reload() { ::kill(aggregator_->pid(), SIGHUP); }
+  // The exit code of netsentinelctl and what it says.
+  std::string Ctl(std::vector<std::string> words, std::uint16_t port) {
+    const config::TlsFiles files = certificates_.Issue(rpc::Role::kViewer, "eve");
+    for (const std::string& word :
+         {std::string("--aggregator"), absl::StrCat("127.0.0.1:", port), std::string("--ca"),
+          files.ca, std::string("--cert"), files.cert, std::string("--key"), files.key}) {
+      words.push_back(word);
+    }
+    test::Subprocess process(NS_CTL, words);
+    const int code = process.Wait();
+    return absl::StrCat(code, " ", process.Stdout(), process.Stderr());
+  }
+  // What the figures are asked for is refused in words, not answered with an empty table.
+  void ExpectNoFigures(std::uint16_t port) {
+    for (const std::vector<std::string>& question :
+         {std::vector<std::string>{"ranking"}, {"usage", "alice", "--router", "r1"}, {"routers"}}) {
+      EXPECT_THAT(Ctl(question, port),
+                  AllOf(StartsWith("1 "), HasSubstr("this aggregator has no figures: it is a"
+                                                    " standby")))
+          << question[0];
+    }
+    grpc::ClientContext context;
+    SetDeadline(context);
+    v1::ListSitesResponse sites;
+    const std::map<std::string, std::uint16_t> ports = std::exchange(ports_, {{"grpc", port}});
+    EXPECT_EQ(v1::UsageService::NewStub(Channel(rpc::Role::kNotifier, "notifier"))
+                  ->ListSites(&context, v1::ListSitesRequest(), &sites)
+                  .error_code(),
+              grpc::UNAVAILABLE);
+    ports_ = ports;
+  }
 
   std::unique_ptr<test::MariaDbServer> database_;
 };
@@ -133,6 +164,7 @@ TEST_F(AggregatorStartupTest, WaitsWhenItsDatabaseGoesAwayWhileItReadsTheStateBa
   Launch();
   ASSERT_TRUE(test::WaitUntil([this] { return LogCount("store.lease_taken") == 2; })) << Log();
   EXPECT_THAT(Get("/readyz"), StartsWith("503 "));
+  ExpectNoFigures(ports_.at("grpc"));
   database_->Kill();
   EXPECT_TRUE(WaitForReadyz("; trying again")) << Log();
   EXPECT_TRUE(aggregator_->Running()) << Log();
@@ -167,6 +199,9 @@ TEST_F(AggregatorStartupTest, AStandbyIsAliveAndNotServing) {
            std::string::npos;
   })) << Get("/readyz", ports.at("http"));
   EXPECT_EQ(Get("/healthz", ports.at("http")), "200 alive\n");
+  ExpectNoFigures(ports.at("grpc"));
+  EXPECT_THAT(Ctl({"events"}, ports.at("grpc")), StartsWith("0 "));  // those are in the store
+  EXPECT_THAT(Ctl({"ranking"}, ports_.at("grpc")), StartsWith("0 "));
   const std::map<std::string, std::uint16_t> first = std::exchange(ports_, ports);
   EXPECT_EQ(Health(), "NOT_SERVING");
   ports_ = first;
@@ -236,14 +271,51 @@ TEST_F(AggregatorStartupTest, ANotifierThatHangsDoesNotHoldUpAStop) {
   server->Shutdown();
 }
 
+// Refuses everything for good.
+class RejectingAlerts final : public v1::AlertService::Service {
+ public:
+  grpc::Status DeliverBreaches(grpc::ServerContext*, const v1::DeliverBreachesRequest* request,
+                               v1::DeliverBreachesResponse* response) override {
+    for (const v1::Breach& breach : request->breaches()) {
+      v1::RejectedBreach* rejected = response->add_rejected();
+      rejected->set_breach_id(breach.breach_id());
+      rejected->set_reason("quota_id: longer than 64 bytes");
+    }
+    return grpc::Status::OK;
+  }
+};
+
+TEST_F(AggregatorStartupTest, ABreachThatTheNotifierRejectsShowsTheReason) {
+  int port = 0;
+  RejectingAlerts alerts;
+  grpc::ServerBuilder builder;
+  builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
+  builder.RegisterService(&alerts);
+  const auto server = builder.BuildAndStart();
+  more_config_ = absl::StrCat("notifier: {target: \"127.0.0.1:", port, "\", insecure: true}\n");
+  WriteConfig();
+  Start();
+  CauseABreach();
+  std::string answer;
+  EXPECT_TRUE(test::WaitUntil([&] {
+    answer = Ctl({"breaches"}, ports_.at("grpc"));
+    return answer.find("rejected: quota_id: longer than 64 bytes") != std::string::npos;
+  })) << answer;
+  EXPECT_THAT(Ctl({"breaches", "--json"}, ports_.at("grpc")),
+              HasSubstr("\"delivery_detail\": \"quota_id: longer than 64 bytes\""));
+  EXPECT_EQ(aggregator_->Stop(SIGTERM), 0) << Log();
+  server->Shutdown();
+}
+
 TEST_F(AggregatorStartupTest, AReloadNamesWhatItCannotTakeOver) {
   Start();
-  more_config_ = "retention: {daily: 20d}\n";
+  more_config_ = "retention: {daily: 20d, monthly: 30mo}\n";
   store_url_ += "2";
   WriteConfig();
   Reload();
   EXPECT_TRUE(test::WaitUntil([this] {
-    return LogCount("store.url, retention.daily change only with a restart") == 1;
+    return LogCount("store.url, retention.daily, retention.monthly change only with a restart") ==
+           1;
   })) << Log();
 }
 

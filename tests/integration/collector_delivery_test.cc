@@ -1,19 +1,14 @@
 #include <csignal>
-#include <fstream>
 #include <memory>
 #include <string>
-#include <vector>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "common/io/files.h"
-#include "tests/integration/aggregator_fixture.h"
-#include "tests/support/status_matchers.h"
+#include "tests/integration/collector_fixture.h"
 
 // The real collector between simulated routers and the real aggregator.
 namespace netsentinel {
@@ -46,60 +41,20 @@ class Control {
   const int socket_;
 };
 
-class CollectorDeliveryTest : public AggregatorFixture {
+class CollectorDeliveryTest : public CollectorFixture {
  protected:
   CollectorDeliveryTest() {
     more_routers_ =
         "  - {id: good, site: lab, collectors: [c1], line_rate: 1000Gbps, poll_interval: 1s}\n";
     WriteConfig();
-    std::ofstream(Path("lab.yaml"))
-        << "routers:\n"
-        << "  - {id: good, users: [{name: ns, password: pw, policies: [read, api]}],\n"
-        << "     queues: [{name: alice}]}\n"
-        << "  - {id: other, users: [{name: ns, password: pw, policies: [read, api]}],\n"
-        << "     queues: [{name: bob}]}\n";
-    EXPECT_THAT(io::WriteFileDurably(Path("password"), "pw", 0600), test::IsOk());
-    EXPECT_THAT(io::MakeFolder(Path("state")), test::IsOk());
   }
-  void StartSimulator() {
-    simulator_ = std::make_unique<test::ChildProcess>(
-        std::vector<std::string>{NS_SIMULATOR, "--scenario", Path("lab.yaml"), "--ports-file",
-                                 Path("routers.json"), "--control",
-                                 absl::StrCat("unix:", Path("control"))},
-        Path("simulator.log"));
-    ASSERT_TRUE(test::WaitUntil([this] { return io::Exists(Path("routers.json")); }))
-        << test::ReadWhole(Path("simulator.log"));
+  // Routers "good" with alice, and "other", which the aggregator does not grant to c1, with bob.
+  void StartRouters() {
+    StartSimulator({{"good", "queues: [{name: alice}]"}, {"other", "queues: [{name: bob}]"}},
+                   {"--control", absl::StrCat("unix:", Path("control"))});
     control_ = std::make_unique<Control>(Path("control"));
   }
-  // The `api` port of a router in the simulator's ports file.
-  int RouterPort(const std::string& router) const {
-    const std::string text = test::ReadWhole(Path("routers.json"));
-    const std::size_t at = text.find("\"api\"", text.find(absl::StrCat("\"", router, "\"")));
-    const std::size_t first = text.find_first_of("0123456789", at);
-    int port = 0;
-    EXPECT_TRUE(absl::SimpleAtoi(
-        text.substr(first, text.find_first_not_of("0123456789", first) - first), &port))
-        << text;
-    return port;
-  }
-  void StartCollector() {
-    const config::TlsFiles files = certificates_.Issue(rpc::Role::kCollector, "c1");
-    std::ofstream file(Path("collector.yaml"));
-    file << "collector: {id: c1, state_dir: " << Path("state") << "}\n"
-         << "aggregator: {target: \"127.0.0.1:" << ports_.at("grpc") << "\", tls: {ca: " << files.ca
-         << ", cert: " << files.cert << ", key: " << files.key << "}}\n"
-         << "listen: {grpc: \"127.0.0.1:0\", http: \"127.0.0.1:0\"}\nrouters:\n";
-    for (const std::string router : {"good", "other"}) {
-      file << "  - {id: " << router << ", address: \"127.0.0.1:" << RouterPort(router)
-           << "\", transport: api, username: ns, password_file: " << Path("password")
-           << ", queues: [simple], poll_interval: 1s}\n";
-    }
-    file.close();
-    collector_ = std::make_unique<test::ChildProcess>(
-        std::vector<std::string>{NS_COLLECTOR, "--config", Path("collector.yaml")},
-        Path("collector.log"));
-  }
-  std::string CollectorLog() const { return test::ReadWhole(Path("collector.log")); }
+  void StartReading() { StartCollector("queues: [simple]"); }
   // Waits until the aggregator has counted so many bytes of alice.
   bool Counted(std::uint64_t bytes) {
     return test::WaitUntil([&] { return Ranking()["good/alice"] == bytes; },
@@ -111,14 +66,13 @@ class CollectorDeliveryTest : public AggregatorFixture {
   }
   void AwaitPoll() { control_->Do(R"({"router":"good","do":"wait","snapshots":1})"); }
 
-  std::unique_ptr<test::ChildProcess> simulator_, collector_;
   std::unique_ptr<Control> control_;
 };
 
 TEST_F(CollectorDeliveryTest, BesideARouterThatIsNotGrantedTheOtherIsCountedOnceThroughAKill) {
   Start();
-  StartSimulator();
-  StartCollector();
+  StartRouters();
+  StartReading();
   AwaitPoll();
   Move(5'000'000);
   ASSERT_TRUE(Counted(5'000'000)) << CollectorLog();
@@ -130,7 +84,7 @@ TEST_F(CollectorDeliveryTest, BesideARouterThatIsNotGrantedTheOtherIsCountedOnce
   AwaitPoll();
   collector_->Stop(SIGKILL);
   Move(4'000);
-  StartCollector();
+  StartReading();
   AwaitPoll();
   ASSERT_TRUE(Counted(5'004'300)) << CollectorLog();
   AwaitPoll();
@@ -143,22 +97,22 @@ TEST_F(CollectorDeliveryTest, BesideARouterThatIsNotGrantedTheOtherIsCountedOnce
 
 TEST_F(CollectorDeliveryTest, WhatWasReadWhileTheAggregatorWasAwayIsDeliveredToTheNextOne) {
   Start();
-  StartSimulator();
-  StartCollector();
+  StartRouters();
+  StartReading();
   AwaitPoll();
   Move(1'000);
   ASSERT_TRUE(Counted(1'000)) << CollectorLog();
   collector_->Stop(SIGTERM);
   Kill();
   // It finds nobody at the old address, and spools.
-  StartCollector();
+  StartReading();
   Move(20);
   AwaitPoll();
   Move(3);
   AwaitPoll();
   collector_->Stop(SIGTERM);
   Start();
-  StartCollector();
+  StartReading();
   EXPECT_TRUE(Counted(1'023)) << CollectorLog();
 }
 

@@ -225,8 +225,10 @@ void PrintBreaches(const v1::ListBreachesResponse& response) {
   Table table("llllrrl");
   table.Add({"WHEN", "SUBSCRIBER", "QUOTA", "PERIOD FROM", "LIMIT", "USED", "DELIVERY"});
   for (const v1::BreachRecord& breach : response.breaches()) {
-    const std::string delivery =
-        EnumText(v1::DeliveryState_Name(breach.delivery()), "DELIVERY_STATE_");
+    std::string delivery = EnumText(v1::DeliveryState_Name(breach.delivery()), "DELIVERY_STATE_");
+    if (!breach.delivery_detail().empty()) {
+      absl::StrAppend(&delivery, ": ", breach.delivery_detail());
+    }
     table.Add({InstantText(breach.crossed_at_us()), breach.subscriber().name().display_name(),
                absl::StrCat(breach.quota_id(), " ", breach.threshold_percent(), " %"),
                breach.period_start(), FormatByteSize(breach.limit_bytes()),

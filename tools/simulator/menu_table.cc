@@ -19,6 +19,7 @@ constexpr char kPriorityPair[] = "8/8";
 constexpr char kPriority[] = "8";
 constexpr char kBucketPair[] = "0.1/0.1";
 constexpr char kBucket[] = "0.1";
+constexpr char kNoTime[] = "0s";
 
 Value BoolValue(bool value) { return value ? "true" : "false"; }
 
@@ -50,19 +51,19 @@ Value PcqQueuesOf(const Queue& q) { return HasPcq(q) ? Value("0") : Value(); }
 Value PcqQueuePairOf(const Queue& q) { return HasPcq(q) ? Value("0/0") : Value(); }
 Value TimeOf(const Queue& q) { return q.spec.time.empty() ? Value() : Value(q.spec.time); }
 // The totals count, and their limits show, only where a total limit is set.
-Value TotalBytesOf(const Queue& q) {
-  return absl::StrCat(q.spec.total_max_limit == 0 ? 0 : q.bytes.up + q.bytes.down);
+bool HasTotal(const Queue& q) { return q.spec.total_max_limit != 0; }
+template <UpDown Queue::*kMember>
+Value TotalOf(const Queue& q) {
+  return absl::StrCat(HasTotal(q) ? (q.*kMember).up + (q.*kMember).down : 0);
 }
-Value TotalPacketsOf(const Queue& q) {
-  return absl::StrCat(q.spec.total_max_limit == 0 ? 0 : q.packets.up + q.packets.down);
+template <const char* kText>
+Value TotalSetting(const Queue& q) {
+  return HasTotal(q) ? Value(kText) : Value();
 }
 Value TotalMaxLimitOf(const Queue& q) {
-  return q.spec.total_max_limit == 0 ? Value() : Value(absl::StrCat(q.spec.total_max_limit));
+  return HasTotal(q) ? Value(absl::StrCat(q.spec.total_max_limit)) : Value();
 }
-Value TotalLimitAtOf(const Queue& q) { return q.spec.total_max_limit == 0 ? Value() : Value("0"); }
-Value TotalQueueOf(const Queue& q) {
-  return q.spec.total_max_limit == 0 ? Value() : Value(q.spec.queue_type);
-}
+Value TotalQueueOf(const Queue& q) { return HasTotal(q) ? Value(q.spec.queue_type) : Value(); }
 
 template <UpDown QueueSpec::*kMember>
 Value SpecPair(const Queue& q) {
@@ -97,24 +98,29 @@ std::vector<QueueField> SimpleFields() {
           {"burst-time", BurstTimesOf},
           {"bucket-size", Constant<kBucketPair>},
           {"bytes", LivePair<&Queue::bytes>},
-          {"total-bytes", TotalBytesOf},
+          {"total-bytes", TotalOf<&Queue::bytes>},
           {"packets", LivePair<&Queue::packets>},
           {"dropped", LivePair<&Queue::dropped>},
           {"packet-rate", LivePair<&Queue::packet_rate>},
           {"queued-packets", Constant<kZeroPair>},
           {"queued-bytes", Constant<kZeroPair>},
           {"rate", LivePair<&Queue::rate_bps>},
-          {"total-packets", TotalPacketsOf},
-          {"total-dropped", Constant<kZero>},
-          {"total-rate", Constant<kZero>},
-          {"total-packet-rate", Constant<kZero>},
+          {"total-packets", TotalOf<&Queue::packets>},
+          {"total-dropped", TotalOf<&Queue::dropped>},
+          {"total-rate", TotalOf<&Queue::rate_bps>},
+          {"total-packet-rate", TotalOf<&Queue::packet_rate>},
           {"total-queued-packets", Constant<kZero>},
           {"total-queued-bytes", Constant<kZero>},
           {"pcq-queues", PcqQueuePairOf},
           {"total-pcq-queues", PcqQueuesOf},
-          {"total-limit-at", TotalLimitAtOf},
-          {"total-max-limit", TotalMaxLimitOf},
+          {"total-priority", TotalSetting<kPriority>},
           {"total-queue", TotalQueueOf},
+          {"total-limit-at", TotalSetting<kZero>},
+          {"total-max-limit", TotalMaxLimitOf},
+          {"total-burst-limit", TotalSetting<kZero>},
+          {"total-burst-threshold", TotalSetting<kZero>},
+          {"total-burst-time", TotalSetting<kNoTime>},
+          {"total-bucket-size", TotalSetting<kBucket>},
           {"time", TimeOf},
           {"invalid", InvalidOf},
           {"dynamic", DynamicOf},

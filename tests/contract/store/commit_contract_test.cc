@@ -240,6 +240,25 @@ TEST_P(StoreContract, ABreachIsStoredOnceAndSoIsItsOutboxRow) {
   EXPECT_EQ(breaches[0].used, (base::TrafficBytes{400, 401}));
 }
 
+TEST_P(StoreContract, ARejectedBreachKeepsTheReason) {
+  CommitBatch batch;
+  batch.breaches = {Breach("b1"), Breach("b2")};
+  ASSERT_THAT(store_->Commit(fence_, batch), IsOk());
+  ASSERT_OK_AND_ASSIGN(const auto claims, store_->ClaimOutbox(fence_, "o", absl::Minutes(1), 10));
+  ASSERT_THAT(claims, SizeIs(2));
+  ASSERT_THAT(store_->FinishOutbox(
+                  fence_, "o",
+                  {{claims[0].outbox_id, 3, "period_start: no day"}, {claims[1].outbox_id, 2, ""}}),
+              IsOk());
+  ASSERT_OK_AND_ASSIGN(const auto breaches, other_->Breaches(10));
+  ASSERT_THAT(breaches, SizeIs(2));
+  for (const BreachRow& row : breaches) {
+    const bool rejected = row.breach_id == claims[0].breach.breach_id;
+    EXPECT_EQ(int{row.delivery}, rejected ? 3 : 2);
+    EXPECT_EQ(row.delivery_detail, rejected ? "period_start: no day" : "");
+  }
+}
+
 TEST_P(StoreContract, AResolvedHoldIsGoneAndTheLastWordCounts) {
   CommitBatch batch;
   batch.holds = {{HardQueue(), 1, {10, 10}, {5, 5}, false}};

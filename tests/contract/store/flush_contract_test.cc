@@ -225,6 +225,53 @@ TEST_P(StoreContract, AMonthKeepsTheDaysThatWerePurged) {
   EXPECT_EQ(own[0].row.best, after[0].row.best);
 }
 
+// Two queues in November, one in December, all in their months; and a day of January.
+TEST_P(StoreContract, OldMonthsGoInSlicesAndLeaveAMark) {
+  const auto go_on = [] { return absl::OkStatus(); };
+  const absl::CivilDay november(2025, 11, 3);
+  const absl::CivilDay december(2025, 12, 9);
+  FlushBatch batch = TwoQueues();
+  batch.usage = {Usage(1, november, 100), Usage(2, november, 200), Usage(1, december, 400),
+                 Usage(1, kDay, 800)};
+  for (const absl::CivilDay day : {november, december, kDay}) {
+    batch.closed_days.push_back({base::RouterId("r1"), day, false, 1});
+  }
+  ASSERT_THAT(store_->Flush(fence_, batch), IsOk());
+  // What is still in its days is no month yet.
+  EXPECT_EQ(*store_->PurgeMonthly(fence_, absl::CivilMonth(2026, 1), 1), 0U);
+  ASSERT_OK_AND_ASSIGN(Store::History history,
+                       store_->UsageHistory(base::SiteId(), november, december, go_on));
+  EXPECT_EQ(history.kept_from, absl::CivilMonth(1970, 1));
+  ASSERT_OK_AND_ASSIGN(const std::size_t folded, store_->PurgeDaily(fence_, kDay, 10));
+  ASSERT_EQ(folded, 3U);
+  EXPECT_EQ(*store_->PurgeMonthly(fence_, absl::CivilMonth(2025, 12), 1), 1U);
+  EXPECT_EQ(*store_->PurgeMonthly(fence_, absl::CivilMonth(2025, 12), 1), 1U);
+  EXPECT_EQ(*store_->PurgeMonthly(fence_, absl::CivilMonth(2025, 12), 1), 0U);
+  EXPECT_THAT(*other_->MonthUsage(base::SiteId(), absl::CivilMonth(november)), SizeIs(0));
+  ASSERT_OK_AND_ASSIGN(const auto kept,
+                       other_->MonthUsage(base::SiteId(), absl::CivilMonth(december)));
+  ASSERT_THAT(kept, SizeIs(1));
+  EXPECT_EQ(kept[0].row.best.upload, 400U);
+  ASSERT_OK_AND_ASSIGN(history, other_->UsageHistory(base::SiteId(), november, december, go_on));
+  EXPECT_EQ(history.kept_from, absl::CivilMonth(2025, 12));
+  EXPECT_THAT(history.months, SizeIs(1));
+  EXPECT_THAT(*other_->UsageBetween(base::SiteId(), kDay, kDay), SizeIs(1));
+}
+
+TEST_P(StoreContract, AHistoryThatNobodyWaitsForIsNotReadOn) {
+  FlushBatch batch = TwoQueues();
+  batch.usage = {Usage(1, kDay, 1), Usage(1, kDay + 1, 2)};
+  ASSERT_THAT(store_->Flush(fence_, batch), IsOk());
+  int asked = 0;
+  const auto leaves = [&asked]() -> absl::Status {
+    return ++asked == 2 ? absl::CancelledError("gone") : absl::OkStatus();
+  };
+  EXPECT_THAT(store_->UsageHistory(base::SiteId(), kDay, kDay + 9, leaves),
+              StatusIs(absl::StatusCode::kCancelled, HasSubstr("gone")));
+  EXPECT_EQ(asked, 2);
+  EXPECT_THAT(store_->Flush(fence_, batch), IsOk());
+}
+
 TEST_P(StoreContract, ALateRowOfAPurgedDayAddsToItsMonth) {
   FlushBatch batch = TwoQueues();
   batch.usage = {Usage(1, kDay, 100)};

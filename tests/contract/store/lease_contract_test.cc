@@ -74,6 +74,7 @@ TEST_P(StoreContract, EveryWritingCallIsAbortedUnderAnEndedFence) {
                   fence_, {{1, base::RouterId("r1"), counters::Menu::kSimple, "", "k", ""}}),
               aborted);
   EXPECT_THAT(store_->PurgeDaily(fence_, absl::CivilDay(2026, 1, 1), 10), aborted);
+  EXPECT_THAT(store_->PurgeMonthly(fence_, absl::CivilMonth(2026, 1), 10), aborted);
   EXPECT_THAT(store_->PurgeHistory(fence_, 1, 10), aborted);
   ASSERT_OK_AND_ASSIGN(const Stored state, ReadBack(*other_));
   EXPECT_TRUE(state.journal.empty());

@@ -43,8 +43,9 @@ TEST(AggregatorSettingsTest, ReadsTheExample) {
   EXPECT_EQ(settings.listen.grpc.port, 7443);
   EXPECT_EQ(settings.store.path, "/var/lib/ns.db");
   EXPECT_EQ(settings.flush_interval, absl::Seconds(30));
-  EXPECT_EQ(settings.daily_retention_days, 14);
-  EXPECT_EQ(settings.history_retention_days, 90);
+  EXPECT_EQ(settings.retention.daily_days, 14);
+  EXPECT_EQ(settings.retention.monthly_months, 24);
+  EXPECT_EQ(settings.retention.history_days, 90);
   EXPECT_EQ(settings.policy.accounting.sites.at(0).cuts.size(), 1U);
   EXPECT_EQ(settings.policy.accounting.routers.at(0).line_rate_bps, 1'000'000'000U);
   EXPECT_TRUE(settings.policy.accounting.mapping.at(0).join_routers);
@@ -96,6 +97,8 @@ TEST(AggregatorSettingsTest, TakesAQuotaWithoutALimitAndMonthsInDays) {
                        &settings),
               test::IsOk());
   EXPECT_TRUE(settings.policy.accounting.quotas.at(0).unlimited);
+  EXPECT_EQ(settings.retention.monthly_months, 0);
+  EXPECT_EQ(settings.retention.monthly_days, 730);
 }
 
 struct Mistake {

@@ -33,10 +33,23 @@ class FlakyStore final : public Store {
     base::MutexLock lock(mutex_);
     before_journal_ = std::move(call);
   }
+  // The next `times` changes of a quota give `status`; what they should store is stored or is not.
+  void FailQuota(absl::Status status, bool stores, int times) {
+    base::MutexLock lock(mutex_);
+    quota_ = std::move(status);
+    quota_stores_ = stores;
+    quota_times_ = times;
+  }
   // The next ImportPolicy gives `status` and stores nothing.
   void FailImport(absl::Status status) {
     base::MutexLock lock(mutex_);
     import_ = std::move(status);
+  }
+
+  // Called before every RenewLease, on its thread.
+  void OnRenew(std::function<void()> hook) {
+    base::MutexLock lock(mutex_);
+    on_renew_ = std::move(hook);
   }
 
   absl::Status Commit(Fence fence, const CommitBatch& batch) override {
@@ -67,6 +80,12 @@ class FlakyStore final : public Store {
   }
   absl::StatusOr<LeaseInfo> RenewLease(const std::string& holder, Fence fence,
                                        absl::Duration ttl) override {
+    std::function<void()> hook;
+    {
+      base::MutexLock lock(mutex_);
+      hook = on_renew_;
+    }
+    if (hook) hook();
     return store_->RenewLease(holder, fence, ttl);
   }
   absl::Status ReleaseLease(const std::string& holder, Fence fence) override {
@@ -104,11 +123,11 @@ class FlakyStore final : public Store {
   }
   absl::StatusOr<PolicyRevision> LatestPolicy() override { return store_->LatestPolicy(); }
   absl::Status PutQuotaOverride(Fence fence, const QuotaOverrideRow& row) override {
-    return store_->PutQuotaOverride(fence, row);
+    return ChangeQuota([&] { return store_->PutQuotaOverride(fence, row); });
   }
   absl::Status RemoveQuotaOverride(Fence fence, const accounting::SubscriberKey& subscriber,
                                    const std::string& quota_id) override {
-    return store_->RemoveQuotaOverride(fence, subscriber, quota_id);
+    return ChangeQuota([&] { return store_->RemoveQuotaOverride(fence, subscriber, quota_id); });
   }
   absl::StatusOr<std::vector<QuotaOverrideRow>> QuotaOverrides() override {
     return store_->QuotaOverrides();
@@ -133,8 +152,8 @@ class FlakyStore final : public Store {
     return store_->SubscriberUsage(subscriber, first, last);
   }
   absl::StatusOr<History> UsageHistory(const base::SiteId& site, absl::CivilDay first,
-                                       absl::CivilDay last) override {
-    return store_->UsageHistory(site, first, last);
+                                       absl::CivilDay last, const GoOn& go_on) override {
+    return store_->UsageHistory(site, first, last, go_on);
   }
   absl::StatusOr<absl::CivilDay> PurgedBefore() override { return store_->PurgedBefore(); }
   absl::StatusOr<std::vector<StoredUsage>> MonthUsage(const base::SiteId& site,
@@ -170,14 +189,44 @@ class FlakyStore final : public Store {
   }
   absl::StatusOr<std::size_t> PurgeDaily(Fence fence, absl::CivilDay before,
                                          std::size_t limit) override {
-    return store_->PurgeDaily(fence, before, limit);
+    return NotePurge(limit, store_->PurgeDaily(fence, before, limit));
+  }
+  absl::StatusOr<std::size_t> PurgeMonthly(Fence fence, absl::CivilMonth before,
+                                           std::size_t limit) override {
+    return NotePurge(limit, store_->PurgeMonthly(fence, before, limit));
   }
   absl::StatusOr<std::size_t> PurgeHistory(Fence fence, std::int64_t before_us,
                                            std::size_t limit) override {
-    return store_->PurgeHistory(fence, before_us, limit);
+    return NotePurge(limit, store_->PurgeHistory(fence, before_us, limit));
+  }
+  // How many rows each purge was allowed and how many it took, in their order.
+  std::vector<std::pair<std::size_t, std::size_t>> purges() {
+    base::MutexLock lock(mutex_);
+    return purges_;
   }
 
  private:
+  absl::Status ChangeQuota(const std::function<absl::Status()>& change) {
+    absl::Status status;
+    bool stores = true;
+    {
+      base::MutexLock lock(mutex_);
+      if (quota_times_ > 0) {
+        --quota_times_;
+        status = quota_;
+        stores = quota_stores_;
+      }
+    }
+    if (!stores) return status;
+    const absl::Status done = change();
+    return status.ok() ? done : status;
+  }
+  absl::StatusOr<std::size_t> NotePurge(std::size_t limit, absl::StatusOr<std::size_t> gone) {
+    base::MutexLock lock(mutex_);
+    purges_.emplace_back(limit, gone.value_or(0));
+    return gone;
+  }
+
   std::unique_ptr<Store> store_;
   base::Mutex mutex_;
   absl::Status commit_ ABSL_GUARDED_BY(mutex_);
@@ -186,6 +235,11 @@ class FlakyStore final : public Store {
   absl::Status flush_ ABSL_GUARDED_BY(mutex_);
   int flush_failures_ ABSL_GUARDED_BY(mutex_) = 0;
   std::function<void()> before_journal_ ABSL_GUARDED_BY(mutex_);
+  std::function<void()> on_renew_ ABSL_GUARDED_BY(mutex_);
+  absl::Status quota_ ABSL_GUARDED_BY(mutex_);
+  bool quota_stores_ ABSL_GUARDED_BY(mutex_) = true;
+  int quota_times_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::vector<std::pair<std::size_t, std::size_t>> purges_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace netsentinel::store

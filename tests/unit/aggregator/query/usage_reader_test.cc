@@ -3,9 +3,11 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -73,7 +75,7 @@ class UsageReaderTest : public ::testing::Test {
                                                             absl::CivilDay last) {
     shared_.Replace(std::make_unique<accounting::Book>(std::move(driver_.book)));
     UsageReader reader(shared_, query_store_, catalog_, clock_);
-    auto sums = reader.Sums(base::SiteId("site"), {first, last, kFirst + 5});
+    auto sums = reader.Sums(base::SiteId("site"), {first, last, kFirst + 5}, gone_);
     shared_.Write([&](accounting::Book& book) { driver_.book = std::move(book); });
     if (!sums.ok()) return sums.status();
     std::map<std::string, std::uint64_t> figures;
@@ -101,6 +103,7 @@ class UsageReaderTest : public ::testing::Test {
   std::map<std::string, accounting::StreamDictionary> dictionaries_;
   ingest::SharedBook shared_;
   CatalogHolder catalog_;
+  std::function<bool()> gone_ = [] { return false; };
 };
 
 TEST_F(UsageReaderTest, ASilentRouterHidesNoDayOfAnother) {
@@ -136,6 +139,60 @@ TEST_F(UsageReaderTest, PurgedDaysAnswerInWholeMonthsOnly) {
   EXPECT_THAT(Sums(kFirst + 1, kFirst + 5), refused);
   EXPECT_THAT(Rows(kFirst, kFirst + 5), refused);
   EXPECT_THAT(Rows(kFirst + 3, kFirst + 5), test::IsOk());
+}
+
+TEST_F(UsageReaderTest, MonthsPastTheirRetentionAreNotAnsweredAsEmpty) {
+  Flush(5 * kDay + 600);
+  Flush(5 * kDay + 660);
+  ASSERT_THAT(store_->PurgeDaily(fence_, kFirst + 3, 100), test::IsOk());
+  ASSERT_OK_AND_ASSIGN(const std::size_t gone,
+                       store_->PurgeMonthly(fence_, absl::CivilMonth(2026, 2), 100));
+  EXPECT_EQ(gone, 1U);
+  EXPECT_THAT(Sums(kFirst, kFirst + 30),
+              test::StatusIs(absl::StatusCode::kOutOfRange,
+                             HasSubstr("months before 2026-02 are past retention.monthly and "
+                                       "deleted: ask for days from 2026-02-01 on")));
+}
+
+TEST_F(UsageReaderTest, StoredDaysAreNotReadOnForACallerThatHasGone) {
+  Flush(5 * kDay + 600);
+  Flush(5 * kDay + 660);
+  int looks = 0;
+  gone_ = [&looks] { return ++looks > 3; };
+  EXPECT_THAT(Sums(kFirst, kFirst + 5), test::StatusIs(absl::StatusCode::kCancelled, ::testing::_));
+  EXPECT_EQ(looks, 4);
+  looks = 0;
+  EXPECT_THAT(Sums(kFirst + 5, kFirst + 5), test::IsOk());  // in memory
+  EXPECT_EQ(looks, 0);
+}
+
+TEST(HistoryGateTest, OneMoreThanFitsWaitsAndIsThenRefusedInWords) {
+  const auto waits = [] { return false; };
+  HistoryGate gate(2, absl::Milliseconds(100));
+  auto first = gate.Enter(waits);
+  const auto second = gate.Enter(waits);
+  ASSERT_THAT(first, test::IsOk());
+  ASSERT_THAT(second, test::IsOk());
+  EXPECT_THAT(gate.Enter(waits),
+              test::StatusIs(absl::StatusCode::kResourceExhausted,
+                             HasSubstr("2 answers from stored days are being made, and none was "
+                                       "done within 100ms: ask again later")));
+  EXPECT_THAT(gate.Enter([] { return true; }),
+              test::StatusIs(absl::StatusCode::kCancelled, ::testing::_));
+  *first = nullptr;
+  EXPECT_THAT(gate.Enter(waits), test::IsOk());
+}
+
+TEST(HistoryGateTest, OneThatWaitsGoesInWhenAnotherIsDone) {
+  const auto waits = [] { return false; };
+  HistoryGate gate(1, absl::Seconds(60));
+  auto first = gate.Enter(waits);
+  absl::StatusOr<HistoryGate::Pass> second = absl::UnknownError("not yet");
+  std::thread waiting([&] { second = gate.Enter(waits); });
+  absl::SleepFor(absl::Milliseconds(20));
+  *first = nullptr;
+  waiting.join();
+  EXPECT_THAT(second, test::IsOk());
 }
 
 }  // namespace

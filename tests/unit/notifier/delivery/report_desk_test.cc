@@ -80,6 +80,24 @@ TEST_F(DeskTest, WaitsForAnAggregatorThatIsAwayAndSaysSo) {
   EXPECT_TRUE(readiness_.ready()) << readiness_.Text();
 }
 
+TEST_F(DeskTest, AReportThatIsDueWhileAStandbyAnswersWaitsForFigures) {
+  AddKarachi();
+  reports_->RunOnce();
+  clock_.Advance(absl::Hours(13) + absl::Minutes(15));
+  source_.failing = {{"lahore", absl::UnavailableError("aggregator a:7443: this aggregator has no "
+                                                       "figures: it is a standby")}};
+  reports_->RunOnce();
+  reports_->RunOnce();
+  Work();
+  EXPECT_THAT(channel_.sent, IsEmpty());
+  EXPECT_THAT(readiness_.Text(), HasSubstr("it is a standby; they wait, trying again in"));
+  source_.failing.clear();
+  reports_->RunOnce();
+  reports_->RunOnce();
+  Work();
+  EXPECT_THAT(Subjects(), ElementsAre(HasSubstr("lahore 2026-01-01 so far")));
+}
+
 TEST_F(DeskTest, RendersAndSendsReportsWhenAsked) {
   AddKarachi();
   ASSERT_OK_AND_ASSIGN(const report::Rendering rendering, reports_->Render("", "lahore", ""));

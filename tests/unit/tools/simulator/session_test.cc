@@ -296,6 +296,36 @@ TEST_F(SessionTest, SomePropertiesShowOnlyWhereTheyAreSet) {
   EXPECT_THAT(keys("/queue/tree/print", "set"), ElementsAre("=pcq-queues=0"));
 }
 
+TEST(MenuTableTest, TotalsAreTheSumOfBothDirectionsWhereATotalLimitIsSet) {
+  Queue queue;
+  queue.spec = Spec("set", {});
+  queue.bytes = {.up = 3, .down = 4};
+  queue.packets = {.up = 1, .down = 2};
+  queue.dropped = {.up = 5, .down = 6};
+  queue.rate_bps = {.up = 800, .down = 80};
+  queue.packet_rate = {.up = 7, .down = 8};
+  const auto totals = [&queue] {
+    std::vector<std::string> found;
+    for (const QueueField& field : QueueFields(Menu::kSimple)) {
+      const std::optional<std::string> value = field.value(queue);
+      if (value.has_value() && absl::StartsWith(field.key, "total-")) {
+        found.push_back(absl::StrCat(field.key, "=", *value));
+      }
+    }
+    return found;
+  };
+  EXPECT_THAT(totals(),
+              ElementsAre("total-bytes=0", "total-packets=0", "total-dropped=0", "total-rate=0",
+                          "total-packet-rate=0", "total-queued-packets=0", "total-queued-bytes=0"));
+  queue.spec.total_max_limit = 5000;
+  EXPECT_THAT(totals(),
+              ElementsAre("total-bytes=7", "total-packets=3", "total-dropped=11", "total-rate=880",
+                          "total-packet-rate=15", "total-queued-packets=0", "total-queued-bytes=0",
+                          "total-priority=8", "total-queue=default-small", "total-limit-at=0",
+                          "total-max-limit=5000", "total-burst-limit=0", "total-burst-threshold=0",
+                          "total-burst-time=0s", "total-bucket-size=0.1"));
+}
+
 class SessionChangeTest : public SessionTest {
  protected:
   void SetUp() override {

@@ -1,0 +1,133 @@
+#include <atomic>
+#include <cstdint>
+#include <future>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+#include "aggregator/ingest/engine.h"
+#include "aggregator/store/sqlite_store.h"
+#include "common/http/client.h"
+#include "common/http/server.h"
+#include "common/io/system_clock.h"
+#include "common/log/capturing_logger.h"
+#include "tests/support/child_process.h"
+#include "tests/support/status_matchers.h"
+#include "tests/support/temp_folder.h"
+#include "tests/unit/aggregator/ingest/flaky_store.h"
+
+namespace netsentinel::ingest {
+namespace {
+
+constexpr absl::Duration kSilence = absl::Minutes(5);
+
+// Moves only when told. Any thread.
+class SteppedClock final : public base::Clock {
+ public:
+  absl::Time WallNow() const override { return absl::FromUnixSeconds(1767225600) + MonotonicNow(); }
+  absl::Duration MonotonicNow() const override { return absl::Seconds(seconds_.load()); }
+  absl::Duration BootNow() const override { return MonotonicNow(); }
+  void Advance(absl::Duration by) { seconds_ += absl::ToInt64Seconds(by); }
+
+ private:
+  std::atomic<std::int64_t> seconds_{3600};
+};
+
+// An engine whose word is a pulse of /healthz, as the aggregator has it; silence is measured by a
+// clock of the test's own.
+class EngineLivenessTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_OK_AND_ASSIGN(const auto factory, store::OpenSqliteStore(folder_.path() + "/store.db"));
+    ASSERT_OK_AND_ASSIGN(auto store, factory->Connect());
+    store_ = std::make_unique<store::FlakyStore>(std::move(store));
+    ASSERT_OK_AND_ASSIGN(flush_store_, factory->Connect());
+    flush_worker_ = std::make_unique<FlushWorker>(*flush_store_);
+    auto server =
+        http::Server::Start({.address = {"127.0.0.1", 0}},
+                            http::StandardHandlers(metrics_, liveness_, readiness_), logger_);
+    ASSERT_THAT(server, test::IsOk());
+    server_ = *std::move(server);
+    ASSERT_OK_AND_ASSIGN(const store::LeaseInfo lease,
+                         store_->AcquireLease("test", absl::Minutes(5)));
+    EngineSettings settings;
+    settings.instance = "test";
+    settings.store_lease_ttl = absl::Milliseconds(60);
+    EngineSignals signals{.breaches_stored = [] {},
+                          .readiness = [this](const absl::Status&) { pulse_.Beat(); },
+                          .committed = [](std::size_t, std::size_t, absl::Duration) {},
+                          .flushed = [](std::size_t, absl::Duration) {},
+                          .flushing = [](const absl::Status&) {},
+                          .refused = [](RefusalReason) {}};
+    engine_ = std::make_unique<Engine>(EngineParts{.book = book_,
+                                                   .store = *store_,
+                                                   .flush_worker = *flush_worker_,
+                                                   .events = events_,
+                                                   .board = board_,
+                                                   .clock = clock_,
+                                                   .random = random_,
+                                                   .logger = logger_,
+                                                   .signals = std::move(signals)},
+                                       settings, EnginePolicy());
+    thread_ = std::thread([this, fence = lease.fence] {
+      EXPECT_THAT(engine_->Run(fence, std::nullopt), test::IsOk());
+    });
+  }
+  void TearDown() override {
+    if (!thread_.joinable()) return;
+    engine_->Stop();
+    thread_.join();
+  }
+  std::string Healthz() {
+    const auto answer = http::Fetch({"127.0.0.1", server_->port()}, "/healthz");
+    return answer.ok() ? absl::StrCat(answer->status, " ", answer->body)
+                       : answer.status().ToString();
+  }
+
+  test::TempFolder folder_;
+  io::SystemClock clock_;
+  SteppedClock silence_clock_;
+  base::SeededRandom random_{7};
+  log::CapturingLogger logger_;
+  metrics::Registry metrics_;
+  http::Readiness readiness_;
+  http::Liveness liveness_{silence_clock_};
+  http::Liveness::Pulse& pulse_ = liveness_.AddPulse("engine", kSilence);
+  std::unique_ptr<http::Server> server_;
+  std::unique_ptr<store::FlakyStore> store_;
+  std::unique_ptr<store::Store> flush_store_;
+  SharedBook book_;
+  EventQueue events_;
+  RouterBoard board_;
+  std::unique_ptr<FlushWorker> flush_worker_;
+  std::unique_ptr<Engine> engine_;
+  std::thread thread_;
+};
+
+TEST_F(EngineLivenessTest, AHungEngineIsUnhealthyUntilItTurnsAgainAndAnIdleOneIsNot) {
+  for (int i = 0; i < 3; ++i) {
+    silence_clock_.Advance(kSilence + absl::Seconds(1));
+    EXPECT_TRUE(test::WaitUntil([&] { return Healthz() == "200 alive\n"; })) << Healthz();
+  }
+  std::promise<void> hanging, go_on;
+  std::shared_future<void> released = go_on.get_future().share();
+  store_->OnRenew([&, first = std::make_shared<std::atomic<bool>>(true)] {
+    if (first->exchange(false)) hanging.set_value();
+    released.wait();
+  });
+  hanging.get_future().wait();
+  silence_clock_.Advance(kSilence - absl::Seconds(1));
+  EXPECT_EQ(Healthz(), "200 alive\n");
+  silence_clock_.Advance(absl::Seconds(2));
+  EXPECT_EQ(Healthz(), "503 engine: silent for 5m1s, which is longer than 5m\n");
+  go_on.set_value();
+  EXPECT_TRUE(test::WaitUntil([&] { return Healthz() == "200 alive\n"; })) << Healthz();
+}
+
+}  // namespace
+}  // namespace netsentinel::ingest

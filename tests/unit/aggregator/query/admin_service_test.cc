@@ -1,0 +1,119 @@
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include <grpcpp/server_context.h>
+
+#include "aggregator/query/grpc_admin_service.h"
+#include "aggregator/store/sqlite_store.h"
+#include "tests/support/fake_clock.h"
+#include "tests/support/status_matchers.h"
+#include "tests/support/temp_folder.h"
+#include "tests/unit/aggregator/ingest/flaky_store.h"
+
+namespace netsentinel::query {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+// The service over a store whose changes of quotas can be made to end as they should not.
+class AdminServiceTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_OK_AND_ASSIGN(factory_, store::OpenSqliteStore(folder_.path() + "/store.db"));
+    ASSERT_OK_AND_ASSIGN(other_, factory_->Connect());
+    ASSERT_OK_AND_ASSIGN(const store::LeaseInfo lease,
+                         other_->AcquireLease("test", absl::Minutes(5)));
+    fence_ = lease.fence;
+    ASSERT_OK_AND_ASSIGN(auto store, factory_->Connect());
+    auto flaky = std::make_unique<store::FlakyStore>(std::move(store));
+    flaky_ = flaky.get();
+    slot_.Fill(std::move(flaky));
+    Catalog catalog;
+    catalog.sites.push_back({base::SiteId("lab"), "UTC", "00:00", {base::RouterId("r1")}});
+    quota::Rule rule;
+    rule.id = "default";
+    catalog.quotas.push_back(rule);
+    catalog_.Set(std::move(catalog));
+  }
+  grpc::Status Set(std::uint64_t limit_bytes, bool remove = false) {
+    v1::SetQuotaRequest request;
+    request.mutable_subscriber()->set_router_id("r1");
+    request.mutable_subscriber()->mutable_name()->set_name("alice");
+    request.set_limit_bytes(limit_bytes);
+    request.set_remove(remove);
+    grpc::ServerContext context;
+    v1::SetQuotaResponse response;
+    return service_.SetQuota(&context, &request, &response);
+  }
+  std::vector<store::QuotaOverrideRow> Stored() {
+    auto rows = other_->QuotaOverrides();
+    EXPECT_THAT(rows, test::IsOk());
+    return rows.value_or(std::vector<store::QuotaOverrideRow>());
+  }
+
+  test::TempFolder folder_;
+  test::FakeClock clock_;
+  std::unique_ptr<store::StoreFactory> factory_;
+  std::unique_ptr<store::Store> other_;
+  store::FlakyStore* flaky_ = nullptr;
+  store::Fence fence_;
+  StoreSlot slot_;
+  CatalogHolder catalog_;
+  const rpc::PeerAuthority authority_{/*insecure=*/true};
+  int changes_ = 0;
+  GrpcAdminService service_{{.store = slot_,
+                             .catalog = catalog_,
+                             .clock = clock_,
+                             .authority = authority_,
+                             .fence = [this] { return std::optional<store::Fence>(fence_); },
+                             .overrides_changed = [this] { ++changes_; }}};
+};
+
+TEST_F(AdminServiceTest, ALimitWhoseCommitNobodySawIsSetWhenTheCallerIsToldSo) {
+  for (const bool stores : {true, false}) {
+    SCOPED_TRACE(stores);
+    flaky_->FailQuota(absl::UnknownError("the connection died"), stores, 1);
+    const std::uint64_t limit = stores ? 4000 : 5000;
+    EXPECT_TRUE(Set(limit).ok());
+    ASSERT_THAT(Stored(), SizeIs(1));
+    EXPECT_EQ(Stored()[0].limit_bytes, limit);
+  }
+  EXPECT_EQ(changes_, 2);
+  flaky_->FailQuota(absl::UnknownError("the connection died"), false, 1);
+  EXPECT_TRUE(Set(0, /*remove=*/true).ok());
+  EXPECT_THAT(Stored(), IsEmpty());
+}
+
+TEST_F(AdminServiceTest, AnOutcomeThatStaysUnknownIsSaidToBeUnknown) {
+  for (const bool stores : {true, false}) {
+    SCOPED_TRACE(stores);
+    flaky_->FailQuota(absl::UnknownError("the connection died"), stores, 2);
+    const grpc::Status status = Set(4000);
+    EXPECT_EQ(status.error_code(), grpc::UNKNOWN);
+    EXPECT_THAT(status.error_message(),
+                AllOf(HasSubstr("quota default of alice was set: nobody knows yet"),
+                      HasSubstr("`netsentinelctl quota list`"), HasSubstr("the connection died")));
+    ASSERT_THAT(other_->RemoveQuotaOverride(
+                    fence_, {base::SiteId("lab"), base::RouterId("r1"), "alice"}, "default"),
+                test::IsOk());
+  }
+  // Whatever is there counts.
+  EXPECT_EQ(changes_, 2);
+}
+
+TEST_F(AdminServiceTest, ARefusalThatIsKnownIsNotTriedAgain) {
+  flaky_->FailQuota(absl::UnavailableError("the database is away"), false, 1);
+  const grpc::Status status = Set(4000);
+  EXPECT_EQ(status.error_code(), grpc::UNAVAILABLE);
+  EXPECT_THAT(Stored(), IsEmpty());
+  EXPECT_EQ(changes_, 0);
+}
+
+}  // namespace
+}  // namespace netsentinel::query
