@@ -75,7 +75,7 @@ class EngineLivenessTest : public ::testing::Test {
                                                    .signals = std::move(signals)},
                                        settings, EnginePolicy());
     thread_ = std::thread([this, fence = lease.fence] {
-      EXPECT_THAT(engine_->Run(fence, std::nullopt), test::IsOk());
+      EXPECT_THAT(engine_->Run(fence, EnginePolicy()), test::IsOk());
     });
   }
   void TearDown() override {
