@@ -11,8 +11,6 @@
 namespace netsentinel::ingest {
 namespace {
 
-// The engine looks after its deadlines at least this often.
-constexpr absl::Duration kTick = absl::Milliseconds(500);
 constexpr absl::Duration kFlushWait = absl::Seconds(6);
 
 }  // namespace

@@ -133,6 +133,8 @@ class Engine {
     std::shared_ptr<accounting::StreamDictionary> dictionary;
     std::int64_t received_us = 0;
   };
+  // The engine looks after its deadlines at least this often.
+  static constexpr absl::Duration kTick = absl::Milliseconds(500);
   enum class CommitResult { kDone, kReload, kStop, kFatal };
 
   // engine_recover.cc

@@ -10,8 +10,6 @@
 namespace netsentinel::ingest {
 namespace {
 
-// The engine looks after its deadlines at least this often.
-constexpr absl::Duration kTick = absl::Milliseconds(500);
 // Breaches of periods that may still be running: the longest period is a month.
 constexpr int kFiredDays = 62;
 // Journal rows in memory at a time while they are replayed; a moment's work.
