@@ -273,10 +273,10 @@ void Uplink::Pump() {
   while (idle < channels_.size()) {
     if (at == channels_.end()) at = channels_.begin();
     auto& [key, channel] = *at;
-    const auto lease = leases_.find(key.router);
-    const bool may_send = lease != leases_.end() && lease->second.granted &&
-                          channel.held_until <= now && channel.more;
-    if (!may_send) {
+    // Most menus have nothing to send; of those the lease is not even looked up.
+    const bool has_more = channel.more && channel.held_until <= now;
+    const auto lease = has_more ? leases_.find(key.router) : leases_.end();
+    if (lease == leases_.end() || !lease->second.granted) {
       ++idle;
       ++at;
       continue;
