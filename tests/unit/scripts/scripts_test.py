@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """scripts/install-deps and scripts/test against stand-ins for the tools they call."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -173,9 +174,16 @@ exit "${FAKE_CTEST:-0}"
         self.run_it()
         self.run_it("--label", "bench")
         calls = [call for call in self.box.read("calls").splitlines() if call.startswith("ctest")]
-        self.assertIn("-LE ^bench$", calls[0])
-        self.assertIn("-L ^bench$", calls[1])
-        self.assertNotIn("-LE", calls[1])
+        # On the command line -LE would replace what the preset leaves out.
+        self.assertNotIn("-LE", calls[0])
+        self.assertIn("-L ^bench$ -LE ^$", calls[1])
+
+    def test_the_presets_leave_out_what_they_cannot_run(self):
+        with open(os.path.join(ROOT, "CMakePresets.json"), encoding="utf-8") as presets:
+            tests = {test["name"]: test for test in json.load(presets)["testPresets"]}
+        for name, label in (("debug", "^bench$"), ("release", "^bench$"), ("asan", "script"),
+                            ("tsan", "script|no-tsan")):
+            self.assertEqual(label, tests[name]["filter"]["exclude"]["label"], name)
 
     def test_ends_with_the_closing_line_of_ctest(self):
         last = self.run_it().stdout.splitlines()[-2:]
