@@ -58,10 +58,14 @@ absl::Status SqlStore::RecoverCheckpoints(RecoveredState& state, BetweenSlices b
     std::vector<Row> slice;
     NS_RETURN_IF_ERROR(Read([&]() -> absl::Status {
       slice.clear();
-      NS_ASSIGN_OR_RETURN(auto rows, session_->Query(absl::StrCat(
-          "SELECT state_key, part, payload FROM checkpoints WHERE state_key >= ? AND"
-          " (state_key > ? OR part > ?) ORDER BY state_key, part LIMIT ", kBigRows),
-          {Bytes(key), Bytes(key), Int(part)}));
+      NS_ASSIGN_OR_RETURN(
+          auto rows,
+          session_->Query(
+              absl::StrCat(
+                  "SELECT state_key, part, payload FROM checkpoints WHERE state_key >= ? AND"
+                  " (state_key > ? OR part > ?) ORDER BY state_key, part LIMIT ",
+                  kBigRows),
+              {Bytes(key), Bytes(key), Int(part)}));
       for (;;) {
         NS_ASSIGN_OR_RETURN(const bool found, rows->Next());
         if (!found) return absl::OkStatus();
@@ -113,11 +117,10 @@ absl::StatusOr<std::vector<JournalRow>> SqlStore::Journal(std::uint64_t after,
 // The last row of a page: the sizes are looked at before anything is loaded.
 absl::StatusOr<std::uint64_t> SqlStore::EndOfPage(std::uint64_t after, std::size_t payload_bytes) {
   NS_ASSIGN_OR_RETURN(
-      auto rows,
-      session_->Query(absl::StrCat("SELECT journal_id, LENGTH(payload) FROM journal"
-                                   " WHERE journal_id > ? ORDER BY journal_id LIMIT ",
-                                   kJournalRows),
-                      {Uint(after)}));
+      auto rows, session_->Query(absl::StrCat("SELECT journal_id, LENGTH(payload) FROM journal"
+                                              " WHERE journal_id > ? ORDER BY journal_id LIMIT ",
+                                              kJournalRows),
+                                 {Uint(after)}));
   std::uint64_t last = after;
   std::uint64_t bytes = 0;
   for (;;) {
