@@ -48,13 +48,14 @@ void WaitFor(const std::stop_token& stop, absl::Duration duration) {
 
 // The connections to the store, one a thread.
 struct Stores {
-  std::unique_ptr<store::Store> engine, flush, outbox, query, admin, keeper;
+  std::unique_ptr<store::Store> engine, flush, outbox, query, history, admin, keeper;
 };
 
 absl::StatusOr<Stores> Connect(store::StoreFactory& factory) {
   Stores stores;
   for (std::unique_ptr<store::Store>* slot : {&stores.engine, &stores.flush, &stores.outbox,
-                                              &stores.query, &stores.admin, &stores.keeper}) {
+                                              &stores.query, &stores.history, &stores.admin,
+                                              &stores.keeper}) {
     NS_ASSIGN_OR_RETURN(*slot, factory.Connect());
   }
   return stores;
@@ -71,7 +72,7 @@ class Aggregator {
         authority_(settings.security.insecure),
         engine_pulse_(context.liveness.AddPulse("engine", kLoopSilence)),
         outbox_pulse_(context.liveness.AddPulse("outbox", kLoopSilence)),
-        reader_(book_, query_store_, catalog_, context.clock),
+        reader_(book_, query_store_, history_store_, catalog_, context.clock),
         usage_service_(reader_, board_, authority_, [this] { return Serving(); }),
         admin_service_(
             {.store = admin_store_,
@@ -149,6 +150,7 @@ class Aggregator {
     NS_ASSIGN_OR_RETURN(const std::unique_ptr<store::StoreFactory> factory, OpenStore(settings_));
     NS_ASSIGN_OR_RETURN(stores_, Connect(*factory));
     query_store_.Fill(std::move(stores_.query));
+    history_store_.Fill(std::move(stores_.history));
     admin_store_.Fill(std::move(stores_.admin));
     return absl::OkStatus();
   }
@@ -386,7 +388,7 @@ class Aggregator {
   ingest::EventQueue events_;
   ingest::RouterBoard board_;
   query::CatalogHolder catalog_;
-  query::StoreSlot query_store_, admin_store_;
+  query::StoreSlot query_store_, history_store_, admin_store_;
   query::UsageReader reader_;
   query::GrpcUsageService usage_service_;
   query::GrpcAdminService admin_service_;

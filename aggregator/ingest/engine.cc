@@ -25,6 +25,7 @@ Engine::Engine(EngineParts parts, EngineSettings settings, EnginePolicy policy)
 
 absl::Status Engine::Run(store::Fence fence, EnginePolicy stored) {
   fence_ = fence;
+  fatal_ = absl::OkStatus();
   {
     base::MutexLock lock(change_mutex_);
     policy_ = std::move(stored);

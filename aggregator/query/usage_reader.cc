@@ -154,7 +154,7 @@ absl::StatusOr<std::vector<SubscriberSum>> UsageReader::Sums(const base::SiteId&
   const auto go_on = [&gone] {
     return gone() ? absl::CancelledError("whoever asked has gone") : absl::OkStatus();
   };
-  NS_ASSIGN_OR_RETURN(store::Store::History history, store_.Ask([&](store::Store& store) {
+  NS_ASSIGN_OR_RETURN(store::Store::History history, history_.Ask([&](store::Store& store) {
     return store.UsageHistory(site, span.first, stored_last, go_on);
   }));
   if (absl::CivilMonth(span.first) < history.kept_from) return MonthsGone(history.kept_from);

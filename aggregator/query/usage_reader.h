@@ -30,9 +30,10 @@ struct DaySpan {
 // Thread-safe. What needs the store is kUnavailable before that is open.
 class UsageReader {
  public:
-  UsageReader(const ingest::SharedBook& book, StoreSlot& store, const CatalogHolder& catalog,
-              const base::Clock& clock)
-      : book_(book), store_(store), catalog_(catalog), clock_(clock) {}
+  // Long answers are read from `history`, so that short ones from `store` do not wait for them.
+  UsageReader(const ingest::SharedBook& book, StoreSlot& store, StoreSlot& history,
+              const CatalogHolder& catalog, const base::Clock& clock)
+      : book_(book), store_(store), history_(history), catalog_(catalog), clock_(clock) {}
 
   // Empty texts mean today. kInvalidArgument: no such date, last before first, more than 400 days.
   absl::StatusOr<DaySpan> Resolve(const base::SiteId& site, const std::string& first,
@@ -60,6 +61,7 @@ class UsageReader {
  private:
   const ingest::SharedBook& book_;
   StoreSlot& store_;
+  StoreSlot& history_;
   const CatalogHolder& catalog_;
   const base::Clock& clock_;
   HistoryGate history_gate_;

@@ -36,6 +36,8 @@ class UsageReaderTest : public ::testing::Test {
     ASSERT_OK_AND_ASSIGN(store_, factory_->Connect());
     ASSERT_OK_AND_ASSIGN(std::unique_ptr<store::Store> query_store, factory_->Connect());
     query_store_.Fill(std::move(query_store));
+    ASSERT_OK_AND_ASSIGN(auto history_store, factory_->Connect());
+    history_store_.Fill(std::move(history_store));
     ASSERT_OK_AND_ASSIGN(const store::LeaseInfo lease,
                          store_->AcquireLease("test", absl::Hours(1)));
     fence_ = lease.fence;
@@ -74,7 +76,7 @@ class UsageReaderTest : public ::testing::Test {
   absl::StatusOr<std::map<std::string, std::uint64_t>> Sums(absl::CivilDay first,
                                                             absl::CivilDay last) {
     shared_.Replace(std::make_unique<accounting::Book>(std::move(driver_.book)));
-    UsageReader reader(shared_, query_store_, catalog_, clock_);
+    UsageReader reader(shared_, query_store_, history_store_, catalog_, clock_);
     auto sums = reader.Sums(base::SiteId("site"), {first, last, kFirst + 5}, gone_);
     shared_.Write([&](accounting::Book& book) { driver_.book = std::move(book); });
     if (!sums.ok()) return sums.status();
@@ -85,7 +87,7 @@ class UsageReaderTest : public ::testing::Test {
   absl::StatusOr<std::vector<accounting::UsageRow>> Rows(absl::CivilDay first,
                                                          absl::CivilDay last) {
     shared_.Replace(std::make_unique<accounting::Book>(std::move(driver_.book)));
-    UsageReader reader(shared_, query_store_, catalog_, clock_);
+    UsageReader reader(shared_, query_store_, history_store_, catalog_, clock_);
     auto rows = reader.Rows({base::SiteId("site"), base::RouterId("r1"), "alice"},
                             {first, last, kFirst + 5});
     shared_.Write([&](accounting::Book& book) { driver_.book = std::move(book); });
@@ -97,7 +99,7 @@ class UsageReaderTest : public ::testing::Test {
   test::FakeClock clock_;
   std::unique_ptr<store::StoreFactory> factory_;
   std::unique_ptr<store::Store> store_;
-  StoreSlot query_store_;
+  StoreSlot query_store_, history_store_;
   store::Fence fence_;
   BookDriver driver_;
   std::map<std::string, accounting::StreamDictionary> dictionaries_;
