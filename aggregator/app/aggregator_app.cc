@@ -53,9 +53,9 @@ struct Stores {
 
 absl::StatusOr<Stores> Connect(store::StoreFactory& factory) {
   Stores stores;
-  for (std::unique_ptr<store::Store>* slot : {&stores.engine, &stores.flush, &stores.outbox,
-                                              &stores.query, &stores.history, &stores.admin,
-                                              &stores.keeper}) {
+  for (std::unique_ptr<store::Store>* slot :
+       {&stores.engine, &stores.flush, &stores.outbox, &stores.query, &stores.history,
+        &stores.admin, &stores.keeper}) {
     NS_ASSIGN_OR_RETURN(*slot, factory.Connect());
   }
   return stores;
