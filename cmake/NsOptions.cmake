@@ -23,8 +23,9 @@ endif()
 
 set(CMAKE_PCH_WARN_INVALID OFF)
 if(NS_UNITY)
-  # A header is parsed and a template compiled once for eight files: a third of the work less. The
-  # `debug` preset and scripts/tidy compile each file by itself, so that none needs its neighbours.
+  # A header is parsed and a template compiled once for eight files: under a sanitizer a third of the
+  # work less. `release` and `debug` compile each file by itself, so that none needs its neighbours
+  # and a program links only what it uses of a library.
   set(CMAKE_UNITY_BUILD ON)
   set(CMAKE_UNITY_BUILD_BATCH_SIZE 8)
 endif()
