@@ -229,6 +229,7 @@ void Book::Impl::CheckpointPartition(MenuBook& menu, Partition& partition, Stage
 
 void Book::Impl::CheckpointBook(StagedFlush& flush) {
   std::vector<StoredCalendar> calendars;
+  calendars.reserve(sites.size());
   for (const auto& [id, site] : sites) {
     calendars.push_back({id.value(), site->calendar.versions()});
   }
