@@ -298,7 +298,7 @@ TEST_F(SessionTest, SomePropertiesShowOnlyWhereTheyAreSet) {
 
 TEST(MenuTableTest, TotalsAreTheSumOfBothDirectionsWhereATotalLimitIsSet) {
   Queue queue;
-  queue.spec = Spec("set", {});
+  queue.spec = SpecWithBytes("set", {});
   queue.bytes = {.up = 3, .down = 4};
   queue.packets = {.up = 1, .down = 2};
   queue.dropped = {.up = 5, .down = 6};
