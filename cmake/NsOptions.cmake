@@ -22,13 +22,11 @@ elseif(NS_SANITIZE)
 endif()
 
 set(CMAKE_PCH_WARN_INVALID OFF)
-if(NS_UNITY)
-  # A header is parsed and a template compiled once for eight files: under a sanitizer a third of the
-  # work less. `release` and `debug` compile each file by itself, so that none needs its neighbours
-  # and a program links only what it uses of a library.
-  set(CMAKE_UNITY_BUILD ON)
-  set(CMAKE_UNITY_BUILD_BATCH_SIZE 8)
-endif()
+# A header is parsed and a template compiled once for eight files: under a sanitizer a third of the
+# work less. `release` joins tests alone: what ships is compiled file by file, so that none needs its
+# neighbours and a program links only what it uses of a library. `debug` joins nothing.
+set(CMAKE_UNITY_BUILD ${NS_UNITY})
+set(CMAKE_UNITY_BUILD_BATCH_SIZE 8)
 find_program(NS_CCACHE ccache)
 if(NS_CCACHE)
   # What ccache needs to be told before it caches a file that uses a precompiled header.
@@ -42,7 +40,7 @@ target_compile_options(ns_options INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor
   -Woverloaded-virtual -Wcast-align -Wimplicit-fallthrough
   -fstack-protector-strong -ffile-prefix-map=${CMAKE_SOURCE_DIR}=.)
-if(NS_UNITY AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+if((NS_UNITY OR NS_UNITY_TESTS) AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # Asks whether a type of a header hides in one file; here it takes every .cc file for a header.
   target_compile_options(ns_options INTERFACE -Wno-subobject-linkage)
 endif()

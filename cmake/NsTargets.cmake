@@ -66,6 +66,9 @@ function(ns_test name)
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE ns_options ${ARG_DEPS} GTest::gmock GTest::gtest_main)
   _ns_use_precompiled_headers(${name} test)
+  if(NS_UNITY_TESTS)
+    set_target_properties(${name} PROPERTIES UNITY_BUILD ON)
+  endif()
   if(NOT NS_SANITIZE AND CMAKE_BUILD_TYPE STREQUAL "Release")
     # What is tested is compiled as it is shipped; the test itself need not be fast. At -O1 gcc 12
     # takes the moving of a long std::string for a write beyond its end.
