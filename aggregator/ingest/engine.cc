@@ -5,7 +5,6 @@
 
 #include "absl/strings/str_cat.h"
 
-#include "aggregator/ingest/store_records.h"
 #include "common/base/status_macros.h"
 
 namespace netsentinel::ingest {
