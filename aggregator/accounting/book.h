@@ -137,6 +137,13 @@ struct StagedFlush {
   std::vector<NumberedUsage> usage;
   std::vector<CheckpointBlob> checkpoints;
   std::vector<std::pair<std::string, std::uint32_t>> dropped_checkpoints;
+  // Days of a router from this one on are open again: it moved to a site where they are not over.
+  // Taken back before `closed_days` are written.
+  struct Reopened {
+    base::RouterId router;
+    absl::CivilDay first;
+  };
+  std::vector<Reopened> reopened_days;
   std::vector<ClosedDay> closed_days;
   struct Trim {
     base::RouterId router;
@@ -253,9 +260,9 @@ class Book {
   std::vector<std::pair<SubscriberKey, UsageSum>> SubscriberSums(const base::SiteId& site,
                                                                  absl::CivilDay first,
                                                                  absl::CivilDay last) const;
-  // The first day from which all the site's rows are in memory: of earlier days some routers' may
-  // be. Empty: no router has rows.
-  std::optional<absl::CivilDay> WholeFrom(const base::SiteId& site) const;
+  // The first day from which all rows are in memory: of earlier days some routers' may be. One day
+  // for all sites, since any router may have left rows at any of them. Empty: no router has rows.
+  std::optional<absl::CivilDay> WholeFrom() const;
   // Attribution time of the newest snapshot in the figures, 0 before the first. `site` empty: all.
   std::int64_t AsOf(const base::SiteId& site) const;
   // Local day of the site at an instant, with its begin and end.

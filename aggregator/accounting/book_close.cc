@@ -14,7 +14,8 @@ namespace {
 // Days behind the current one that reports ask for.
 constexpr int kReportDays = 2;
 
-// Attribution time of the newest snapshot of any menu; 0 before the first.
+}  // namespace
+
 std::int64_t NewestReading(const RouterBook& router) {
   std::int64_t newest = 0;
   for (const MenuBook& menu : router.menus) {
@@ -22,8 +23,6 @@ std::int64_t NewestReading(const RouterBook& router) {
   }
   return newest;
 }
-
-}  // namespace
 
 // Days that nobody finished within 35 days, and days of a router that was taken out, are closed
 // with what they have. A router that was taken out has no days after its last reading.
@@ -37,7 +36,7 @@ void Book::Impl::CloseOldDays(RouterBook& router, std::int64_t now_us, StagedFlu
     if (!too_old && !retired) return;
     if (!router.in_policy && newest <= day.begin_us) return;
     if (!router.in_policy) ResolveRetired(router, now_us, flush);
-    MarkPartial(router, day);
+    MarkPartial(router, router.settings.site, day.day, day.day);
     router.closed.push_back({router.settings.id, day.day, true, now_us});
     router.open_from_us = day.end_us;
     flush.events.push_back(
@@ -92,10 +91,15 @@ void Book::Impl::ForgetLate(const StagedInternals& internals) {
   forget(late_events, internals.late_events);
 }
 
-void Book::Impl::MarkPartial(RouterBook& router, const DaySpan& day) {
+// Rows of another site, at which the router was before, have had their day there.
+void Book::Impl::MarkPartial(RouterBook& router, const base::SiteId& site, absl::CivilDay first,
+                             absl::CivilDay last) {
   for (MenuBook& menu : router.menus) {
     for (auto& [key, partition] : menu.partitions) {
-      if (key.first == day.day) partition.RaiseGrades(Grade::kPartial);
+      if (key.first < first || key.first > last) continue;
+      partition.RaiseGrades(Grade::kPartial, [&](std::uint32_t subscriber) {
+        return subscribers[subscriber].key.site == site;
+      });
     }
   }
 }

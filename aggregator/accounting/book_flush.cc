@@ -46,7 +46,8 @@ StagedFlush Book::StageFlush(std::int64_t now_us, const FlushOptions& options) {
     for (const MenuBook& menu : router->menus) journal_rows += menu.journal_rows;
     // A closed day is never replayed into: it goes with the checkpoint that has it closed.
     const bool due = journal_rows >= std::max<std::uint64_t>(options.min_journal_rows, 1);
-    if (due || !router->closed.empty()) impl_->CheckpointRouter(*router, flush);
+    const bool changed = !router->closed.empty() || router->reopened;
+    if (due || changed) impl_->CheckpointRouter(*router, flush);
     impl_->DropOldPartitions(*router);
     impl_->DropRetired(*router, now_us);
   }
@@ -85,6 +86,7 @@ void Book::FlushFailed(StagedFlush&& flush) {
       }
     }
   }
+  for (RouterBook* router : in_flight.reopened) router->reopened = true;
   for (auto& [router, closed] : in_flight.closed) {
     router->closed.insert(router->closed.begin(), closed.begin(), closed.end());
   }
@@ -133,6 +135,9 @@ void Book::Impl::CheckpointRouter(RouterBook& router, StagedFlush& flush) {
   StoredRouter stored;
   stored.open_from_us = router.open_from_us;
   stored.site = router.settings.site.value();
+  stored.rules = StoredRouter::Rules{router.settings.account, router.settings.parents,
+                                     router.settings.line_rate_bps,
+                                     absl::ToInt64Microseconds(router.settings.poll_interval)};
   for (std::size_t i = 0; i < router.menus.size(); ++i) {
     MenuBook& menu = router.menus[i];
     stored.menus[i].next_ordinal = menu.next_ordinal;
@@ -150,6 +155,11 @@ void Book::Impl::CheckpointRouter(RouterBook& router, StagedFlush& flush) {
     menu.journal_rows = 0;
   }
   flush.checkpoints.push_back({RouterKey(router), 0, EncodeRouter(stored)});
+  if (std::exchange(router.reopened, false)) {
+    in_flight.reopened.push_back(&router);
+    flush.reopened_days.push_back(
+        {router.settings.id, router.site->calendar.DayAt(router.open_from_us).day});
+  }
   flush.closed_days.insert(flush.closed_days.end(), router.closed.begin(), router.closed.end());
   in_flight.closed.emplace_back(&router, std::exchange(router.closed, {}));
 }

@@ -101,9 +101,11 @@ absl::Status Book::Impl::SetPolicy(const Policy& policy, std::int64_t now_us) {
   for (auto& [id, router] : routers) router->in_policy = false;
   for (const RouterSettings& settings : policy.routers) {
     RouterBook& router = RouterFor(settings.id);
+    const base::SiteId before = router.settings.site;
     router.settings = settings;
-    router.site = &SiteFor(settings.site);
     router.in_policy = true;
+    if (before == settings.site) continue;
+    MoveRouter(router, before, now_us);
   }
   Remap();
 
@@ -133,6 +135,29 @@ absl::Status Book::Impl::SetPolicy(const Policy& policy, std::int64_t now_us) {
   reviewed_at_us = now_us;
   book_stored = false;
   return absl::OkStatus();
+}
+
+// At its new site a day may still go on that was over at the old one: it takes rows again, so it
+// is closed no longer. What is still open at the old site ends here, without its end when the
+// router has been silent.
+void Book::Impl::MoveRouter(RouterBook& router, const base::SiteId& from, std::int64_t now_us) {
+  SiteBook& left = SiteFor(from);
+  router.site = &SiteFor(router.settings.site);
+  if (router.open_from_us == kNeverUs) return;
+  const absl::CivilDay first = left.calendar.DayAt(router.open_from_us).day;
+  const std::int64_t silent_us = now_us - NewestReading(router);
+  if (silent_us > 2 * absl::ToInt64Microseconds(router.settings.poll_interval)) {
+    MarkPartial(router, from, first, absl::CivilDay::max());
+  }
+  const absl::CivilDay open = router.site->calendar.DayAt(router.open_from_us).day;
+  std::erase_if(router.closed, [&](const ClosedDay& closed) { return closed.day >= open; });
+  router.reopened = true;
+  if (open >= first) return;
+  late_events.push_back(
+      {now_us, router.settings.id, counters::Menu::kSimple, "", "day_reopened",
+       absl::StrCat(absl::FormatCivilTime(open), " goes on at site \"",
+                    router.settings.site.value(), "\", to which the router moved; at site \"",
+                    from.value(), "\" it is over")});
 }
 
 void Book::Impl::Remap() {

@@ -81,7 +81,7 @@ std::vector<std::pair<SubscriberKey, UsageSum>> Book::SubscriberSums(const base:
   return sums;
 }
 
-std::optional<absl::CivilDay> Book::WholeFrom(const base::SiteId& site) const {
+std::optional<absl::CivilDay> Book::WholeFrom() const {
   std::optional<absl::CivilDay> whole;
   const auto after = [&](absl::CivilDay day) { whole = std::max(whole.value_or(day), day); };
   // A router that was taken out leaves memory altogether this long after its last reading, which
@@ -92,8 +92,6 @@ std::optional<absl::CivilDay> Book::WholeFrom(const base::SiteId& site) const {
         2);
   }
   for (const auto& [id, router] : impl_->routers) {
-    // A router that was taken out may have had queues at any site.
-    if (router->in_policy && !InSite(*router, site)) continue;
     if (router->open_from_us != kNeverUs) {
       after(Impl::OldestNeeded(impl_->quotas,
                                router->site->calendar.DayAt(router->open_from_us).day));

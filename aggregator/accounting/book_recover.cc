@@ -60,6 +60,11 @@ absl::Status Book::Impl::Recover(const RecoveryInput& input) {
     // The router's own record says so too; a router without one was never checkpointed.
     if (FindRouter(closed.router) == nullptr) RouterFor(closed.router);
   }
+  for (auto& [id, router] : routers) {
+    const base::SiteId before = std::exchange(router->restored_site, base::SiteId());
+    if (before.value().empty() || before == router->settings.site) continue;
+    MoveRouter(*router, before, input.now_us);
+  }
   Remap();
   for (const RecoveryInput::Fired& mark : input.fired) {
     for (std::uint32_t rule = 0; rule < quotas.size(); ++rule) {
@@ -133,9 +138,16 @@ absl::Status Book::Impl::RestoreBook(absl::string_view payload) {
 absl::Status Book::Impl::RestoreRouter(RouterBook& router, absl::string_view payload) {
   NS_ASSIGN_OR_RETURN(const StoredRouter stored, DecodeRouter(payload));
   router.open_from_us = stored.open_from_us;
+  router.restored_site = base::SiteId(stored.site);
   if (!router.in_policy && !stored.site.empty()) {
-    router.settings.site = base::SiteId(stored.site);
+    router.settings.site = router.restored_site;
     router.site = &SiteFor(router.settings.site);
+  }
+  if (!router.in_policy && stored.rules.has_value()) {
+    router.settings.account = stored.rules->account;
+    router.settings.parents = stored.rules->parents;
+    router.settings.line_rate_bps = stored.rules->line_rate_bps;
+    router.settings.poll_interval = absl::Microseconds(stored.rules->poll_interval_us);
   }
   for (std::size_t i = 0; i < router.menus.size(); ++i) {
     router.menus[i].next_ordinal = stored.menus[i].next_ordinal;

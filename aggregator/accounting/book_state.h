@@ -87,6 +87,9 @@ struct RouterBook {
   std::int64_t open_from_us = kNeverUs;
   std::array<MenuBook, 2> menus;
   std::vector<ClosedDay> closed;  // to be flushed
+  // Days from open_from_us on that were closed at another site are open again; to be flushed.
+  bool reopened = false;
+  base::SiteId restored_site;  // of its checkpoint, while it is being read back
 
   MenuBook& menu(counters::Menu which) { return menus[which == counters::Menu::kSimple ? 0 : 1]; }
 };
@@ -164,6 +167,9 @@ struct StagedInternals {
   std::size_t late_events = 0;
 };
 
+// Attribution time of the newest snapshot of any menu; 0 before the first.
+std::int64_t NewestReading(const RouterBook& router);
+
 // Keys of checkpoints.
 std::string DeviceKey(const MenuBook& menu, std::uint32_t ordinal);
 std::string PartitionName(const MenuBook& menu, const PartitionKey& key);
@@ -174,6 +180,7 @@ struct Book::Impl {
   absl::Status SetPolicy(const Policy& policy, std::int64_t now_us);
   void Remap();
   void RecountQuotas();
+  void MoveRouter(RouterBook& router, const base::SiteId& from, std::int64_t now_us);
   void NoteShortHistory(const std::vector<quota::Rule>& old, std::int64_t now_us);
   void TakeLate(StagedBatch& batch);
   void ForgetLate(const StagedInternals& internals);
@@ -227,7 +234,8 @@ struct Book::Impl {
   void CheckpointBook(StagedFlush& flush);
   void CloseOldDays(RouterBook& router, std::int64_t now_us, StagedFlush& flush);
   void ResolveRetired(RouterBook& router, std::int64_t now_us, StagedFlush& flush);
-  void MarkPartial(RouterBook& router, const DaySpan& day);
+  void MarkPartial(RouterBook& router, const base::SiteId& site, absl::CivilDay first,
+                   absl::CivilDay last);
   void DropRetired(RouterBook& router, std::int64_t now_us);
   void DropPartition(MenuBook& menu, Partitions::iterator partition);
   void DropOldPartitions(RouterBook& router);
@@ -284,6 +292,7 @@ struct Book::Impl {
     std::vector<std::pair<MenuBook*, std::uint32_t>> queues;
     std::vector<std::uint32_t> subscribers;
     std::vector<RouterBook*> routers;  // checkpointed
+    std::vector<RouterBook*> reopened;
     std::vector<std::pair<RouterBook*, std::vector<ClosedDay>>> closed;
     std::vector<std::pair<std::string, std::uint32_t>> dropped;
   } in_flight;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,8 @@
 #include "aggregator/accounting/calendar.h"
 #include "aggregator/accounting/ledger.h"
 #include "aggregator/accounting/menu_state.h"
+#include "aggregator/accounting/settings.h"
+#include "common/counters/snapshot.h"
 
 // Bytes of the state at rest: docs/journal-format.md. Every blob is a version, a body and the
 // CRC-32C of both. No decoder trusts a length, a count or an index: what is not sound is kDataLoss.
@@ -89,7 +92,15 @@ struct StoredRouter {
     std::uint64_t journal_id = 0;
   };
   Menu menus[2];
-  std::string site;  // where it was last configured
+  // As it was last configured: what it left is counted by that once it is taken out.
+  std::string site;
+  struct Rules {
+    counters::Menu account = counters::Menu::kSimple;
+    ParentsMode parents = ParentsMode::kResidue;
+    std::uint64_t line_rate_bps = 0;
+    std::int64_t poll_interval_us = 0;
+  };
+  std::optional<Rules> rules;  // none in a record that was written without them
 };
 std::string EncodeRouter(const StoredRouter& router);
 absl::StatusOr<StoredRouter> DecodeRouter(absl::string_view blob);

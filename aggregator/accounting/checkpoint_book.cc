@@ -146,6 +146,12 @@ std::string EncodeRouter(const StoredRouter& router) {
     AppendVarint(out, menu.journal_id);
   }
   AppendBytes(out, router.site);
+  if (router.rules.has_value()) {
+    AppendVarint(out, router.rules->account == counters::Menu::kSimple ? 0 : 1);
+    AppendVarint(out, static_cast<std::uint64_t>(router.rules->parents));
+    AppendVarint(out, router.rules->line_rate_bps);
+    AppendTime(out, router.rules->poll_interval_us);
+  }
   return Seal(std::move(out));
 }
 
@@ -163,6 +169,18 @@ absl::StatusOr<StoredRouter> DecodeRouter(absl::string_view blob) {
     in.Require(menu.current <= menu.next_ordinal);
   }
   if (in.more()) router.site = in.Text();
+  if (in.more()) {
+    StoredRouter::Rules rules;
+    const std::uint64_t account = in.U64();
+    const std::uint64_t parents = in.U64();
+    rules.line_rate_bps = in.U64();
+    rules.poll_interval_us = in.Time();
+    in.Require(account <= 1 && (parents == 1 || parents == 2) && rules.line_rate_bps > 0 &&
+               rules.poll_interval_us > 0);
+    rules.account = account == 0 ? counters::Menu::kSimple : counters::Menu::kTree;
+    rules.parents = static_cast<ParentsMode>(parents);
+    router.rules = rules;
+  }
   if (!in.done()) return Damaged("a router's record");
   return router;
 }

@@ -113,9 +113,9 @@ void Partition::Watch(std::uint32_t queue, std::uint32_t subscriber, const Watch
   stored = false;
 }
 
-void Partition::RaiseGrades(Grade grade) {
+void Partition::RaiseGrades(Grade grade, absl::FunctionRef<bool(std::uint32_t)> of_these) {
   for (DayRow& row : rows_) {
-    if (row.grade >= grade) continue;
+    if (row.grade >= grade || !of_these(row.subscriber)) continue;
     row.grade = grade;
     row.dirty = true;
     stored = false;

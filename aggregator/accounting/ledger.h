@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
+
 #include "aggregator/accounting/calendar.h"
 #include "aggregator/accounting/menu_state.h"
 #include "aggregator/accounting/records.h"
@@ -82,8 +84,8 @@ class Partition {
   };
   void Watch(std::uint32_t queue, std::uint32_t subscriber, const Watched& watched);
 
-  // No row is better than this.
-  void RaiseGrades(Grade grade);
+  // No row of a subscriber for which `of_these` holds is better than this.
+  void RaiseGrades(Grade grade, absl::FunctionRef<bool(std::uint32_t)> of_these);
 
   const DaySpan& span() const { return span_; }
   // A span that a change of the site's rule stretched or cut.

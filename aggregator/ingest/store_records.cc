@@ -47,6 +47,9 @@ store::FlushBatch ToBatch(const accounting::StagedFlush& flush) {
         {.state_key = part.state_key, .part = part.part, .payload = part.payload});
   }
   batch.dropped_checkpoints = flush.dropped_checkpoints;
+  for (const auto& reopened : flush.reopened_days) {
+    batch.reopened_days.push_back({.router = reopened.router, .first = reopened.first});
+  }
   for (const auto& day : flush.closed_days) {
     batch.closed_days.push_back({.router = day.router,
                                  .day = day.day,

@@ -135,7 +135,7 @@ absl::StatusOr<std::vector<SubscriberSum>> UsageReader::Sums(const base::SiteId&
                                                              const DaySpan& span,
                                                              const std::function<bool()>& gone) {
   const auto whole = [&](const accounting::Book& book) {
-    const std::optional<absl::CivilDay> from = book.WholeFrom(site);
+    const std::optional<absl::CivilDay> from = book.WholeFrom();
     return from.has_value() && span.first >= *from;
   };
   std::optional<std::vector<SubscriberSum>> sums;
@@ -147,7 +147,7 @@ absl::StatusOr<std::vector<SubscriberSum>> UsageReader::Sums(const base::SiteId&
   NS_ASSIGN_OR_RETURN(const HistoryGate::Pass pass, history_gate_.Enter(gone));
   std::optional<absl::CivilDay> whole_from;
   std::vector<UsageRow> rows = book_.Read([&](const accounting::Book& book) {
-    whole_from = book.WholeFrom(site);
+    whole_from = book.WholeFrom();
     return book.Usage(site, span.first, span.last);
   });
   const absl::CivilDay stored_last = StoredLast(span, whole_from);
@@ -167,7 +167,7 @@ absl::StatusOr<std::vector<UsageRow>> UsageReader::Rows(const accounting::Subscr
                                                         const DaySpan& span) {
   std::optional<absl::CivilDay> whole_from;
   std::vector<UsageRow> rows = book_.Read([&](const accounting::Book& book) {
-    whole_from = book.WholeFrom(key.site);
+    whole_from = book.WholeFrom();
     return book.SubscriberUsage(key, span.first, span.last);
   });
   if (whole_from.has_value() && span.first >= *whole_from) return rows;

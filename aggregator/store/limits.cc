@@ -130,6 +130,10 @@ absl::Status Validate(const FlushBatch& batch) {
     NS_RETURN_IF_ERROR(CheckLength("state key", part.state_key, kMaxStateKeyBytes));
     NS_RETURN_IF_ERROR(CheckLength("checkpoint", part.payload, kMaxPayloadBytes));
   }
+  for (const FlushBatch::Reopened& reopened : batch.reopened_days) {
+    NS_RETURN_IF_ERROR(ValidateId("router", reopened.router.value()));
+    NS_RETURN_IF_ERROR(CheckDay(reopened.first));
+  }
   for (const DayClose& close : batch.closed_days) {
     NS_RETURN_IF_ERROR(ValidateId("router", close.router.value()));
     NS_RETURN_IF_ERROR(CheckDay(close.day));

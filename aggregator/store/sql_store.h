@@ -102,6 +102,7 @@ class SqlStore final : public Store {
   absl::Status InsertBreaches(const std::vector<BreachRow>& breaches);
 
   absl::Status StoreNames(const FlushBatch& batch);
+  absl::Status StoreDayCloses(const FlushBatch& batch);
   absl::Status StoreCheckpoints(const FlushBatch& batch);
   absl::Status DropCheckpoints(const FlushBatch& batch);
   absl::Status DropSlices(const FlushBatch& batch);

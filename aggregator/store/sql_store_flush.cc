@@ -35,24 +35,32 @@ absl::Status SqlStore::Flush(Fence fence, const FlushBatch& batch) {
     NS_RETURN_IF_ERROR(StoreNames(batch));
     NS_RETURN_IF_ERROR(WriteUsage("usage_daily", "local_day", rows));
     NS_RETURN_IF_ERROR(StoreCheckpoints(batch));
-    if (!batch.closed_days.empty()) {
-      NS_ASSIGN_OR_RETURN(
-          auto writer,
-          session_->Insert(
-              {"day_closes", {"router", "local_day", "is_partial", "closed_at_us"}, 2, true}));
-      for (const DayClose& close : batch.closed_days) {
-        writer->Text(close.router.value());
-        writer->Text(DayText(close.day));
-        writer->Int(close.partial ? 1 : 0);
-        writer->Int(close.closed_at_us);
-        NS_RETURN_IF_ERROR(writer->EndRow());
-      }
-      NS_RETURN_IF_ERROR(writer->Finish());
-    }
+    NS_RETURN_IF_ERROR(StoreDayCloses(batch));
     NS_RETURN_IF_ERROR(TrimJournal(batch.trims));
     NS_RETURN_IF_ERROR(SetCounter("next_queue_id", batch.next_queue_id));
     return SetCounter("next_subscriber_id", batch.next_subscriber_id);
   });
+}
+
+absl::Status SqlStore::StoreDayCloses(const FlushBatch& batch) {
+  for (const FlushBatch::Reopened& reopened : batch.reopened_days) {
+    NS_RETURN_IF_ERROR(
+        session_->Execute("DELETE FROM day_closes WHERE router = ? AND local_day >= ?",
+                          {Text(reopened.router.value()), Text(DayText(reopened.first))}));
+  }
+  if (batch.closed_days.empty()) return absl::OkStatus();
+  NS_ASSIGN_OR_RETURN(
+      auto writer,
+      session_->Insert(
+          {"day_closes", {"router", "local_day", "is_partial", "closed_at_us"}, 2, true}));
+  for (const DayClose& close : batch.closed_days) {
+    writer->Text(close.router.value());
+    writer->Text(DayText(close.day));
+    writer->Int(close.partial ? 1 : 0);
+    writer->Int(close.closed_at_us);
+    NS_RETURN_IF_ERROR(writer->EndRow());
+  }
+  return writer->Finish();
 }
 
 absl::Status SqlStore::StoreNames(const FlushBatch& batch) {

@@ -119,6 +119,12 @@ struct FlushBatch {
                                             // of a purged day adds to what its month holds.
   std::vector<CheckpointPart> checkpoints;  // replace what is stored
   std::vector<std::pair<std::string, std::uint32_t>> dropped_checkpoints;  // (state_key, part)
+  // Days of a router from the one named on are closed no longer; taken back before closed_days.
+  struct Reopened {
+    base::RouterId router;
+    absl::CivilDay first;
+  };
+  std::vector<Reopened> reopened_days;
   std::vector<DayClose> closed_days;
   // Journal rows up to and including this id are covered by the checkpoints, per (router, menu).
   struct Trim {

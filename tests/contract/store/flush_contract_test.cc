@@ -289,6 +289,28 @@ TEST_P(StoreContract, ALateRowOfAPurgedDayAddsToItsMonth) {
   EXPECT_EQ(month[0].row.best.upload, 107u);
 }
 
+TEST_P(StoreContract, DaysThatAreOpenAgainAreNotPurged) {
+  FlushBatch batch = TwoQueues();
+  batch.usage = {Usage(1, kDay - 1, 100), Usage(1, kDay, 200), Usage(1, kDay + 1, 400)};
+  for (const StoredUsage& usage : batch.usage) {
+    batch.closed_days.push_back({base::RouterId("r1"), usage.row.day, false, 1});
+    batch.closed_days.push_back({base::RouterId("r2"), usage.row.day, false, 1});
+  }
+  ASSERT_THAT(store_->Flush(fence_, batch), IsOk());
+  FlushBatch reopening;
+  reopening.reopened_days = {{base::RouterId("r1"), kDay}};
+  reopening.closed_days = {{base::RouterId("r1"), kDay + 1, true, 2}};
+  ASSERT_THAT(store_->Flush(fence_, reopening), IsOk());
+  ASSERT_OK_AND_ASSIGN(const std::size_t purged, store_->PurgeDaily(fence_, kDay + 9, 100));
+  EXPECT_EQ(purged, 2U);
+  ASSERT_OK_AND_ASSIGN(const auto left, other_->UsageBetween(base::SiteId(), kDay - 1, kDay + 1));
+  ASSERT_THAT(left, SizeIs(1));
+  EXPECT_EQ(left[0].row.day, kDay);
+  reopening.reopened_days = {{base::RouterId(std::string(1000, 'r')), kDay}};
+  EXPECT_THAT(store_->Flush(fence_, reopening),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("router")));
+}
+
 TEST_P(StoreContract, DaysThatAreStillOpenAreNotPurged) {
   FlushBatch batch = TwoQueues();
   batch.usage = {Usage(1, kDay, 100), Usage(2, kDay, 100)};

@@ -18,6 +18,12 @@ inline constexpr std::uint64_t kMiB = 1024 * 1024;
 inline constexpr std::int64_t kHour = 3600;
 inline constexpr std::int64_t kDay = 24 * kHour;
 
+inline absl::TimeZone Zone(const std::string& name) {
+  absl::TimeZone zone;
+  EXPECT_TRUE(absl::LoadTimeZone(name, &zone)) << name;
+  return zone;
+}
+
 // A queue as a reply shows it.
 struct Row {
   std::uint64_t id = 1;
@@ -143,6 +149,11 @@ class BookDriver {
     for (const EventRecord& e : flush.events) events.push_back(e);
     for (const NumberedQueue& q : flush.queues) stored.queues.push_back(q);
     for (const NumberedSubscriber& s : flush.subscribers) stored.subscribers.push_back(s);
+    for (const StagedFlush::Reopened& r : flush.reopened_days) {
+      std::erase_if(stored.closed_days, [&](const ClosedDay& closed) {
+        return closed.router == r.router && closed.day >= r.first;
+      });
+    }
     for (const ClosedDay& c : flush.closed_days) stored.closed_days.push_back(c);
     for (const NumberedUsage& u : flush.usage) {
       usage[absl::StrCat(u.queue_id, "/", u.subscriber_id, "/", absl::FormatCivilTime(u.row.day),

@@ -163,6 +163,24 @@ TEST_F(DoubtTest, ARouterThatIsTakenOutClosesItsLastDayOnceAndCountsWhatWasOpen)
   EXPECT_TRUE(d.book.Stage({}).holds.empty());
 }
 
+// By the rules that it had: its source was the queue tree, on a link beyond the default.
+TEST_F(DoubtTest, WhatATakenOutRouterLeftCountsByItsOwnRulesAfterARestart) {
+  d.menu = counters::Menu::kTree;
+  d.policy.routers[0].account = counters::Menu::kTree;
+  d.policy.routers[0].parents = ParentsMode::kRoots;
+  d.policy.routers[0].line_rate_bps = 100'000'000'000;
+  d.Start();
+  constexpr std::uint64_t kMuch = 60'000 * kMiB;  // 30 s at 16 Gbit/s
+  d.Poll({{1, "alice", 0, 2 * kMuch, 2 * kMuch}}, 100, 50'000);
+  d.Poll({{1, "alice", 0, kMuch, kMuch / 1000}}, 130, 50'030);  // fell: a hold
+  d.Flush(140);
+  TakeRouterOut(150);
+  d.Flush(160);
+  d.Restart(170);
+  d.Flush(kDay + 1);
+  EXPECT_EQ(d.Total(), (TrafficBytes{0, kMuch}));
+}
+
 TEST_F(DoubtTest, WhatIsPendingOfARouterThatIsTakenOutCounts) {
   d.Poll(Many(0, 100, 10), 100, 50'000);
   d.Poll(Many(0, 50, 20), 130, 50'030);
@@ -192,9 +210,9 @@ TEST_F(DoubtTest, ARouterThatWasTakenOutIsForgottenAfter35DaysAndMayReturn) {
   EXPECT_TRUE(d.book.Menus().empty());
   // Its days are the store's to answer, before a restart and after.
   const absl::CivilDay day(2026, 1, 1);
-  EXPECT_GT(d.book.WholeFrom(base::SiteId()).value_or(day), day);
+  EXPECT_GT(d.book.WholeFrom().value_or(day), day);
   d.Restart(36 * kDay);
-  EXPECT_GT(d.book.WholeFrom(base::SiteId()).value_or(day), day);
+  EXPECT_GT(d.book.WholeFrom().value_or(day), day);
   d.policy = with;
   d.SetPolicy(36 * kDay + 1);
   One(1200, 1200, 520, 36 * kDay + 10, 50'000 + 36 * kDay);

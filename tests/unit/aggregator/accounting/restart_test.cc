@@ -49,12 +49,6 @@ TEST_F(RestartTest, AnOverrideForSomebodyNotStoredTakesNobodysNumber) {
   EXPECT_EQ(d.RowOf("ghost").subscriber, Key("ghost"));
 }
 
-absl::TimeZone Zone(const std::string& name) {
-  absl::TimeZone zone;
-  EXPECT_TRUE(absl::LoadTimeZone(name, &zone)) << name;
-  return zone;
-}
-
 // --- routers and sites that are taken out
 
 TEST_F(RestartTest, ARouterThatWasTakenOutKeepsItsSiteAndItsDays) {
