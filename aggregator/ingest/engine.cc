@@ -122,6 +122,7 @@ void Engine::TakePolicyChange() {
     // Overrides that changed beside it are taken without it.
     base::MutexLock lock(change_mutex_);
     overrides_changed_ = overrides_changed_ || (overrides && changed.has_value());
+    if (import_unknown_ && !changed_policy_.has_value()) changed_policy_ = policy_;
     return;
   }
   parts_.logger.Warn("policy.waits", "the changed policy cannot be taken yet; trying again",
@@ -138,7 +139,7 @@ void Engine::TakePolicyChange() {
 absl::Status Engine::TakePolicy(const EnginePolicy& policy) {
   NS_RETURN_IF_ERROR(accounting::Book().SetPolicy(policy.accounting, NowUs()));
   if (!FlushNow()) return absl::UnavailableError("what is counted could not be written before it");
-  if (policy.text != policy_.text) NS_RETURN_IF_ERROR(ImportPolicy(policy));
+  if (policy.text != policy_.text || import_unknown_) NS_RETURN_IF_ERROR(ImportPolicy(policy));
   EnginePolicy before = std::exchange(policy_, policy);
   if (absl::Status status = ApplyPolicy(); !status.ok()) {
     policy_ = std::move(before);
@@ -153,8 +154,16 @@ absl::Status Engine::TakePolicy(const EnginePolicy& policy) {
 }
 
 absl::Status Engine::ImportPolicy(const EnginePolicy& policy) {
-  NS_ASSIGN_OR_RETURN(const store::PolicyRevision imported,
-                      parts_.store.ImportPolicy(fence_, policy.text, NowUs()));
+  store::PolicyRevision imported;
+  if (import_unknown_) {
+    NS_ASSIGN_OR_RETURN(imported, parts_.store.LatestPolicy());
+  }
+  if (!import_unknown_ || imported.content != policy.text) {
+    auto done = parts_.store.ImportPolicy(fence_, policy.text, NowUs());
+    import_unknown_ = import_unknown_ || absl::IsUnknown(done.status());
+    NS_ASSIGN_OR_RETURN(imported, std::move(done));
+  }
+  import_unknown_ = false;
   parts_.logger.Info("policy.imported", "the configuration is a new policy revision",
                      {{"revision", imported.revision}});
   notices_.Add(

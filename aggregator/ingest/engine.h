@@ -231,7 +231,10 @@ class Engine {
   absl::Duration next_lease_try_;
   Notices notices_;
   std::size_t notices_staged_ = 0;  // how many of them are in the batch that was built last
-  bool judge_quotas_ = false;       // an empty batch is due after a policy change
+  // Whether the store took the last policy that was to be imported is not known: until it is,
+  // nothing is committed, since it might be replayed under the other one.
+  bool import_unknown_ = false;
+  bool judge_quotas_ = false;  // an empty batch is due after a policy change
   absl::Status fatal_;
   bool book_current_ = false;  // the Book holds what the store holds, and may be flushed
 

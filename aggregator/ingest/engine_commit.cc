@@ -12,6 +12,7 @@
 namespace netsentinel::ingest {
 
 bool Engine::CommitRound() {
+  if (import_unknown_) return false;
   std::vector<Candidate> candidates = Collect();
   const bool judge = std::exchange(judge_quotas_, false);
   if (candidates.empty() && !judge && notices_.waiting().empty()) return false;

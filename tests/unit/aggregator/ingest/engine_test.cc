@@ -264,7 +264,7 @@ TEST_F(EngineTest, AChangedPolicyIsARevisionBeforeAnythingIsCountedUnderIt) {
   Hello(1, sink);
   EnginePolicy changed = PolicyNamed("second");
   changed.accounting.sites[0].zone = absl::FixedTimeZone(3600);
-  store_->FailImport(absl::UnavailableError("away"));
+  store_->FailImport(absl::UnavailableError("away"), false);
   engine_->SetPolicy(changed);
   ASSERT_TRUE(logger_.WaitFor("policy.waits")) << logger_.Text();
   ASSERT_TRUE(sink->WaitClosed()) << logger_.Text();
@@ -278,6 +278,45 @@ TEST_F(EngineTest, AChangedPolicyIsARevisionBeforeAnythingIsCountedUnderIt) {
   engine_->SetPolicy(broken);
   ASSERT_TRUE(logger_.WaitFor("policy.refused")) << logger_.Text();
   EXPECT_EQ(other_->LatestPolicy()->revision, 1U);
+}
+
+// Else what is committed meanwhile might be replayed under rules that are newer than it.
+TEST_F(EngineTest, NothingIsCommittedWhileNobodyKnowsWhichPolicyIsStored) {
+  StreamId stream = 0;
+  for (const bool stores : {true, false}) {
+    SCOPED_TRACE(stores);
+    auto sink = std::make_shared<RecordingSink>();
+    const RouterWelcome welcome = Hello(++stream, sink);
+    ASSERT_TRUE(welcome.lease.has_value());
+    store_->FailImport(absl::UnknownError("the connection died"), stores,
+                       [&] { SendSnapshot(stream, welcome.lease->lease_epoch, 1, 1000); });
+    std::optional<std::size_t> committed;
+    store_->BeforeLatestPolicy([&] { committed = other_->Watermarks()->size(); });
+    const std::string text = absl::StrCat("policy ", stream);
+    engine_->SetPolicy(PolicyNamed(text));
+    ASSERT_TRUE(sink->WaitClosed()) << logger_.Text();
+    EXPECT_EQ(committed, 0U);
+    EXPECT_EQ(other_->LatestPolicy()->content, text);
+    EXPECT_EQ(other_->LatestPolicy()->revision, stream) << "once each";
+  }
+}
+
+// A newer policy that cannot be used does not leave it unknown for good.
+TEST_F(EngineTest, APolicyThatIsRefusedDoesNotHideThatAnotherIsUnknown) {
+  store_->FailImport(absl::UnknownError("the connection died"), true, [&] {
+    EnginePolicy broken = PolicyNamed("broken");
+    broken.accounting.routers[0].site = base::SiteId("nowhere");
+    engine_->SetPolicy(broken);
+  });
+  engine_->SetPolicy(PolicyNamed("second"));
+  ASSERT_TRUE(logger_.WaitFor("policy.refused")) << logger_.Text();
+  ASSERT_TRUE(logger_.WaitFor("policy.imported")) << logger_.Text();
+  EXPECT_EQ(other_->LatestPolicy()->content, "first") << "what is counted by";
+  auto sink = std::make_shared<RecordingSink>();
+  const RouterWelcome welcome = Hello(1, sink);
+  ASSERT_TRUE(welcome.lease.has_value());
+  SendSnapshot(1, welcome.lease->lease_epoch, 1, 1000);
+  EXPECT_TRUE(sink->Wait<AckMessage>().has_value()) << logger_.Text();
 }
 
 // A standby took the lease while the journal was read: nothing of it is served.

@@ -40,10 +40,19 @@ class FlakyStore final : public Store {
     quota_stores_ = stores;
     quota_times_ = times;
   }
-  // The next ImportPolicy gives `status` and stores nothing.
-  void FailImport(absl::Status status) {
+  // The next ImportPolicy gives `status`, after `meanwhile`; what it should store is stored or is
+  // not.
+  void FailImport(
+      absl::Status status, bool stores, std::function<void()> meanwhile = [] {}) {
     base::MutexLock lock(mutex_);
     import_ = std::move(status);
+    import_stores_ = stores;
+    while_importing_ = std::move(meanwhile);
+  }
+  // Runs once, before the next LatestPolicy.
+  void BeforeLatestPolicy(std::function<void()> call) {
+    base::MutexLock lock(mutex_);
+    before_latest_policy_ = std::move(call);
   }
 
   // Called before every RenewLease, on its thread.
@@ -67,12 +76,19 @@ class FlakyStore final : public Store {
   absl::StatusOr<PolicyRevision> ImportPolicy(Fence fence, const std::string& content,
                                               std::int64_t at_us) override {
     absl::Status status;
+    bool stores = true;
+    std::function<void()> meanwhile;
     {
       base::MutexLock lock(mutex_);
       status = std::exchange(import_, absl::OkStatus());
+      stores = std::exchange(import_stores_, true);
+      meanwhile = std::exchange(while_importing_, nullptr);
     }
+    if (meanwhile != nullptr) meanwhile();
+    if (!stores) return status;
+    auto done = store_->ImportPolicy(fence, content, at_us);
     if (!status.ok()) return status;
-    return store_->ImportPolicy(fence, content, at_us);
+    return done;
   }
 
   absl::StatusOr<LeaseInfo> AcquireLease(const std::string& holder, absl::Duration ttl) override {
@@ -121,7 +137,15 @@ class FlakyStore final : public Store {
                                                 std::uint64_t above) override {
     return store_->NextLeaseEpochs(fence, count, above);
   }
-  absl::StatusOr<PolicyRevision> LatestPolicy() override { return store_->LatestPolicy(); }
+  absl::StatusOr<PolicyRevision> LatestPolicy() override {
+    std::function<void()> before;
+    {
+      base::MutexLock lock(mutex_);
+      before = std::exchange(before_latest_policy_, nullptr);
+    }
+    if (before != nullptr) before();
+    return store_->LatestPolicy();
+  }
   absl::Status PutQuotaOverride(Fence fence, const QuotaOverrideRow& row) override {
     return ChangeQuota([&] { return store_->PutQuotaOverride(fence, row); });
   }
@@ -232,6 +256,9 @@ class FlakyStore final : public Store {
   absl::Status commit_ ABSL_GUARDED_BY(mutex_);
   bool commit_stores_ ABSL_GUARDED_BY(mutex_) = true;
   absl::Status import_ ABSL_GUARDED_BY(mutex_);
+  bool import_stores_ ABSL_GUARDED_BY(mutex_) = true;
+  std::function<void()> while_importing_ ABSL_GUARDED_BY(mutex_);
+  std::function<void()> before_latest_policy_ ABSL_GUARDED_BY(mutex_);
   absl::Status flush_ ABSL_GUARDED_BY(mutex_);
   int flush_failures_ ABSL_GUARDED_BY(mutex_) = 0;
   std::function<void()> before_journal_ ABSL_GUARDED_BY(mutex_);
