@@ -9,37 +9,15 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
+#include "aggregator/accounting/pattern_shape.h"
+
 namespace netsentinel::accounting {
 namespace {
 
 // Longer names match no rule: matching takes time and stack with the length.
 constexpr std::size_t kMaxMappedNameBytes = 1024;
-// Backtracking is the faster way while it cannot run away.
-constexpr int kMaxRepeatsToBacktrack = 2;
 // What the store takes of a subscriber's name; a template may make more of a queue's.
 constexpr std::size_t kMaxSubscriberNameBytes = 2048;
-
-// True when backtracking takes at most the square of a name's length: few repeats, none of them of
-// a group. Names are anybody's, so other patterns are matched in step with the name instead.
-bool MayBacktrack(absl::string_view pattern) {
-  int repeats = 0;
-  bool in_class = false;
-  for (std::size_t i = 0; i < pattern.size(); ++i) {
-    const char c = pattern[i];
-    if (c == '\\') {
-      ++i;
-    } else if (in_class) {
-      in_class = c != ']';
-    } else if (c == '[') {
-      in_class = true;
-    } else if (c == '*' || c == '+' || c == '{' || c == '?') {
-      const bool of_group = i > 0 && pattern[i - 1] == ')';
-      if (of_group) return false;
-      if (c != '?') ++repeats;
-    }
-  }
-  return repeats <= kMaxRepeatsToBacktrack;
-}
 
 absl::Status CheckTemplate(const std::string& text, std::size_t groups) {
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -104,8 +82,10 @@ absl::StatusOr<Mapper> Mapper::Compile(const std::vector<MappingRule>& rules) {
     if (rule.name_pattern.size() > kMaxPatternBytes) return bad("name is longer than 512 bytes");
     if (rule.subscriber.empty()) return bad("subscriber is empty");
     Compiled compiled{rule, {}};
+    const absl::StatusOr<Matching> matching = MatchingOf(rule.name_pattern);
+    if (!matching.ok()) return bad(absl::StrCat("name ", matching.status().message()));
     auto flags = std::regex::ECMAScript | std::regex::optimize;
-    if (!MayBacktrack(rule.name_pattern)) flags |= std::regex_constants::__polynomial;
+    if (*matching == Matching::kInStep) flags |= std::regex_constants::__polynomial;
     try {
       compiled.pattern.assign(rule.name_pattern, flags);
     } catch (const std::regex_error& e) {

@@ -157,7 +157,7 @@ absl::Status GrpcUsageService::SubscriberUsage(const v1::GetSubscriberUsageReque
   }
   NS_ASSIGN_OR_RETURN(const DaySpan span,
                       reader_.Resolve(key.site, request.first_day(), request.last_day()));
-  NS_ASSIGN_OR_RETURN(const std::vector<accounting::UsageRow> rows, reader_.Rows(key, span));
+  NS_ASSIGN_OR_RETURN(const std::vector<accounting::UsageRow> rows, reader_.Rows(key, span, gone));
   if (rows.empty() && key.router.empty()) {
     NS_ASSIGN_OR_RETURN(const std::vector<SubscriberSum> known, reader_.Sums(key.site, span, gone));
     NS_RETURN_IF_ERROR(CheckNamesakes(key, known));
@@ -173,6 +173,8 @@ absl::Status GrpcUsageService::SubscriberUsage(const v1::GetSubscriberUsageReque
     days[row.day].push_back(&row);
     queues.insert(row.queue);
   }
+  std::set<accounting::QueueKey> asked_for;
+  std::size_t epochs_left = kListMax;
   for (const auto& [day, day_rows] : days) {
     v1::DayUsage* out = response.add_days();
     out->set_day(absl::FormatCivilTime(day));
@@ -181,12 +183,25 @@ absl::Status GrpcUsageService::SubscriberUsage(const v1::GetSubscriberUsageReque
     out->set_open(reader_.book().Read([&, d = day](const accounting::Book& book) {
       return d >= span.today || !book.OpenRouters(key.site, d).empty();
     }));
-    for (const accounting::QueueKey& queue : queues) {
-      NS_ASSIGN_OR_RETURN(const std::vector<accounting::EpochRecord> epochs,
-                          reader_.Epochs(queue, sum.first_reading_us, sum.last_reading_us));
-      for (const accounting::EpochRecord& epoch : epochs) {
-        *out->mutable_usage()->add_epochs() = ToWire(epoch);
-      }
+    if (response.epochs_left_out()) continue;
+    std::set<accounting::QueueKey> with_epochs;
+    for (const accounting::UsageRow* row : day_rows) {
+      // A row does not count a first sight, which lies where a queue's rows begin.
+      const bool first_row = asked_for.insert(row->queue).second;
+      if (row->epochs > 0 || first_row) with_epochs.insert(row->queue);
+    }
+    // One more than fits says that some are left out.
+    NS_ASSIGN_OR_RETURN(
+        std::vector<accounting::EpochRecord> epochs,
+        reader_.Epochs(std::vector<accounting::QueueKey>(with_epochs.begin(), with_epochs.end()),
+                       sum.first_reading_us, sum.last_reading_us, epochs_left + 1, gone));
+    if (epochs.size() > epochs_left) {
+      response.set_epochs_left_out(true);
+      epochs.resize(epochs_left);
+    }
+    epochs_left -= epochs.size();
+    for (const accounting::EpochRecord& epoch : epochs) {
+      *out->mutable_usage()->add_epochs() = ToWire(epoch);
     }
   }
   for (const accounting::QueueKey& queue : queues) {

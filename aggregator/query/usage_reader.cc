@@ -1,6 +1,7 @@
 #include "aggregator/query/usage_reader.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <tuple>
 #include <utility>
@@ -15,6 +16,12 @@ namespace {
 using accounting::UsageRow;
 
 constexpr int kSpanDaysMax = 400;
+// So many days of a subscriber are read before others are answered.
+constexpr int kRowsSliceDays = 7;
+
+absl::Status StillWaited(const std::function<bool()>& gone) {
+  return gone() ? absl::CancelledError("whoever asked has gone") : absl::OkStatus();
+}
 
 absl::StatusOr<absl::CivilDay> ParseDay(const std::string& text, absl::CivilDay otherwise) {
   if (text.empty()) return otherwise;
@@ -151,9 +158,7 @@ absl::StatusOr<std::vector<SubscriberSum>> UsageReader::Sums(const base::SiteId&
     return book.Usage(site, span.first, span.last);
   });
   const absl::CivilDay stored_last = StoredLast(span, whole_from);
-  const auto go_on = [&gone] {
-    return gone() ? absl::CancelledError("whoever asked has gone") : absl::OkStatus();
-  };
+  const auto go_on = [&gone] { return StillWaited(gone); };
   NS_ASSIGN_OR_RETURN(store::Store::History history, history_.Ask([&](store::Store& store) {
     return store.UsageHistory(site, span.first, stored_last, go_on);
   }));
@@ -164,7 +169,8 @@ absl::StatusOr<std::vector<SubscriberSum>> UsageReader::Sums(const base::SiteId&
 }
 
 absl::StatusOr<std::vector<UsageRow>> UsageReader::Rows(const accounting::SubscriberKey& key,
-                                                        const DaySpan& span) {
+                                                        const DaySpan& span,
+                                                        const std::function<bool()>& gone) {
   std::optional<absl::CivilDay> whole_from;
   std::vector<UsageRow> rows = book_.Read([&](const accounting::Book& book) {
     whole_from = book.WholeFrom();
@@ -173,9 +179,19 @@ absl::StatusOr<std::vector<UsageRow>> UsageReader::Rows(const accounting::Subscr
   if (whole_from.has_value() && span.first >= *whole_from) return rows;
   const absl::CivilDay stored_last = StoredLast(span, whole_from);
   store::Store::History history;
-  NS_ASSIGN_OR_RETURN(history.days, store_.Ask([&](store::Store& store) {
-    return store.SubscriberUsage(key, span.first, stored_last);
-  }));
+  for (absl::CivilDay day = span.first; day <= stored_last; day += kRowsSliceDays) {
+    NS_RETURN_IF_ERROR(StillWaited(gone));
+    const absl::CivilDay last = std::min(day + (kRowsSliceDays - 1), stored_last);
+    NS_ASSIGN_OR_RETURN(std::vector<store::StoredUsage> slice, store_.Ask([&](store::Store& store) {
+      return store.SubscriberUsage(key, day, last);
+    }));
+    if (history.days.size() + slice.size() > stored_rows_max_) {
+      return absl::ResourceExhaustedError(absl::StrCat(
+          "more than ", stored_rows_max_, " rows, one for each queue and day, are stored up to ",
+          absl::FormatCivilTime(last), ": ask for fewer days"));
+    }
+    std::move(slice.begin(), slice.end(), std::back_inserter(history.days));
+  }
   // Asked for after the rows: what was purged in between is noticed.
   NS_ASSIGN_OR_RETURN(history.purged_before,
                       store_.Ask([](store::Store& store) { return store.PurgedBefore(); }));
@@ -184,8 +200,20 @@ absl::StatusOr<std::vector<UsageRow>> UsageReader::Rows(const accounting::Subscr
 }
 
 absl::StatusOr<std::vector<accounting::EpochRecord>> UsageReader::Epochs(
-    const accounting::QueueKey& queue, std::int64_t from_us, std::int64_t to_us) {
-  return store_.Ask([&](store::Store& store) { return store.Epochs(queue, from_us, to_us); });
+    absl::Span<const accounting::QueueKey> queues, std::int64_t from_us, std::int64_t to_us,
+    std::size_t limit, const std::function<bool()>& gone) {
+  std::vector<accounting::EpochRecord> epochs;
+  while (!queues.empty() && epochs.size() < limit) {
+    NS_RETURN_IF_ERROR(StillWaited(gone));
+    const auto some = queues.first(std::min(queues.size(), store::Store::kMaxEpochQueues));
+    queues.remove_prefix(some.size());
+    NS_ASSIGN_OR_RETURN(std::vector<accounting::EpochRecord> found,
+                        store_.Ask([&](store::Store& store) {
+                          return store.Epochs(some, from_us, to_us, limit - epochs.size());
+                        }));
+    std::move(found.begin(), found.end(), std::back_inserter(epochs));
+  }
+  return epochs;
 }
 
 absl::StatusOr<std::vector<store::StoredEvent>> UsageReader::Events(const base::RouterId& router,

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 
 #include "aggregator/ingest/shared_book.h"
 #include "aggregator/query/catalog.h"
@@ -32,8 +33,14 @@ class UsageReader {
  public:
   // Long answers are read from `history`, so that short ones from `store` do not wait for them.
   UsageReader(const ingest::SharedBook& book, StoreSlot& store, StoreSlot& history,
-              const CatalogHolder& catalog, const base::Clock& clock)
-      : book_(book), store_(store), history_(history), catalog_(catalog), clock_(clock) {}
+              const CatalogHolder& catalog, const base::Clock& clock,
+              std::size_t stored_rows_max = 200'000)
+      : book_(book),
+        store_(store),
+        history_(history),
+        catalog_(catalog),
+        clock_(clock),
+        stored_rows_max_(stored_rows_max) {}
 
   // Empty texts mean today. kInvalidArgument: no such date, last before first, more than 400 days.
   absl::StatusOr<DaySpan> Resolve(const base::SiteId& site, const std::string& first,
@@ -44,12 +51,17 @@ class UsageReader {
   absl::StatusOr<std::vector<SubscriberSum>> Sums(const base::SiteId& site, const DaySpan& span,
                                                   const std::function<bool()>& gone);
   // Rows of one subscriber, every queue, day and segment of the span. kOutOfRange: the span reaches
-  // into purged days.
+  // into purged days. kResourceExhausted: more than `stored_rows_max` of them are stored.
+  // kCancelled soon after `gone`.
   absl::StatusOr<std::vector<accounting::UsageRow>> Rows(const accounting::SubscriberKey& key,
-                                                         const DaySpan& span);
-  absl::StatusOr<std::vector<accounting::EpochRecord>> Epochs(const accounting::QueueKey& queue,
-                                                              std::int64_t from_us,
-                                                              std::int64_t to_us);
+                                                         const DaySpan& span,
+                                                         const std::function<bool()>& gone);
+  // Epochs of the queues that began in [from_us, to_us), at most `limit`: the first queues' first.
+  // Any number of queues; others are answered between the calls to the store. kCancelled soon after
+  // `gone`.
+  absl::StatusOr<std::vector<accounting::EpochRecord>> Epochs(
+      absl::Span<const accounting::QueueKey> queues, std::int64_t from_us, std::int64_t to_us,
+      std::size_t limit, const std::function<bool()>& gone);
   absl::StatusOr<std::vector<store::StoredEvent>> Events(const base::RouterId& router,
                                                          std::uint64_t before_id,
                                                          std::size_t limit);
@@ -64,6 +76,7 @@ class UsageReader {
   StoreSlot& history_;
   const CatalogHolder& catalog_;
   const base::Clock& clock_;
+  const std::size_t stored_rows_max_;
   HistoryGate history_gate_;
 };
 

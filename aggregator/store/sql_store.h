@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/functional/function_ref.h"
+#include "absl/types/span.h"
 
 #include "aggregator/store/sql_session.h"
 #include "aggregator/store/store.h"
@@ -64,9 +65,9 @@ class SqlStore final : public Store {
   absl::StatusOr<std::vector<StoredUsage>> SubscriberMonth(
       const accounting::SubscriberKey& subscriber, absl::CivilMonth month) override;
   absl::StatusOr<std::vector<accounting::HoldRecord>> OpenHolds() override;
-  absl::StatusOr<std::vector<accounting::EpochRecord>> Epochs(const accounting::QueueKey& queue,
-                                                              std::int64_t from_us,
-                                                              std::int64_t to_us) override;
+  absl::StatusOr<std::vector<accounting::EpochRecord>> Epochs(
+      absl::Span<const accounting::QueueKey> queues, std::int64_t from_us, std::int64_t to_us,
+      std::size_t limit) override;
   absl::StatusOr<std::vector<StoredEvent>> Events(const base::RouterId& router,
                                                   std::uint64_t before_id,
                                                   std::size_t limit) override;

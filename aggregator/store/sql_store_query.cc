@@ -245,22 +245,38 @@ absl::StatusOr<std::vector<accounting::HoldRecord>> SqlStore::OpenHolds() {
 }
 
 absl::StatusOr<std::vector<accounting::EpochRecord>> SqlStore::Epochs(
-    const accounting::QueueKey& queue, std::int64_t from_us, std::int64_t to_us) {
+    absl::Span<const accounting::QueueKey> queues, std::int64_t from_us, std::int64_t to_us,
+    std::size_t limit) {
+  static_assert(kMaxEpochQueues <= kConditions);
+  if (queues.size() > kMaxEpochQueues) {
+    return absl::InvalidArgumentError(absl::StrCat("epochs of ", queues.size(),
+                                                   " queues asked for, at most ", kMaxEpochQueues,
+                                                   " are given at a time"));
+  }
   std::vector<accounting::EpochRecord> result;
+  if (queues.empty() || limit == 0) return result;
+  std::vector<SqlValue> values;
+  for (const accounting::QueueKey& queue : queues) {
+    values.insert(values.end(), {Text(queue.router.value()), Int(MenuNumber(queue.menu)),
+                                 Bytes(queue.name), Int(from_us), Int(to_us)});
+  }
+  values.push_back(Uint(limit));
+  const std::string sql = absl::StrCat(
+      "SELECT router, menu, queue, row_id, start_us, reason FROM epochs WHERE ",
+      Repeat("(router = ? AND menu = ? AND queue = ? AND start_us >= ? AND start_us < ?)", " OR ",
+             queues.size()),
+      " ORDER BY router, menu, queue, start_us, epoch_id LIMIT ?");
   const absl::Status done = Read([&]() -> absl::Status {
     result.clear();
-    NS_ASSIGN_OR_RETURN(
-        auto rows,
-        session_->Query("SELECT row_id, start_us, reason FROM epochs WHERE router = ?"
-                        " AND menu = ? AND queue = ? AND start_us >= ? AND start_us < ?"
-                        " ORDER BY start_us, epoch_id",
-                        {Text(queue.router.value()), Int(static_cast<std::int64_t>(queue.menu)),
-                         Bytes(queue.name), Int(from_us), Int(to_us)}));
+    NS_ASSIGN_OR_RETURN(auto rows, session_->Query(sql, values));
     for (;;) {
       NS_ASSIGN_OR_RETURN(const bool found, rows->Next());
       if (!found) return absl::OkStatus();
-      result.push_back(
-          {queue, rows->Uint(0), rows->Int(1), static_cast<accounting::EpochReason>(rows->Int(2))});
+      result.push_back({{base::RouterId(rows->String(0)), static_cast<counters::Menu>(rows->Int(1)),
+                         rows->String(2)},
+                        rows->Uint(3),
+                        rows->Int(4),
+                        static_cast<accounting::EpochReason>(rows->Int(5))});
     }
   });
   NS_RETURN_IF_ERROR(done);

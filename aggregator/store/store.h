@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 
 #include "aggregator/accounting/records.h"
 #include "common/counters/snapshot.h"
@@ -287,8 +288,12 @@ class Store {
       const accounting::SubscriberKey& subscriber, absl::CivilMonth month) = 0;
   // Drops that wait for their explanation.
   virtual absl::StatusOr<std::vector<accounting::HoldRecord>> OpenHolds() = 0;
+  // Epochs of the queues that began in [from_us, to_us), in order of (queue, start): the first
+  // `limit` of them. kInvalidArgument for more than kMaxEpochQueues queues.
   virtual absl::StatusOr<std::vector<accounting::EpochRecord>> Epochs(
-      const accounting::QueueKey& queue, std::int64_t from_us, std::int64_t to_us) = 0;
+      absl::Span<const accounting::QueueKey> queues, std::int64_t from_us, std::int64_t to_us,
+      std::size_t limit) = 0;
+  static constexpr std::size_t kMaxEpochQueues = 200;
   // Newest first; `before_id` 0 starts at the newest; `router` empty: every router.
   virtual absl::StatusOr<std::vector<StoredEvent>> Events(const base::RouterId& router,
                                                           std::uint64_t before_id,

@@ -52,6 +52,18 @@ class AggregatorStartupTest : public AggregatorFixture {
     store_url_ = absl::StrCat("mysql://root@127.0.0.1:", database_->port(), "/netsentinel");
     WriteConfig();
   }
+  // Starts it beside a notifier that takes breaches as `alerts` does.
+  std::unique_ptr<grpc::Server> StartBesideNotifier(v1::AlertService::Service& alerts) {
+    int port = 0;
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
+    builder.RegisterService(&alerts);
+    auto notifier = builder.BuildAndStart();
+    more_config_ = absl::StrCat("notifier: {target: \"127.0.0.1:", port, "\", insecure: true}\n");
+    WriteConfig();
+    Start();
+    return notifier;
+  }
   void CauseABreach() {
     auto client = Hello("c1", {"r1"});
     client->Send(Snapshot("r1", 1, 1000));
@@ -255,20 +267,13 @@ class StuckAlerts final : public v1::AlertService::Service {
 };
 
 TEST_F(AggregatorStartupTest, ANotifierThatHangsDoesNotHoldUpAStop) {
-  int port = 0;
   StuckAlerts alerts;
-  grpc::ServerBuilder builder;
-  builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
-  builder.RegisterService(&alerts);
-  const auto server = builder.BuildAndStart();
-  more_config_ = absl::StrCat("notifier: {target: \"127.0.0.1:", port, "\", insecure: true}\n");
-  WriteConfig();
-  Start();
+  const auto notifier = StartBesideNotifier(alerts);
   CauseABreach();
   ASSERT_TRUE(test::WaitUntil([&] { return alerts.called(); })) << Log();
   // Beyond the shell's limit the exit code would be another.
   EXPECT_EQ(aggregator_->Stop(SIGTERM), 0) << Log();
-  server->Shutdown();
+  notifier->Shutdown();
 }
 
 // Refuses everything for good.
@@ -286,15 +291,8 @@ class RejectingAlerts final : public v1::AlertService::Service {
 };
 
 TEST_F(AggregatorStartupTest, ABreachThatTheNotifierRejectsShowsTheReason) {
-  int port = 0;
   RejectingAlerts alerts;
-  grpc::ServerBuilder builder;
-  builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
-  builder.RegisterService(&alerts);
-  const auto server = builder.BuildAndStart();
-  more_config_ = absl::StrCat("notifier: {target: \"127.0.0.1:", port, "\", insecure: true}\n");
-  WriteConfig();
-  Start();
+  const auto notifier = StartBesideNotifier(alerts);
   CauseABreach();
   std::string answer;
   EXPECT_TRUE(test::WaitUntil([&] {
@@ -304,7 +302,7 @@ TEST_F(AggregatorStartupTest, ABreachThatTheNotifierRejectsShowsTheReason) {
   EXPECT_THAT(Ctl({"breaches", "--json"}, ports_.at("grpc")),
               HasSubstr("\"delivery_detail\": \"quota_id: longer than 64 bytes\""));
   EXPECT_EQ(aggregator_->Stop(SIGTERM), 0) << Log();
-  server->Shutdown();
+  notifier->Shutdown();
 }
 
 TEST_F(AggregatorStartupTest, AReloadNamesWhatItCannotTakeOver) {

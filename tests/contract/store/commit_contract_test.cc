@@ -41,11 +41,11 @@ TEST_P(StoreContract, ACommitComesBackWhole) {
   EXPECT_EQ(state.journal[1].payload, batch.journal[1].payload);
   EXPECT_EQ(state.next_journal_id, 9u);
 
-  ASSERT_OK_AND_ASSIGN(const auto epochs, other_->Epochs(HardQueue(), 100, 101));
+  ASSERT_OK_AND_ASSIGN(const auto epochs, other_->Epochs({HardQueue()}, 100, 101, 10));
   ASSERT_THAT(epochs, SizeIs(1));
   EXPECT_EQ(epochs[0].row_id, 26u);
   EXPECT_EQ(epochs[0].reason, accounting::EpochReason::kReboot);
-  EXPECT_THAT(*other_->Epochs(HardQueue(), 0, 100), SizeIs(0));
+  EXPECT_THAT(*other_->Epochs({HardQueue()}, 0, 100, 10), SizeIs(0));
 
   ASSERT_OK_AND_ASSIGN(const auto holds, other_->OpenHolds());
   ASSERT_THAT(holds, SizeIs(1));
@@ -278,10 +278,37 @@ TEST_P(StoreContract, NumbersAtTheLimitAreKeptAndPastItAreRefused) {
   batch.epochs = {{HardQueue(), std::numeric_limits<std::uint64_t>::max(), 1}};
   ASSERT_THAT(store_->Commit(fence_, batch), IsOk());
   EXPECT_EQ((*store_->Watermarks())[0].position.sequence, base::kMaxStoredBytes);
-  EXPECT_EQ((*store_->Epochs(HardQueue(), 0, 2))[0].row_id,
+  EXPECT_EQ((*store_->Epochs({HardQueue()}, 0, 2, 10))[0].row_id,
             std::numeric_limits<std::uint64_t>::max());
   EXPECT_THAT(store_->Commit(fence_, JournalOnly({Journal(base::kMaxStoredBytes + 1, 1, "r2")})),
               StatusIs(absl::StatusCode::kOutOfRange, HasSubstr("2^63")));
+}
+
+TEST_P(StoreContract, EpochsOfManyQueuesComeInOrderUpToALimit) {
+  const auto queue = [](const std::string& router, const std::string& name) {
+    return accounting::QueueKey{base::RouterId(router), counters::Menu::kSimple, name};
+  };
+  CommitBatch batch;
+  batch.epochs = {{queue("r2", "a"), 1, 5}, {queue("r1", "b"), 2, 7}, {queue("r1", "b"), 3, 6},
+                  {queue("r1", "a"), 4, 9}, {queue("r1", "c"), 5, 6}, {queue("r1", "a"), 6, 10}};
+  ASSERT_THAT(store_->Commit(fence_, batch), IsOk());
+  std::vector<accounting::QueueKey> asked = {queue("r2", "a"), queue("r1", "b"), queue("r1", "a")};
+  for (int i = 3; i < 200; ++i) asked.push_back(queue("r1", "none" + std::to_string(i)));
+  const auto rows = [&](std::size_t limit) {
+    std::vector<std::uint64_t> ids;
+    const auto epochs = store_->Epochs(asked, 5, 10, limit);
+    EXPECT_THAT(epochs, IsOk());
+    if (!epochs.ok()) return ids;
+    for (const accounting::EpochRecord& epoch : *epochs) ids.push_back(epoch.row_id);
+    return ids;
+  };
+  EXPECT_THAT(rows(10), testing::ElementsAre(4, 3, 2, 1));
+  EXPECT_THAT(rows(2), testing::ElementsAre(4, 3));
+  EXPECT_THAT(rows(0), testing::IsEmpty());
+  EXPECT_THAT(store_->Epochs({}, 5, 10, 10), IsOk());
+  asked.push_back(queue("r1", "c"));
+  EXPECT_THAT(store_->Epochs(asked, 5, 10, 10),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("201 queues")));
 }
 
 TEST_P(StoreContract, NamesOfTheGreatestLengthAreKeptAndLongerOnesAreRefused) {
@@ -294,7 +321,7 @@ TEST_P(StoreContract, NamesOfTheGreatestLengthAreKeptAndLongerOnesAreRefused) {
   batch.holds = {{key, 1, {}, {}, false}, {neighbour, 1, {}, {}, false}};
   batch.breaches = {Breach("b1", key.name)};
   ASSERT_THAT(store_->Commit(fence_, batch), IsOk());
-  ASSERT_THAT(*store_->Epochs(key, 0, 2), SizeIs(1));
+  ASSERT_THAT(*store_->Epochs({key}, 0, 2, 10), SizeIs(1));
   EXPECT_THAT(*store_->OpenHolds(), SizeIs(2));
   EXPECT_EQ((*store_->Breaches(1))[0].subscriber.name, key.name);
   batch.epochs[0].queue.name += "x";

@@ -51,13 +51,23 @@ TEST_F(MappingTest, NoNameMakesAPatternRunAway) {
   EXPECT_EQ(Mapped("(a|aa)+b", "$1", name), "-");
   EXPECT_EQ(Mapped("a*a*a*a*a*a*(b)", "$1", name), "-");
   EXPECT_EQ(Mapped("(a?){30}a*b", "$1", name), "-");
+  std::string questions, alternatives;
+  for (int i = 0; i < 60; ++i) {
+    questions += "a?";
+    alternatives += "(?:a|a)";
+  }
+  EXPECT_EQ(Mapped(questions + "b", "x", name), "-");
+  EXPECT_EQ(Mapped(alternatives + "b", "x", std::string(60, 'a')), "-");
+  EXPECT_EQ(Mapped("a*a*" + std::string(340, 'a') + "b", "x", name), "-");
   EXPECT_EQ(Mapped("(a+)", "$1", name), name);
   EXPECT_EQ(Mapped("(a+)", "$1", std::string(1025, 'a')), "-");
 }
 
 TEST_F(MappingTest, RulesThatCannotBeKeptAreRefusedInWords) {
   EXPECT_THAT(Mapped("(a", "$1", "a"), HasSubstr("no regular expression"));
-  EXPECT_THAT(Mapped("(a)+\\1", "$1", "aa"), HasSubstr("back reference"));
+  EXPECT_THAT(Mapped("(a+)(b+)\\1", "$1", "aba"), HasSubstr("back reference"));
+  EXPECT_THAT(Mapped("(?=a*(?=a*(?=a*b)))a*", "x", "a"), HasSubstr("name has a look-ahead"));
+  EXPECT_THAT(Mapped("(a{0,100}){0,100}b", "x", "a"), HasSubstr("name makes more than 512"));
   EXPECT_THAT(Mapped("(a)", "$2", "a"), HasSubstr("only 1 groups"));
   EXPECT_THAT(Mapped("a", "$", "a"), HasSubstr("lone $"));
   EXPECT_THAT(Mapped("a", "", "a"), HasSubstr("subscriber is empty"));

@@ -80,7 +80,8 @@ TEST_F(PurgeTest, HistoryPastItsRetentionGoesInBoundedBatchesAndTheRestStays) {
   for (const store::StoredEvent& event : events) {
     EXPECT_GE(event.event.at_us, absl::ToUnixMicros(kNow - 62 * absl::Hours(24)));
   }
-  ASSERT_OK_AND_ASSIGN(const auto epochs, store_->Epochs(queue_, 0, absl::ToUnixMicros(kNow) + 1));
+  ASSERT_OK_AND_ASSIGN(const auto epochs,
+                       store_->Epochs({queue_}, 0, absl::ToUnixMicros(kNow) + 1, 100));
   EXPECT_THAT(epochs, SizeIs(63));
   Purge(10);
   EXPECT_THAT(*store_->Events(base::RouterId(), 0, 1000), SizeIs(63));

@@ -10,16 +10,11 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
-#include "aggregator/ingest/engine.h"
-#include "aggregator/store/sqlite_store.h"
 #include "common/http/client.h"
 #include "common/http/server.h"
-#include "common/io/system_clock.h"
-#include "common/log/capturing_logger.h"
 #include "tests/support/child_process.h"
 #include "tests/support/status_matchers.h"
-#include "tests/support/temp_folder.h"
-#include "tests/unit/aggregator/ingest/flaky_store.h"
+#include "tests/unit/aggregator/ingest/engine_fixture.h"
 
 namespace netsentinel::ingest {
 namespace {
@@ -40,48 +35,21 @@ class SteppedClock final : public base::Clock {
 
 // An engine whose word is a pulse of /healthz, as the aggregator has it; silence is measured by a
 // clock of the test's own.
-class EngineLivenessTest : public ::testing::Test {
+class EngineLivenessTest : public EngineFixture {
  protected:
   void SetUp() override {
-    ASSERT_OK_AND_ASSIGN(const auto factory, store::OpenSqliteStore(folder_.path() + "/store.db"));
-    ASSERT_OK_AND_ASSIGN(auto store, factory->Connect());
-    store_ = std::make_unique<store::FlakyStore>(std::move(store));
-    ASSERT_OK_AND_ASSIGN(flush_store_, factory->Connect());
-    flush_worker_ = std::make_unique<FlushWorker>(*flush_store_);
+    ASSERT_NO_FATAL_FAILURE(OpenStores());
     auto server =
         http::Server::Start({.address = {"127.0.0.1", 0}},
                             http::StandardHandlers(metrics_, liveness_, readiness_), logger_);
     ASSERT_THAT(server, test::IsOk());
     server_ = *std::move(server);
-    ASSERT_OK_AND_ASSIGN(const store::LeaseInfo lease,
-                         store_->AcquireLease("test", absl::Minutes(5)));
     EngineSettings settings;
     settings.instance = "test";
     settings.store_lease_ttl = absl::Milliseconds(60);
-    EngineSignals signals{.breaches_stored = [] {},
-                          .readiness = [this](const absl::Status&) { pulse_.Beat(); },
-                          .committed = [](std::size_t, std::size_t, absl::Duration) {},
-                          .flushed = [](std::size_t, absl::Duration) {},
-                          .flushing = [](const absl::Status&) {},
-                          .refused = [](RefusalReason) {}};
-    engine_ = std::make_unique<Engine>(EngineParts{.book = book_,
-                                                   .store = *store_,
-                                                   .flush_worker = *flush_worker_,
-                                                   .events = events_,
-                                                   .board = board_,
-                                                   .clock = clock_,
-                                                   .random = random_,
-                                                   .logger = logger_,
-                                                   .signals = std::move(signals)},
-                                       settings, EnginePolicy());
-    thread_ = std::thread([this, fence = lease.fence] {
-      EXPECT_THAT(engine_->Run(fence, EnginePolicy()), test::IsOk());
-    });
-  }
-  void TearDown() override {
-    if (!thread_.joinable()) return;
-    engine_->Stop();
-    thread_.join();
+    EngineSignals signals = NoSignals();
+    signals.readiness = [this](const absl::Status&) { pulse_.Beat(); };
+    Run(settings, EnginePolicy(), std::move(signals));
   }
   std::string Healthz() {
     const auto answer = http::Fetch({"127.0.0.1", server_->port()}, "/healthz");
@@ -89,24 +57,12 @@ class EngineLivenessTest : public ::testing::Test {
                        : answer.status().ToString();
   }
 
-  test::TempFolder folder_;
-  io::SystemClock clock_;
   SteppedClock silence_clock_;
-  base::SeededRandom random_{7};
-  log::CapturingLogger logger_;
   metrics::Registry metrics_;
   http::Readiness readiness_;
   http::Liveness liveness_{silence_clock_};
   http::Liveness::Pulse& pulse_ = liveness_.AddPulse("engine", kSilence);
   std::unique_ptr<http::Server> server_;
-  std::unique_ptr<store::FlakyStore> store_;
-  std::unique_ptr<store::Store> flush_store_;
-  SharedBook book_;
-  EventQueue events_;
-  RouterBoard board_;
-  std::unique_ptr<FlushWorker> flush_worker_;
-  std::unique_ptr<Engine> engine_;
-  std::thread thread_;
 };
 
 TEST_F(EngineLivenessTest, AHungEngineIsUnhealthyUntilItTurnsAgainAndAnIdleOneIsNot) {

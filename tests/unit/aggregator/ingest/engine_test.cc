@@ -10,14 +10,10 @@
 #include "gtest/gtest.h"
 
 #include "aggregator/ingest/wire.h"
-#include "aggregator/store/sqlite_store.h"
-#include "common/io/system_clock.h"
-#include "common/log/capturing_logger.h"
 #include "tests/support/child_process.h"
 #include "tests/support/ingest_client.h"
 #include "tests/support/status_matchers.h"
-#include "tests/support/temp_folder.h"
-#include "tests/unit/aggregator/ingest/flaky_store.h"
+#include "tests/unit/aggregator/ingest/engine_fixture.h"
 
 namespace netsentinel::ingest {
 namespace {
@@ -62,19 +58,11 @@ class RecordingSink final : public StreamSink {
 };
 
 // An engine on its thread over a store whose calls can be made to fail; router r1 of collector c1.
-class EngineTest : public ::testing::Test {
+class EngineTest : public EngineFixture {
  protected:
   void SetUp() override {
-    ASSERT_OK_AND_ASSIGN(factory_, store::OpenSqliteStore(folder_.path() + "/store.db"));
-    ASSERT_OK_AND_ASSIGN(auto engine_store, factory_->Connect());
-    ASSERT_OK_AND_ASSIGN(auto flush_store, factory_->Connect());
-    flush_store_ = std::make_unique<store::FlakyStore>(std::move(flush_store));
+    ASSERT_NO_FATAL_FAILURE(OpenStores());
     ASSERT_OK_AND_ASSIGN(other_, factory_->Connect());
-    store_ = std::make_unique<store::FlakyStore>(std::move(engine_store));
-    flush_worker_ = std::make_unique<FlushWorker>(*flush_store_);
-    ASSERT_OK_AND_ASSIGN(const store::LeaseInfo lease,
-                         store_->AcquireLease("test", absl::Minutes(5)));
-    fence_ = lease.fence;
     settings_.instance = "test";
     settings_.store_lease_ttl = absl::Minutes(5);
     settings_.flush_interval = absl::Milliseconds(50);
@@ -82,40 +70,16 @@ class EngineTest : public ::testing::Test {
     Start(PolicyNamed("first"));
   }
   void Start(const EnginePolicy& policy) {
-    EngineSignals signals{.breaches_stored = [] {},
-                          .readiness =
-                              [this](const absl::Status& status) {
-                                base::MutexLock lock(mutex_);
-                                ready_ = status;
-                              },
-                          .committed = [](std::size_t, std::size_t, absl::Duration) {},
-                          .flushed = [](std::size_t, absl::Duration) {},
-                          .flushing =
-                              [this](const absl::Status& status) {
-                                base::MutexLock lock(mutex_);
-                                flushes_.push_back(status);
-                              },
-                          .refused = [](RefusalReason) {}};
-    engine_ = std::make_unique<Engine>(EngineParts{.book = book_,
-                                                   .store = *store_,
-                                                   .flush_worker = *flush_worker_,
-                                                   .events = events_,
-                                                   .board = board_,
-                                                   .clock = clock_,
-                                                   .random = random_,
-                                                   .logger = logger_,
-                                                   .signals = std::move(signals)},
-                                       settings_, policy);
-    thread_ = std::thread([this, policy] { result_ = engine_->Run(fence_, policy); });
-  }
-  void Stop() {
-    engine_->Stop();
-    thread_.join();
-  }
-  void TearDown() override {
-    if (!thread_.joinable()) return;
-    Stop();
-    EXPECT_THAT(result_, test::IsOk());
+    EngineSignals signals = NoSignals();
+    signals.readiness = [this](const absl::Status& status) {
+      base::MutexLock lock(mutex_);
+      ready_ = status;
+    };
+    signals.flushing = [this](const absl::Status& status) {
+      base::MutexLock lock(mutex_);
+      flushes_.push_back(status);
+    };
+    Run(settings_, policy, std::move(signals));
   }
 
   static EnginePolicy PolicyNamed(const std::string& text) {
@@ -186,25 +150,11 @@ class EngineTest : public ::testing::Test {
     return flushes_.size();
   }
 
-  test::TempFolder folder_;
-  io::SystemClock clock_;
-  base::SeededRandom random_{7};
-  log::CapturingLogger logger_;
-  std::unique_ptr<store::StoreFactory> factory_;
   std::unique_ptr<store::Store> other_;
-  std::unique_ptr<store::FlakyStore> store_, flush_store_;
   base::Mutex mutex_;
-  store::Fence fence_;
   EngineSettings settings_;
   std::optional<absl::Status> ready_ ABSL_GUARDED_BY(mutex_);
   std::vector<absl::Status> flushes_ ABSL_GUARDED_BY(mutex_);
-  SharedBook book_;
-  EventQueue events_;
-  RouterBoard board_;
-  std::unique_ptr<FlushWorker> flush_worker_;
-  std::unique_ptr<Engine> engine_;
-  std::thread thread_;
-  absl::Status result_;
 };
 
 TEST_F(EngineTest, ReadsTheStoreBackAfterACommitThatNobodyKnowsOf) {

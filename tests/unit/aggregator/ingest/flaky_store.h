@@ -191,10 +191,18 @@ class FlakyStore final : public Store {
   absl::StatusOr<std::vector<accounting::HoldRecord>> OpenHolds() override {
     return store_->OpenHolds();
   }
-  absl::StatusOr<std::vector<accounting::EpochRecord>> Epochs(const accounting::QueueKey& queue,
-                                                              std::int64_t from_us,
-                                                              std::int64_t to_us) override {
-    return store_->Epochs(queue, from_us, to_us);
+  absl::StatusOr<std::vector<accounting::EpochRecord>> Epochs(
+      absl::Span<const accounting::QueueKey> queues, std::int64_t from_us, std::int64_t to_us,
+      std::size_t limit) override {
+    auto epochs = store_->Epochs(queues, from_us, to_us, limit);
+    base::MutexLock lock(mutex_);
+    epoch_calls_.push_back({queues.begin(), queues.end()});
+    return epochs;
+  }
+  // Whose epochs were asked for, by call, in their order.
+  std::vector<std::vector<accounting::QueueKey>> epoch_calls() {
+    base::MutexLock lock(mutex_);
+    return epoch_calls_;
   }
   absl::StatusOr<std::vector<StoredEvent>> Events(const base::RouterId& router,
                                                   std::uint64_t before_id,
@@ -267,6 +275,7 @@ class FlakyStore final : public Store {
   bool quota_stores_ ABSL_GUARDED_BY(mutex_) = true;
   int quota_times_ ABSL_GUARDED_BY(mutex_) = 0;
   std::vector<std::pair<std::size_t, std::size_t>> purges_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::vector<accounting::QueueKey>> epoch_calls_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace netsentinel::store

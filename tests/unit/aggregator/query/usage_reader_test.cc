@@ -87,9 +87,9 @@ class UsageReaderTest : public ::testing::Test {
   absl::StatusOr<std::vector<accounting::UsageRow>> Rows(absl::CivilDay first,
                                                          absl::CivilDay last) {
     shared_.Replace(std::make_unique<accounting::Book>(std::move(driver_.book)));
-    UsageReader reader(shared_, query_store_, history_store_, catalog_, clock_);
+    UsageReader reader(shared_, query_store_, history_store_, catalog_, clock_, rows_max_);
     auto rows = reader.Rows({base::SiteId("site"), base::RouterId("r1"), "alice"},
-                            {first, last, kFirst + 5});
+                            {first, last, kFirst + 5}, gone_);
     shared_.Write([&](accounting::Book& book) { driver_.book = std::move(book); });
     return rows;
   }
@@ -105,6 +105,7 @@ class UsageReaderTest : public ::testing::Test {
   std::map<std::string, accounting::StreamDictionary> dictionaries_;
   ingest::SharedBook shared_;
   CatalogHolder catalog_;
+  std::size_t rows_max_ = 100;
   std::function<bool()> gone_ = [] { return false; };
 };
 
@@ -164,8 +165,23 @@ TEST_F(UsageReaderTest, StoredDaysAreNotReadOnForACallerThatHasGone) {
   EXPECT_THAT(Sums(kFirst, kFirst + 5), test::StatusIs(absl::StatusCode::kCancelled, ::testing::_));
   EXPECT_EQ(looks, 4);
   looks = 0;
+  gone_ = [&looks] { return ++looks > 0; };
+  EXPECT_THAT(Rows(kFirst, kFirst + 5), test::StatusIs(absl::StatusCode::kCancelled, ::testing::_));
+  EXPECT_EQ(looks, 1);
+  looks = 0;
   EXPECT_THAT(Sums(kFirst + 5, kFirst + 5), test::IsOk());  // in memory
   EXPECT_EQ(looks, 0);
+}
+
+TEST_F(UsageReaderTest, MoreStoredRowsThanAnAnswerTakesAreRefusedInWords) {
+  Flush(5 * kDay + 600);
+  Flush(5 * kDay + 660);
+  rows_max_ = 2;
+  EXPECT_THAT(Rows(kFirst, kFirst + 1), test::IsOk());
+  EXPECT_THAT(Rows(kFirst, kFirst + 2),
+              test::StatusIs(absl::StatusCode::kResourceExhausted,
+                             HasSubstr("more than 2 rows, one for each queue and day, are stored "
+                                       "up to 2026-01-03: ask for fewer days")));
 }
 
 TEST(HistoryGateTest, OneMoreThanFitsWaitsAndIsThenRefusedInWords) {

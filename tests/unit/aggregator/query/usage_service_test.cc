@@ -1,0 +1,166 @@
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include <grpcpp/server_context.h>
+
+#include "aggregator/query/grpc_usage_service.h"
+#include "aggregator/store/sqlite_store.h"
+#include "tests/support/fake_clock.h"
+#include "tests/support/status_matchers.h"
+#include "tests/support/temp_folder.h"
+#include "tests/unit/aggregator/accounting/book_driver.h"
+#include "tests/unit/aggregator/ingest/flaky_store.h"
+
+namespace netsentinel::query {
+namespace {
+
+using accounting::BookDriver;
+using accounting::EpochReason;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+// The service over a book whose queues "q…" are all one subscriber's.
+class UsageServiceTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_OK_AND_ASSIGN(factory_, store::OpenSqliteStore(folder_.path() + "/store.db"));
+    ASSERT_OK_AND_ASSIGN(store_, factory_->Connect());
+    ASSERT_OK_AND_ASSIGN(auto store, factory_->Connect());
+    auto flaky = std::make_unique<store::FlakyStore>(std::move(store));
+    asked_ = flaky.get();
+    slot_.Fill(std::move(flaky));
+    ASSERT_OK_AND_ASSIGN(const store::LeaseInfo lease,
+                         store_->AcquireLease("test", absl::Hours(1)));
+    fence_ = lease.fence;
+    Catalog catalog;
+    catalog.sites.push_back({base::SiteId("site"), "UTC", "00:00", {base::RouterId("r1")}});
+    catalog_.Set(std::move(catalog));
+    driver_.policy.mapping.push_back(
+        {counters::Menu::kSimple, {}, {}, "q.*", "all", {}, /*join_routers=*/true});
+    driver_.Start();
+  }
+  // Two days of three queues: on the first all move bytes and q1 is made anew, on the second only
+  // q0 moves bytes.
+  void TwoDays() {
+    constexpr std::int64_t kSecondDay = accounting::kDay;
+    Poll({{1, "q0"}, {2, "q1"}, {3, "q2"}}, 100);
+    Poll({{1, "q0", 0, 10, 10}, {2, "q1", 0, 10, 10}, {3, "q2", 0, 10, 10}}, 3600);
+    const accounting::Row q1{4, "q1", 0, 5, 5}, q2{3, "q2", 0, 10, 10};
+    Poll({{1, "q0", 0, 10, 10}, q1, q2}, 7200);
+    Poll({{1, "q0", 0, 10, 10}, q1, q2}, kSecondDay);
+    Poll({{1, "q0", 0, 20, 20}, q1, q2}, kSecondDay + 3600);
+    Poll({{1, "q0", 0, 20, 20}, q1, q2}, kSecondDay + 7200);
+  }
+  void Poll(const std::vector<accounting::Row>& rows, std::int64_t second) {
+    driver_.Poll(rows, second, static_cast<std::uint64_t>(second) + 1000);
+  }
+  void Store(std::vector<accounting::EpochRecord> epochs) {
+    store::CommitBatch batch;
+    batch.epochs = std::move(epochs);
+    ASSERT_THAT(store_->Commit(fence_, batch), test::IsOk());
+  }
+  static accounting::QueueKey Queue(const std::string& name) {
+    return {base::RouterId("r1"), counters::Menu::kSimple, name};
+  }
+  v1::GetSubscriberUsageResponse Ask() {
+    shared_.Replace(std::make_unique<accounting::Book>(std::move(driver_.book)));
+    v1::GetSubscriberUsageRequest request;
+    request.mutable_subscriber()->set_site_id("site");
+    request.mutable_subscriber()->mutable_name()->set_name("all");
+    request.set_first_day("2026-01-01");
+    request.set_last_day("2026-01-02");
+    grpc::ServerContext context;
+    v1::GetSubscriberUsageResponse response;
+    const grpc::Status status = service_.GetSubscriberUsage(&context, &request, &response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return response;
+  }
+  // "queue reason" of a day's epochs.
+  static std::vector<std::string> Epochs(const v1::DayUsage& day) {
+    std::vector<std::string> epochs;
+    for (const v1::Epoch& epoch : day.usage().epochs()) {
+      epochs.push_back(
+          absl::StrCat(epoch.queue().queue().name(), " ", static_cast<int>(epoch.reason())));
+    }
+    return epochs;
+  }
+
+  test::TempFolder folder_;
+  test::FakeClock clock_;
+  std::unique_ptr<store::StoreFactory> factory_;
+  std::unique_ptr<store::Store> store_;
+  store::FlakyStore* asked_ = nullptr;
+  StoreSlot slot_, history_slot_;
+  store::Fence fence_;
+  BookDriver driver_;
+  ingest::SharedBook shared_;
+  CatalogHolder catalog_;
+  UsageReader reader_{shared_, slot_, history_slot_, catalog_, clock_};
+  const ingest::RouterBoard board_;
+  const rpc::PeerAuthority authority_{/*insecure=*/true};
+  GrpcUsageService service_{reader_, board_, authority_, [] { return absl::OkStatus(); }};
+};
+
+TEST_F(UsageServiceTest, TheStoreIsAskedOnceADayAndOnlyForQueuesThatCanHaveEpochs) {
+  TwoDays();
+  Store(driver_.epochs);
+  const v1::GetSubscriberUsageResponse response = Ask();
+  ASSERT_THAT(response.days(), SizeIs(2));
+  EXPECT_THAT(response.queues(), SizeIs(3));
+  EXPECT_THAT(Epochs(response.days(0)), ElementsAre("q0 1", "q1 1", "q1 5", "q2 1"));
+  EXPECT_THAT(Epochs(response.days(1)), IsEmpty());
+  EXPECT_FALSE(response.epochs_left_out());
+  EXPECT_THAT(asked_->epoch_calls(),
+              ElementsAre(ElementsAre(Queue("q0"), Queue("q1"), Queue("q2"))));
+}
+
+TEST_F(UsageServiceTest, MoreEpochsThanAnAnswerHoldsAreLeftOutAndItSaysSo) {
+  TwoDays();
+  std::vector<accounting::EpochRecord> epochs;
+  for (int i = 0; i < 10'000; ++i) {
+    epochs.push_back(
+        {Queue("q1"), 1, BookDriver::kStartUs + 3'600'000'000 + i, EpochReason::kReset});
+  }
+  Store(epochs);
+  v1::GetSubscriberUsageResponse response = Ask();
+  ASSERT_THAT(response.days(), SizeIs(2));
+  EXPECT_THAT(response.days(0).usage().epochs(), SizeIs(10'000));
+  EXPECT_FALSE(response.epochs_left_out());
+  shared_.Write([&](accounting::Book& book) { driver_.book = std::move(book); });
+  Store({{Queue("q2"), 1, BookDriver::kStartUs + 3'600'000'000, EpochReason::kReset}});
+  response = Ask();
+  EXPECT_THAT(response.days(0).usage().epochs(), SizeIs(10'000));
+  EXPECT_TRUE(response.epochs_left_out());
+}
+
+TEST_F(UsageServiceTest, EpochsOfManyQueuesAreAskedForInPartsUntilTheCallerHasGone) {
+  std::vector<accounting::QueueKey> queues;
+  std::vector<accounting::EpochRecord> epochs;
+  for (int i = 0; i < 450; ++i) {
+    queues.push_back(Queue(absl::StrCat("q", 1000 + i)));
+    epochs.push_back({queues.back(), 1, 1000 + i, EpochReason::kReset});
+  }
+  Store(epochs);
+  const auto waits = [] { return false; };
+  ASSERT_OK_AND_ASSIGN(auto found, reader_.Epochs(queues, 1000, 2000, 1000, waits));
+  ASSERT_THAT(found, SizeIs(450));
+  EXPECT_EQ(found[449].queue, queues[449]);
+  EXPECT_THAT(asked_->epoch_calls(), ElementsAre(SizeIs(200), SizeIs(200), SizeIs(50)));
+  ASSERT_OK_AND_ASSIGN(found, reader_.Epochs(queues, 1000, 2000, 150, waits));
+  EXPECT_THAT(found, SizeIs(150));
+  EXPECT_THAT(asked_->epoch_calls(), SizeIs(4));
+
+  int looks = 0;
+  EXPECT_THAT(reader_.Epochs(queues, 1000, 2000, 1000, [&looks] { return ++looks > 2; }),
+              test::StatusIs(absl::StatusCode::kCancelled, ::testing::_));
+  EXPECT_THAT(asked_->epoch_calls(), SizeIs(6));
+}
+
+}  // namespace
+}  // namespace netsentinel::query
