@@ -66,8 +66,8 @@ absl::Status CheckPolicy(const Policy& policy) {
       return absl::InvalidArgumentError(absl::StrCat("quota \"", rule.id, "\" is there twice"));
     }
   }
-  for (const QuotaOverride& override_ : policy.overrides) {
-    if (override_.limit.bytes > base::kMaxStoredBytes) {
+  for (const QuotaOverride& own : policy.overrides) {
+    if (own.limit.bytes > base::kMaxStoredBytes) {
       return absl::InvalidArgumentError("a quota override is above 2^63-1 bytes");
     }
   }
@@ -123,10 +123,10 @@ absl::Status Book::Impl::SetPolicy(const Policy& policy, std::int64_t now_us) {
   }
   fired = std::move(still_fired);
   limits.clear();
-  for (const QuotaOverride& override_ : policy.overrides) {
+  for (const QuotaOverride& own : policy.overrides) {
     for (std::uint32_t rule = 0; rule < quotas.size(); ++rule) {
-      if (quotas[rule].id != override_.quota_id) continue;
-      limits[{SubscriberNamed(override_.subscriber), rule}] = override_.limit;
+      if (quotas[rule].id != own.quota_id) continue;
+      limits[{SubscriberNamed(own.subscriber), rule}] = own.limit;
     }
   }
   RecountQuotas();

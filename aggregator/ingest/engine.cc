@@ -146,6 +146,7 @@ absl::Status Engine::TakePolicy(const EnginePolicy& policy) {
     return status;
   }
   std::vector<base::RouterId> routers;
+  routers.reserve(policy_.admission.size());
   for (const auto& [router, admission] : policy_.admission) routers.push_back(router);
   parts_.board.SetRouters(routers);
   // Boundaries, grants and cadence may have changed: a fresh hello brings them.

@@ -58,6 +58,7 @@ bool Engine::CommitRound() {
 
 accounting::StagedBatch Engine::Stage(const std::vector<Candidate>& candidates) {
   std::vector<accounting::Incoming> incoming;
+  incoming.reserve(candidates.size());
   for (const Candidate& candidate : candidates) {
     incoming.push_back({.snapshot = &candidate.snapshot,
                         .dictionary = candidate.dictionary.get(),

@@ -49,14 +49,13 @@ class Field {
  private:
   struct Text {};
   struct Bare {};
-  Field(absl::string_view key, Text, std::string value)
-      : key_(key), value_(std::move(value)), bare_(false) {}
+  Field(absl::string_view key, Text, std::string value) : key_(key), value_(std::move(value)) {}
   Field(absl::string_view key, Bare, std::string value)
       : key_(key), value_(std::move(value)), bare_(true) {}
 
   std::string key_;
   std::string value_;
-  bool bare_;
+  bool bare_ = false;
 };
 
 // One event. `event` is a stable id such as "router.login_refused", explained in the operations

@@ -174,7 +174,7 @@ class BookDriver {
   void Restart(std::int64_t second) {
     book = Book();
     ASSERT_THAT(book.SetPolicy(policy, kStartUs + second * 1'000'000), test::IsOk());
-    RecoveryInput input = stored;
+    RecoveryInput input = static_cast<const RecoveryInput&>(stored);
     input.now_us = kStartUs + second * 1'000'000;
     for (const auto& [key, payload] : blobs) {
       input.checkpoints.push_back({key.first, key.second, payload});

@@ -42,6 +42,7 @@ class MovedRouterTest : public ::testing::Test {
   }
   std::vector<absl::CivilDay> ClosedDays() const {
     std::vector<absl::CivilDay> days;
+    days.reserve(d.stored.closed_days.size());
     for (const ClosedDay& closed : d.stored.closed_days) days.push_back(closed.day);
     return days;
   }
@@ -114,7 +115,7 @@ TEST_F(MovedRouterTest, WhatASilentRouterLeavesAtTheOldSiteIsPartial) {
 TEST_F(MovedRouterTest, OldDaysOfTheSiteThatItLeftAreTheStoresToAnswer) {
   Move(19 * kHour + 75);
   for (int day = 2; day < 8; ++day) {
-    Poll(static_cast<std::uint64_t>(100 * day), day * kDay);
+    Poll(100 * static_cast<std::uint64_t>(day), day * kDay);
     d.Flush(day * kDay + 10);
     d.Flush(day * kDay + 20);  // days that are stored leave memory with the flush after
   }
