@@ -77,12 +77,7 @@ function(ns_test name)
       target_compile_options(${name} PRIVATE -Wno-array-bounds -Wno-stringop-overread)
     endif()
   endif()
-  # What a preset does not run it need not build.
-  set(left_out FALSE)
-  if(NS_SANITIZE STREQUAL "thread" AND "no-tsan" IN_LIST ARG_LABELS)
-    set(left_out TRUE)
-  endif()
-  if(NOT left_out AND ("unit" IN_LIST ARG_LABELS OR "contract" IN_LIST ARG_LABELS))
+  if("unit" IN_LIST ARG_LABELS OR "contract" IN_LIST ARG_LABELS)
     add_dependencies(ns_unit_and_contract ${name})
   endif()
   # One CTest entry an executable: hundreds of process starts cost more than the tests themselves.
@@ -93,6 +88,23 @@ function(ns_test name)
   if(ARG_ENVIRONMENT)
     set_tests_properties(${name} PROPERTIES ENVIRONMENT "${ARG_ENVIRONMENT}")
   endif()
+endfunction()
+
+# ns_planted_race(rpc_planted_race SOURCE planted_race.cc DEPS … RACES handlers reader): a program that
+# races on purpose, in the `tsan` preset alone. Each of RACES, its one argument, is a test; it passes
+# only when ThreadSanitizer reports a data race in SOURCE.
+function(ns_planted_race name)
+  cmake_parse_arguments(ARG "" "SOURCE" "DEPS;RACES" ${ARGN})
+  if(NOT NS_SANITIZE STREQUAL "thread")
+    return()
+  endif()
+  ns_program(${name} TEST_ONLY SOURCES ${ARG_SOURCE} DEPS ${ARG_DEPS})
+  add_dependencies(ns_unit_and_contract ${name})
+  foreach(race ${ARG_RACES})
+    add_test(NAME ${name}_${race} COMMAND ${name} ${race})
+    set_tests_properties(${name}_${race} PROPERTIES LABELS unit TIMEOUT 60
+      PASS_REGULAR_EXPRESSION "SUMMARY: ThreadSanitizer: data race [^ ]*/${ARG_SOURCE}:")
+  endforeach()
 endfunction()
 
 # ns_script_test(name LABELS … COMMAND …): a test that is a script or a program of another kind.

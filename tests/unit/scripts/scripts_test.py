@@ -182,7 +182,7 @@ exit "${FAKE_CTEST:-0}"
         with open(os.path.join(ROOT, "CMakePresets.json"), encoding="utf-8") as presets:
             tests = {test["name"]: test for test in json.load(presets)["testPresets"]}
         for name, label in (("debug", "^bench$"), ("release", "^bench$"), ("asan", "script"),
-                            ("tsan", "script|no-tsan")):
+                            ("tsan", "script")):
             self.assertEqual(label, tests[name]["filter"]["exclude"]["label"], name)
 
     def test_ends_with_the_closing_line_of_ctest(self):
