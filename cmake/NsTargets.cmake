@@ -120,16 +120,17 @@ function(ns_script_test name)
 endfunction()
 
 # ns_fuzz(fuzz_frame SOURCES fuzz_frame.cc DEPS NetSentinel::ingest_core
-#         [RUNS 100000] [SECONDS 20] [MAX_LEN 4096])
+#         [RUNS 100000] [SECONDS 20] [MAX_LEN 4096] [COST 20])
 # A libFuzzer target; only the `fuzz` preset (clang, pure code) builds it, elsewhere nothing happens.
 # Two tests with the label `fuzz`:
 #   fuzz_frame          at least RUNS executions and at least SECONDS seconds, with a fixed seed,
 #                       from the seeds in tests/fuzz/corpus/fuzz_frame (must not be empty)
 #   fuzz_frame_planted  the same sources built with NS_FUZZ_PLANTED_BUG: passes only if the fuzzer
 #                       finds the bug that the source plants, see tests/fuzz/planted_bug.h
-# An optional tests/fuzz/corpus/fuzz_frame.dict is used as dictionary.
+# An optional tests/fuzz/corpus/fuzz_frame.dict is used as dictionary. COST is about what the first of
+# them takes in seconds: the longest begins first.
 function(ns_fuzz name)
-  cmake_parse_arguments(ARG "" "RUNS;SECONDS;MAX_LEN" "SOURCES;DEPS" ${ARGN})
+  cmake_parse_arguments(ARG "" "RUNS;SECONDS;MAX_LEN;COST" "SOURCES;DEPS" ${ARGN})
   if(NOT NS_SANITIZE MATCHES "fuzzer")
     return()
   endif()
@@ -141,6 +142,9 @@ function(ns_fuzz name)
       set(ARG_${key} ${value})
     endif()
   endforeach()
+  if(NOT ARG_COST)
+    set(ARG_COST ${ARG_SECONDS})
+  endif()
   set(corpus "${CMAKE_SOURCE_DIR}/tests/fuzz/corpus/${name}")
   if(NOT IS_DIRECTORY "${corpus}")
     message(FATAL_ERROR "ns_fuzz(${name}): put at least one seed into ${corpus}")
@@ -154,15 +158,18 @@ function(ns_fuzz name)
     _ns_use_precompiled_headers(${target} base)
     add_dependencies(ns_fuzzers ${target})
     set(expect "")
+    set(cost ${ARG_COST})
     if(variant)
       target_compile_definitions(${target} PRIVATE NS_FUZZ_PLANTED_BUG)
       set(expect --expect-planted-bug)
+      set(cost 1)
     endif()
     add_test(NAME ${target} COMMAND "${CMAKE_SOURCE_DIR}/tests/fuzz/run_fuzz.py" ${expect}
       --runs ${ARG_RUNS} --seconds ${ARG_SECONDS} --max-len ${ARG_MAX_LEN}
       --corpus "${corpus}" --artifacts "${CMAKE_BINARY_DIR}/fuzz-artifacts"
       $<TARGET_FILE:${target}>)
-    set_tests_properties(${target} PROPERTIES LABELS fuzz TIMEOUT ${timeout})
+    set_tests_properties(${target} PROPERTIES LABELS fuzz TIMEOUT ${timeout}
+      COST ${cost})
   endforeach()
 endfunction()
 
