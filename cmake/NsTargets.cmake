@@ -77,12 +77,7 @@ function(ns_test name)
       target_compile_options(${name} PRIVATE -Wno-array-bounds -Wno-stringop-overread)
     endif()
   endif()
-  # What a preset does not run it need not build.
-  set(left_out FALSE)
-  if(NS_SANITIZE STREQUAL "thread" AND "no-tsan" IN_LIST ARG_LABELS)
-    set(left_out TRUE)
-  endif()
-  if(NOT left_out AND ("unit" IN_LIST ARG_LABELS OR "contract" IN_LIST ARG_LABELS))
+  if("unit" IN_LIST ARG_LABELS OR "contract" IN_LIST ARG_LABELS)
     add_dependencies(ns_unit_and_contract ${name})
   endif()
   # One CTest entry an executable: hundreds of process starts cost more than the tests themselves.
@@ -93,6 +88,23 @@ function(ns_test name)
   if(ARG_ENVIRONMENT)
     set_tests_properties(${name} PROPERTIES ENVIRONMENT "${ARG_ENVIRONMENT}")
   endif()
+endfunction()
+
+# ns_planted_race(rpc_planted_race SOURCE planted_race.cc DEPS … RACES handlers reader): a program that
+# races on purpose, in the `tsan` preset alone. Each of RACES, its one argument, is a test; it passes
+# only when ThreadSanitizer reports a data race in SOURCE.
+function(ns_planted_race name)
+  cmake_parse_arguments(ARG "" "SOURCE" "DEPS;RACES" ${ARGN})
+  if(NOT NS_SANITIZE STREQUAL "thread")
+    return()
+  endif()
+  ns_program(${name} TEST_ONLY SOURCES ${ARG_SOURCE} DEPS ${ARG_DEPS})
+  add_dependencies(ns_unit_and_contract ${name})
+  foreach(race ${ARG_RACES})
+    add_test(NAME ${name}_${race} COMMAND ${name} ${race})
+    set_tests_properties(${name}_${race} PROPERTIES LABELS unit TIMEOUT 60
+      PASS_REGULAR_EXPRESSION "SUMMARY: ThreadSanitizer: data race [^ ]*/${ARG_SOURCE}:")
+  endforeach()
 endfunction()
 
 # ns_script_test(name LABELS … COMMAND …): a test that is a script or a program of another kind.
@@ -108,16 +120,17 @@ function(ns_script_test name)
 endfunction()
 
 # ns_fuzz(fuzz_frame SOURCES fuzz_frame.cc DEPS NetSentinel::ingest_core
-#         [RUNS 100000] [SECONDS 20] [MAX_LEN 4096])
+#         [RUNS 100000] [SECONDS 20] [MAX_LEN 4096] [COST 20])
 # A libFuzzer target; only the `fuzz` preset (clang, pure code) builds it, elsewhere nothing happens.
 # Two tests with the label `fuzz`:
 #   fuzz_frame          at least RUNS executions and at least SECONDS seconds, with a fixed seed,
 #                       from the seeds in tests/fuzz/corpus/fuzz_frame (must not be empty)
 #   fuzz_frame_planted  the same sources built with NS_FUZZ_PLANTED_BUG: passes only if the fuzzer
 #                       finds the bug that the source plants, see tests/fuzz/planted_bug.h
-# An optional tests/fuzz/corpus/fuzz_frame.dict is used as dictionary.
+# An optional tests/fuzz/corpus/fuzz_frame.dict is used as dictionary. COST is about what the first of
+# them takes in seconds: the longest begins first.
 function(ns_fuzz name)
-  cmake_parse_arguments(ARG "" "RUNS;SECONDS;MAX_LEN" "SOURCES;DEPS" ${ARGN})
+  cmake_parse_arguments(ARG "" "RUNS;SECONDS;MAX_LEN;COST" "SOURCES;DEPS" ${ARGN})
   if(NOT NS_SANITIZE MATCHES "fuzzer")
     return()
   endif()
@@ -129,6 +142,9 @@ function(ns_fuzz name)
       set(ARG_${key} ${value})
     endif()
   endforeach()
+  if(NOT ARG_COST)
+    set(ARG_COST ${ARG_SECONDS})
+  endif()
   set(corpus "${CMAKE_SOURCE_DIR}/tests/fuzz/corpus/${name}")
   if(NOT IS_DIRECTORY "${corpus}")
     message(FATAL_ERROR "ns_fuzz(${name}): put at least one seed into ${corpus}")
@@ -142,15 +158,18 @@ function(ns_fuzz name)
     _ns_use_precompiled_headers(${target} base)
     add_dependencies(ns_fuzzers ${target})
     set(expect "")
+    set(cost ${ARG_COST})
     if(variant)
       target_compile_definitions(${target} PRIVATE NS_FUZZ_PLANTED_BUG)
       set(expect --expect-planted-bug)
+      set(cost 1)
     endif()
     add_test(NAME ${target} COMMAND "${CMAKE_SOURCE_DIR}/tests/fuzz/run_fuzz.py" ${expect}
       --runs ${ARG_RUNS} --seconds ${ARG_SECONDS} --max-len ${ARG_MAX_LEN}
       --corpus "${corpus}" --artifacts "${CMAKE_BINARY_DIR}/fuzz-artifacts"
       $<TARGET_FILE:${target}>)
-    set_tests_properties(${target} PROPERTIES LABELS fuzz TIMEOUT ${timeout})
+    set_tests_properties(${target} PROPERTIES LABELS fuzz TIMEOUT ${timeout}
+      COST ${cost})
   endforeach()
 endfunction()
 

@@ -219,12 +219,14 @@ absl::Status ApplySnapshot(MenuState& state, const StageInput& input,
   const std::size_t steps = state.last.has_value() ? snapshot.steps.size() : 0;
   std::size_t looked_at = 0;
   for (std::size_t i = 0; i < steps; ++i) {
-    looked_at += state.rows.size();
-    if (looked_at > kMaxStepRows) {
+    // Steps may add rows and take none away: what is bound to be too much is refused before the
+    // work.
+    if (looked_at + (steps - i) * state.rows.size() > kMaxStepRows) {
       return absl::InvalidArgumentError(
           absl::StrCat("the snapshot has ", steps, " merged steps, too many for ", state.live(),
                        " queues: poll less often, or shorten the outage"));
     }
+    looked_at += state.rows.size();
     NS_RETURN_IF_ERROR(applier.ApplyStep(step_headers[i], snapshot.steps[i]));
   }
   if (applier.LacksTooMany(staged.header, snapshot.readings)) {

@@ -108,11 +108,13 @@ def say(text):
     print(f"{pathlib.Path(sys.argv[0]).stem}: {text}", flush=True)
 
 
-def free_port():
-    """A port that is free now; another program could take it before we do, which is then reported."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def reserve_port():
+    """A socket that keeps one free port. While it is open the kernel gives the port to nobody who asks
+    for any port, or for none; who asks for this one, with SO_REUSEADDR as servers do, may listen."""
+    keeper = socket.socket()
+    keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    keeper.bind(("127.0.0.1", 0))
+    return keeper
 
 
 def wait_until(what, condition, seconds=30.0):

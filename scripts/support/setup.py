@@ -6,7 +6,7 @@ import secrets
 import shutil
 import subprocess
 
-from processes import Failure, free_port, run, wait_until
+from processes import Failure, reserve_port, run, wait_until
 
 SITE = "lab"
 
@@ -29,7 +29,9 @@ class Setup:
     def __init__(self, folder, binaries):
         self.folder = pathlib.Path(folder)
         self.bin = pathlib.Path(binaries)
-        self.ports = {name: free_port() for name in ("aggregator", "notifier", "web", "database")}
+        # Kept for as long as the run, also while a program is dead and between two of its starts.
+        self.keepers = {name: reserve_port() for name in ("aggregator", "notifier", "database")}
+        self.ports = {name: keeper.getsockname()[1] for name, keeper in self.keepers.items()}
         self.secrets = self.folder / "secrets"
         self.secrets.mkdir(parents=True, exist_ok=True, mode=0o700)
 

@@ -129,7 +129,7 @@ void Check(counters::Menu menu, absl::string_view bytes, absl::string_view next,
       const counters::QueueDescriptor* descriptor = table.Find(reading.descriptor);
       NS_CHECK(descriptor != nullptr, "a reading without its descriptor");
       NS_CHECK(row_ids.insert(descriptor->row_id).second, "a row twice");
-      NS_PLANT_BUG_IF(descriptor->invalid && reading.download > reading.upload);
+      NS_PLANT_BUG_IF(reading.upload > reading.download);
     }
     NS_CHECK(table.live() == first->size(), "descriptors that no row has");
   }

@@ -8,6 +8,7 @@ import os
 import pathlib
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -131,6 +132,16 @@ class SignalTest(Folder):
                 signal.signal(number, handler)
 
 
+class PortTest(unittest.TestCase):
+    def test_a_reserved_port_is_for_a_server_that_asks_for_it(self):
+        with processes.reserve_port() as keeper:
+            for _ in range(2):
+                with socket.create_server(keeper.getsockname()) as server:
+                    socket.create_connection(server.getsockname()).close()
+            with socket.socket() as other, self.assertRaises(OSError):
+                other.bind(keeper.getsockname())
+
+
 class FolderTest(Folder):
     def test_a_folder_that_is_not_ours_is_left_alone(self):
         (self.folder / "photo").touch()
@@ -174,6 +185,12 @@ class OptionsTest(Folder):
         path.write_text(text)
         return str(path)
 
+    def setup_here(self):
+        made = setup.Setup(self.folder, self.folder)
+        for keeper in made.keepers.values():
+            self.addCleanup(keeper.close)
+        return made
+
     def test_wrong_options_are_said(self):
         pinned = ("--router", "r", "--user", "u", "--pin-sha256", PIN)
         for words, arguments in (
@@ -211,7 +228,7 @@ class OptionsTest(Folder):
 
     def test_an_empty_password_is_no_random_one(self):
         options = quickstart.parse(["--router", "r", "--user", "u", "--pin-sha256", PIN])
-        made = setup.Setup(self.folder, self.folder)
+        made = self.setup_here()
         with mock.patch("getpass.getpass", return_value=""), self.assertRaisesRegex(
                 Failure, "no password was entered for u@r"):
             quickstart.router_password(options, made)
@@ -219,7 +236,7 @@ class OptionsTest(Folder):
         self.assertNotEqual("\n", made.secret("random").read_text())
 
     def test_the_line_rate_of_a_real_router_is_the_programs_default_or_the_one_given(self):
-        made = setup.Setup(self.folder, self.folder)
+        made = self.setup_here()
         for arguments, wanted in (((), ""), (("--line-rate", "2Gbps"), "line_rate: 2Gbps, ")):
             options = quickstart.parse(["--router", "r", "--user", "u", "--pin-sha256", PIN,
                                         "--password-file", self.password("p"), *arguments])

@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
-"""scripts/install-deps and scripts/test against stand-ins for the tools they call."""
+"""scripts/install-deps, scripts/test and others against stand-ins for the tools they call."""
 
+import fcntl
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 sys.dont_write_bytecode = True
@@ -29,6 +32,23 @@ if [ "$1" = "$FAKE_APT_FAILS" ]; then
 fi
 [ "$1" != install ] || touch "$FAKE_FOLDER/installed"
 """
+
+
+def until(condition):
+    deadline = time.monotonic() + 30
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError("waited in vain")
+        time.sleep(0.01)
+
+
+def runs(pid):
+    """Whether the process has not ended; one that nobody has waited for yet has."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as stat:
+            return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 class Sandbox:
@@ -182,7 +202,7 @@ exit "${FAKE_CTEST:-0}"
         with open(os.path.join(ROOT, "CMakePresets.json"), encoding="utf-8") as presets:
             tests = {test["name"]: test for test in json.load(presets)["testPresets"]}
         for name, label in (("debug", "^bench$"), ("release", "^bench$"), ("asan", "script"),
-                            ("tsan", "script|no-tsan")):
+                            ("tsan", "script")):
             self.assertEqual(label, tests[name]["filter"]["exclude"]["label"], name)
 
     def test_ends_with_the_closing_line_of_ctest(self):
@@ -235,11 +255,87 @@ class QuickstartScriptTest(unittest.TestCase):
         self.assertNotEqual("", self.box.read("apt-calls"))
         self.assertEqual("cmake --preset release", self.box.read("calls").strip())
 
+    def test_waits_for_another_build(self):
+        os.mkdir(os.path.join(self.tree, "build"))
+        with open(os.path.join(self.tree, "build/.quickstart-lock"), "w", encoding="utf-8") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            # Of an hour it waits a moment.
+            self.box.tool("flock", 'exec /usr/bin/flock "${@/3600/0.1}"')
+            result = self.run_it("--once")
+        self.assertEqual(1, result.returncode, result.stdout)
+        if os.geteuid() != 0:
+            self.assertIn("run as root", result.stdout)
+            return
+        self.assertIn("waiting for another build", result.stdout)
+        self.assertIn("end it", result.stdout)
+        self.assertEqual("", self.box.read("apt-calls"))
+
     def test_help_needs_nothing(self):
         result = self.run_it("--help")
         self.assertEqual(0, result.returncode, result.stdout)
         self.assertIn("--once --kill WHAT", result.stdout)
         self.assertEqual("", self.box.read("apt-calls"))
+
+
+class StoriesTest(unittest.TestCase):
+    """.ci/stories, in a copy of the tree's scripts with scripts/quickstart replaced."""
+
+    def setUp(self):
+        self.box = Sandbox(self)
+        self.tree = os.path.join(self.box.folder, "tree")
+        for folder in (".ci", "scripts"):
+            shutil.copytree(os.path.join(ROOT, folder), os.path.join(self.tree, folder))
+
+    def quickstart(self, body):
+        self.box.tool("quickstart", f'echo "told $*"\n{body}')
+        os.replace(os.path.join(self.box.folder, "quickstart"),
+                   os.path.join(self.tree, "scripts/quickstart"))
+
+    def run_it(self):
+        return self.box.run([os.path.join(self.tree, ".ci/stories")])
+
+    def test_passes_when_only_the_lost_byte_is_complained_about(self):
+        self.quickstart('[ -z "${NS_MUTATE:-}" ] || { echo "the figures differ"; exit 1; }')
+        result = self.run_it()
+        self.assertEqual(0, result.returncode, result.stdout)
+        for words in ("told --once --dir", "--mysql", "sqlite: as it should",
+                      "mysql: as it should", "lost byte: as it should"):
+            self.assertIn(words, result.stdout)
+
+    def test_names_each_story_that_failed(self):
+        self.quickstart("exit 3")
+        result = self.run_it()
+        self.assertEqual(1, result.returncode)
+        for words in ("error: sqlite failed (exit 3); its log is", "error: mysql failed (exit 3)",
+                      "error: lost byte failed for another reason than lose_one_byte (exit 3)"):
+            self.assertIn(words, result.stdout)
+
+    def test_a_lie_that_is_not_noticed_is_a_failure(self):
+        self.quickstart("")
+        result = self.run_it()
+        self.assertEqual(1, result.returncode)
+        self.assertIn("lost byte passed although its checker was made to lose one byte",
+                      result.stdout)
+
+    def test_leaves_nothing_running_when_it_is_interrupted(self):
+        self.quickstart("""
+sleep 60 &
+echo $! >>"$FAKE_FOLDER/started"
+wait
+""")
+        for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+            with self.subTest(number):
+                started = os.path.join(self.box.folder, "started")
+                open(started, "w", encoding="utf-8").close()
+                process = subprocess.Popen(
+                    [os.path.join(self.tree, ".ci/stories")], stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT, env={**os.environ, "FAKE_FOLDER": self.box.folder})
+                until(lambda: len(self.box.read("started").splitlines()) == 3)
+                process.send_signal(number)
+                self.assertEqual(code, process.wait(30), process.communicate()[0])
+                process.stdout.close()
+                for child in self.box.read("started").split():
+                    until(lambda pid=child: not runs(pid))
 
 
 class BenchScriptTest(unittest.TestCase):

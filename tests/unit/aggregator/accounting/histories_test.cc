@@ -1,3 +1,5 @@
+#include "tests/support/histories.h"
+
 #include <functional>
 #include <tuple>
 
@@ -75,7 +77,7 @@ void UseTree(BookDriver& d) {
 int Wrong(int histories, RouterSim::Options options,
           const std::function<void(counters::Snapshot&)>& change, std::string* first) {
   int wrong = 0;
-  for (int seed = 1; seed <= histories; ++seed) {
+  for (int seed = 1; seed <= test::Histories(histories); ++seed) {
     BookDriver d;
     KeepDays(d);
     if (options.tree) UseTree(d);
@@ -147,7 +149,7 @@ TEST(HistoriesTest, TreeQueuesHaveOneCounter) {
 // Where midnights are polled each byte is on the day on which it was shown, and none is estimated.
 TEST(HistoriesTest, EachDayHasItsOwnBytesToTheByte) {
   int midnights = 0;
-  for (std::uint64_t seed = 1; seed <= 100; ++seed) {
+  for (std::uint64_t seed = 1; seed <= test::Histories(100U); ++seed) {
     BookDriver d;
     KeepDays(d);
     RouterSim sim(
@@ -165,13 +167,13 @@ TEST(HistoriesTest, EachDayHasItsOwnBytesToTheByte) {
     midnights += shown.rbegin()->first.first;
     ASSERT_EQ(counted, shown) << "seed " << seed;
   }
-  EXPECT_GT(midnights, 150);
+  EXPECT_GT(midnights, test::Histories(150));
 }
 
 // What was gone before anybody read it is never more than what is said.
 TEST(HistoriesTest, UnseenBytesLieWithinTheStatedLossBound) {
   int lossy = 0;
-  for (std::uint64_t seed = 1; seed <= 200; ++seed) {
+  for (std::uint64_t seed = 1; seed <= test::Histories(200U); ++seed) {
     BookDriver d;
     KeepDays(d);
     RouterSim sim(seed, {.drops = true,
@@ -191,7 +193,7 @@ TEST(HistoriesTest, UnseenBytesLieWithinTheStatedLossBound) {
       lossy += bytes.zero() ? 0 : 1;
     }
   }
-  EXPECT_GT(lossy, 200);
+  EXPECT_GT(lossy, test::Histories(200));
 }
 
 // Deltas, debts and rows, whichever path took the snapshot in.
@@ -239,7 +241,7 @@ std::string TakeIn(MenuState& state, const counters::DescriptorTable& table,
 TEST(HistoriesTest, TheQuickPathDoesWhatTheGeneralOneDoes) {
   int quick = 0;
   int general = 0;
-  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+  for (std::uint64_t seed = 1; seed <= test::Histories(60U); ++seed) {
     BookDriver d;
     RouterSim sim(seed,
                   {.drops = true, .parents = seed % 3 != 0, .recreate = true, .chatter = true});
@@ -257,7 +259,7 @@ TEST(HistoriesTest, TheQuickPathDoesWhatTheGeneralOneDoes) {
           << "seed " << seed << " poll " << i;
     }
   }
-  EXPECT_GT(quick, 5000);
+  EXPECT_GT(quick, test::Histories(5000));
   EXPECT_EQ(general, 0);
 }
 
@@ -268,7 +270,7 @@ TEST(HistoriesTest, ACoreThatSeesNoRebootIsFoundOut) {
     snapshot.header.session_id = 1;
     snapshot.header.host_boot_id = "host";
   };
-  EXPECT_GT(Wrong(40, {}, blind, &first), 10);
+  EXPECT_GT(Wrong(40, {}, blind, &first), test::Histories(10));
 }
 
 TEST(HistoriesTest, ACoreWithTheWallClockOnlyIsFoundOut) {
@@ -278,7 +280,7 @@ TEST(HistoriesTest, ACoreWithTheWallClockOnlyIsFoundOut) {
 }
 
 TEST(HistoriesTest, RestartsFlushesAndLostBatchesChangeNothing) {
-  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+  for (std::uint64_t seed = 1; seed <= test::Histories(40U); ++seed) {
     const RouterSim::Options options{.drops = true, .parents = seed % 2 == 0, .recreate = true};
     BookDriver calm;
     BookDriver rough;

@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include "aggregator/accounting/menu_state.h"
+#include "common/counters/snapshot_codec.h"
 #include "tests/unit/aggregator/accounting/book_driver.h"
 
 // Snapshots that no honest collector sends, and replies that are hard to believe.
@@ -84,11 +86,13 @@ TEST_F(HostileTest, AStepThatLeavesTwoQueuesWithOneIdIsRefused) {
   EXPECT_EQ(d.book.Menus()[0].queues, 5U);
 }
 
+// The most steps that are decoded, and one queue more than may have them.
 TEST_F(HostileTest, TooManyStepsForTheMenuAreRefused) {
-  constexpr int kQueues = 40'000;
+  constexpr int kSteps = counters::kMaxSteps;
+  constexpr int kQueues = static_cast<int>(kMaxStepRows / kSteps) + 1;
   d.Poll(Many(0, kQueues, 1), 100, 50'000);
   counters::Snapshot snapshot = d.Make(Many(0, kQueues, 2), 100'000, 150'000);
-  for (int i = 0; i < 3400; ++i)
+  for (int i = 0; i < kSteps; ++i)
     snapshot.steps.push_back(Step({}, 101 + i, 50'001 + static_cast<std::uint64_t>(i)));
   ExpectRefused(snapshot, "too many");
 }

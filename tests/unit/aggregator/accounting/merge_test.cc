@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/support/histories.h"
 #include "tests/unit/aggregator/accounting/router_sim.h"
 
 // Merging snapshots away changes no byte, no day and no hold.
@@ -76,16 +77,18 @@ void Thin(std::uint64_t seed, bool lives, int& merges) {
 
 TEST(MergeTest, AMergedHistoryCountsTheSame) {
   int merges = 0;
-  for (std::uint64_t seed = 1; seed <= 150 && !testing::Test::HasFatalFailure(); ++seed)
+  for (std::uint64_t seed = 1; seed <= test::Histories(150U) && !testing::Test::HasFatalFailure();
+       ++seed)
     Thin(seed, /*lives=*/false, merges);
-  EXPECT_GT(merges, 2000);
+  EXPECT_GT(merges, test::Histories(2000));
 }
 
 TEST(MergeTest, SoDoesOneInWhichQueuesAppearVanishAndAreRenamed) {
   int merges = 0;
-  for (std::uint64_t seed = 1; seed <= 400 && !testing::Test::HasFatalFailure(); ++seed)
+  for (std::uint64_t seed = 1; seed <= test::Histories(400U) && !testing::Test::HasFatalFailure();
+       ++seed)
     Thin(seed, /*lives=*/true, merges);
-  EXPECT_GT(merges, 5000);
+  EXPECT_GT(merges, test::Histories(5000));
 }
 
 counters::Snapshot At(BookDriver& d, std::int64_t second, const std::vector<Row>& rows) {

@@ -8,6 +8,7 @@
 
 #include "collector/spool/pending_readings.h"
 #include "common/counters/snapshot_codec.h"
+#include "tests/support/histories.h"
 #include "tests/unit/aggregator/accounting/router_sim.h"
 
 // Stretches in which nothing can be written, in random histories of a router: what memory keeps of
@@ -105,10 +106,10 @@ void RunHistory(std::uint64_t seed, Outcome& outcome) {
 
 TEST(PendingHistoryTest, WhatIsKeptInMemoryCountsTheSame) {
   Outcome outcome;
-  for (std::uint64_t seed = 1; seed <= 250 && !HasFatalFailure(); ++seed) {
+  for (std::uint64_t seed = 1; seed <= test::Histories(250U) && !HasFatalFailure(); ++seed) {
     RunHistory(seed, outcome);
   }
-  EXPECT_GT(outcome.merged, 5000U);
+  EXPECT_GT(outcome.merged, test::Histories(5000U));
 }
 
 TEST(PendingHistoryTest, AWeekWithoutADiskKeepsAFewRowsADay) {

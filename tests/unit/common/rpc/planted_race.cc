@@ -1,0 +1,81 @@
+// Races on purpose, of the two kinds that a service can have: ThreadSanitizer has to report each,
+// so what grpc_happens_before.cc tells it about gRPC hides none of ours. The argument chooses:
+//   handlers  calls that come at once write what no lock guards
+//   reader    the thread that started the server reads it meanwhile
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include <grpcpp/channel.h>
+#include <grpcpp/client_context.h>
+#include <grpcpp/server_context.h>
+#include <grpcpp/support/server_callback.h>
+
+#include "common/base/check.h"
+#include "common/io/system_clock.h"
+#include "common/log/capturing_logger.h"
+#include "common/rpc/grpc_channel.h"
+#include "common/rpc/grpc_server.h"
+#include "netsentinel/v1/collector.grpc.pb.h"
+
+namespace netsentinel::rpc {
+namespace {
+
+constexpr int kCalls = 1000;
+constexpr int kThreads = 4;
+
+class PlantedRace final : public v1::CollectorService::CallbackService {
+ public:
+  grpc::ServerUnaryReactor* ListRouterStates(grpc::CallbackServerContext* context,
+                                             const v1::ListRouterStatesRequest*,
+                                             v1::ListRouterStatesResponse*) override {
+    ++calls_;
+    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    reactor->Finish(grpc::Status::OK);
+    return reactor;
+  }
+  int calls() const { return calls_; }
+
+ private:
+  int calls_ = 0;
+};
+
+void CallMany(const std::shared_ptr<grpc::Channel>& channel) {
+  const auto stub = v1::CollectorService::NewStub(channel);
+  for (int i = 0; i < kCalls; ++i) {
+    grpc::ClientContext context;
+    v1::ListRouterStatesResponse response;
+    NS_CHECK(stub->ListRouterStates(&context, {}, &response).ok(), "a call failed");
+  }
+}
+
+void Run(absl::string_view race) {
+  const io::SystemClock clock;
+  log::CapturingLogger logger;
+  PlantedRace service;
+  const std::vector<grpc::Service*> services = {&service};
+  auto server =
+      Server::Start({.address = {"127.0.0.1", 0}, .security = {true, {}}}, services, clock, logger);
+  NS_CHECK(server.ok(), "the server does not start");
+  const auto channel =
+      MakeChannel({.peer = {absl::StrCat("127.0.0.1:", (*server)->port()), {true, {}}}}, clock);
+  NS_CHECK(channel.ok(), "no channel");
+  std::vector<std::thread> callers;
+  for (int i = 0; i < (race == "handlers" ? kThreads : 1); ++i) {
+    callers.emplace_back(CallMany, *channel);
+  }
+  if (race == "reader") {
+    while (service.calls() < kCalls) std::this_thread::yield();
+  }
+  for (std::thread& caller : callers) caller.join();
+}
+
+}  // namespace
+}  // namespace netsentinel::rpc
+
+int main(int count, char** arguments) {
+  NS_CHECK(count == 2, "name the race");
+  netsentinel::rpc::Run(arguments[1]);
+}
