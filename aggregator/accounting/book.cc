@@ -290,6 +290,7 @@ void Book::Impl::ExpandDelta(const Delta& delta, std::uint32_t queue, MenuChange
   }
   const std::vector<DaySpan> parts = SpansOf(change.router->site->calendar, from, to);
   std::vector<std::uint64_t> weights;
+  weights.reserve(parts.size());
   for (const DaySpan& part : parts) {
     weights.push_back(static_cast<std::uint64_t>(part.end_us - part.begin_us));
   }
@@ -338,6 +339,7 @@ void Book::Impl::ExpandBlind(const Blind& blind, std::uint32_t queue, MenuChange
   const std::int64_t to = std::max(blind.to_us, open_from);
   const std::vector<DaySpan> parts = SpansOf(change.router->site->calendar, from, to);
   std::vector<std::uint64_t> weights;
+  weights.reserve(parts.size());
   for (const DaySpan& part : parts) {
     weights.push_back(static_cast<std::uint64_t>(part.end_us - part.begin_us));
   }

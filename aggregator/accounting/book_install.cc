@@ -72,6 +72,7 @@ void Book::Impl::NoteNumbers(const MenuChange& change, DeviceState& device) {
 
 void Book::Impl::ApplyRows(const MenuChange& change) {
   std::vector<Partition*> partitions;
+  partitions.reserve(change.spans.size());
   for (const DaySpan& span : change.spans) partitions.push_back(&PartitionFor(*change.menu, span));
   for (const RowChange& row : change.rows) {
     partitions[row.span]->Apply(row);

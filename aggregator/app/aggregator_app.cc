@@ -345,8 +345,8 @@ class Aggregator {
   // Deletes what has passed its retention, slowly.
   void Keep(const std::stop_token& stop, store::Fence fence) {
     while (!stop.stop_requested()) {
-      PurgeOnce(*stores_.keeper, fence, settings_.retention, context_.clock.WallNow(), kPurgeSlice,
-                stop, context_.logger);
+      PurgeOnce({*stores_.keeper, fence, kPurgeSlice}, settings_.retention,
+                context_.clock.WallNow(), stop, context_.logger);
       WaitFor(stop, absl::Hours(1));
     }
   }

@@ -36,8 +36,9 @@ std::int64_t Retention::HistoryBeforeUs(absl::Time now) const {
   return absl::ToUnixMicros(now - absl::Hours(24) * history_days);
 }
 
-void PurgeOnce(store::Store& store, store::Fence fence, const Retention& retention, absl::Time now,
-               std::size_t slice, const std::stop_token& stop, log::Logger& logger) {
+void PurgeOnce(const PurgeTarget& target, const Retention& retention, absl::Time now,
+               const std::stop_token& stop, log::Logger& logger) {
+  const auto& [store, fence, slice] = target;
   Repeat([&] { return store.PurgeDaily(fence, retention.DaysBefore(now), slice); }, stop, logger);
   Repeat([&] { return store.PurgeMonthly(fence, retention.MonthsBefore(now), slice); }, stop,
          logger);

@@ -29,9 +29,16 @@ struct Retention {
   std::int64_t HistoryBeforeUs(absl::Time now) const;
 };
 
-// Deletes what has passed its retention, in calls of at most `slice` rows of a table, until nothing
-// more goes, a call fails (which is logged) or a stop.
-void PurgeOnce(store::Store& store, store::Fence fence, const Retention& retention, absl::Time now,
-               std::size_t slice, const std::stop_token& stop, log::Logger& logger);
+// Where and how a purge deletes.
+struct PurgeTarget {
+  store::Store& store;
+  store::Fence fence;
+  std::size_t slice = 0;  // at most so many rows of a table in one call
+};
+
+// Deletes what has passed its retention at `now`, until nothing more goes, a call fails (which is
+// logged) or a stop.
+void PurgeOnce(const PurgeTarget& target, const Retention& retention, absl::Time now,
+               const std::stop_token& stop, log::Logger& logger);
 
 }  // namespace netsentinel::app

@@ -59,6 +59,7 @@ absl::Status Engine::ReadBack() {
   judge_quotas_ = true;  // limits may have changed since the last snapshot was judged
 
   std::vector<base::RouterId> routers;
+  routers.reserve(policy_.admission.size());
   for (const auto& [router, admission] : policy_.admission) routers.push_back(router);
   parts_.board.SetRouters(routers);
   parts_.logger.Info("ingest.recovered", "state rebuilt from the store",

@@ -122,7 +122,7 @@ class IngestReactor final : public grpc::ServerBidiReactor<v1::IngestRequest, v1
   std::uint64_t Account(std::uint64_t bytes, StreamEvent& event) {
     struct Release {
       std::shared_ptr<std::atomic<std::uint64_t>> counter;
-      std::uint64_t bytes;
+      std::uint64_t bytes = 0;
       std::shared_ptr<const void> storage;
       ~Release() { counter->fetch_sub(bytes); }
     };

@@ -59,7 +59,7 @@ class PurgeTest : public ::testing::Test {
   void Purge(std::size_t slice, const std::stop_token& stop = {}) {
     Retention retention;
     retention.history_days = 62;
-    PurgeOnce(*store_, fence_, retention, kNow, slice, stop, logger_);
+    PurgeOnce({*store_, fence_, slice}, retention, kNow, stop, logger_);
   }
 
   const accounting::QueueKey queue_ = {base::RouterId("r1"), counters::Menu::kSimple, "alice"};
