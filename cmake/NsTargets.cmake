@@ -70,9 +70,9 @@ function(ns_test name)
     set_target_properties(${name} PROPERTIES UNITY_BUILD ON)
   endif()
   if(NOT NS_SANITIZE AND CMAKE_BUILD_TYPE STREQUAL "Release")
-    # What is tested is compiled as it is shipped; the test itself need not be fast. At -O1 gcc 12
+    # What is tested is compiled as it is shipped; the test itself need not be fast. At -Og gcc 12
     # takes the moving of a long std::string for a write beyond its end.
-    target_compile_options(${name} PRIVATE -O1)
+    target_compile_options(${name} PRIVATE -Og)
     if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
       target_compile_options(${name} PRIVATE -Wno-array-bounds -Wno-stringop-overread)
     endif()
