@@ -72,7 +72,8 @@ TEST_F(EngineLivenessTest, AHungEngineIsUnhealthyUntilItTurnsAgainAndAnIdleOneIs
   }
   std::promise<void> hanging, go_on;
   std::shared_future<void> released = go_on.get_future().share();
-  store_->OnRenew([&, first = std::make_shared<std::atomic<bool>>(true)] {
+  // Called until the engine is stopped, which is after this scope has ended.
+  store_->OnRenew([&hanging, released, first = std::make_shared<std::atomic<bool>>(true)] {
     if (first->exchange(false)) hanging.set_value();
     released.wait();
   });
