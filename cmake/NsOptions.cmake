@@ -23,8 +23,9 @@ endif()
 
 set(CMAKE_PCH_WARN_INVALID OFF)
 # A header is parsed and a template compiled once for eight files: under a sanitizer a third of the
-# work less. `release` joins tests alone: what ships is compiled file by file, so that none needs its
-# neighbours and a program links only what it uses of a library. `debug` joins nothing.
+# work less. `release` joins tests alone, and what gRPC generates: what else ships is compiled file by
+# file, so that none needs its neighbours and a program links only what it uses of a library.
+# `debug` joins nothing.
 set(CMAKE_UNITY_BUILD ${NS_UNITY})
 set(CMAKE_UNITY_BUILD_BATCH_SIZE 8)
 find_program(NS_CCACHE ccache)
