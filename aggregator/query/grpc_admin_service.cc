@@ -1,7 +1,10 @@
 #include "aggregator/query/grpc_admin_service.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <tuple>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 
@@ -13,6 +16,10 @@
 
 namespace netsentinel::query {
 namespace {
+
+// Overrides on a page.
+constexpr std::uint32_t kListDefault = 1'000;
+constexpr std::uint32_t kListMax = 10'000;
 
 // Sets or removes an override. Where the connection died inside COMMIT it is done once more, which
 // changes nothing that was done, and waits for a COMMIT that is still under way: what that says is
@@ -98,19 +105,42 @@ absl::Status GrpcAdminService::Set(const v1::SetQuotaRequest& request, const std
 }
 
 grpc::Status GrpcAdminService::ListQuotas(grpc::ServerContext* context,
-                                          const v1::ListQuotasRequest* /*request*/,
+                                          const v1::ListQuotasRequest* request,
                                           v1::ListQuotasResponse* response) {
   const absl::StatusOr<rpc::PeerIdentity> caller = parts_.authority.RequireRole(
       *context, {rpc::Role::kViewer, rpc::Role::kOperator, rpc::Role::kAdmin});
   if (!caller.ok()) return rpc::ToGrpc(caller.status());
-  for (const quota::Rule& rule : parts_.catalog.Get()->quotas) {
-    *response->add_quotas() = ToWire(rule);
+  return rpc::ToGrpc(List(*request, *response));
+}
+
+absl::Status GrpcAdminService::List(const v1::ListQuotasRequest& request,
+                                    v1::ListQuotasResponse& response) {
+  if (request.limit() > kListMax) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("limit: ", request.limit(), " is more than ", kListMax));
   }
-  const absl::StatusOr<std::vector<store::QuotaOverrideRow>> rows =
-      parts_.store.Ask([](store::Store& store) { return store.QuotaOverrides(); });
-  if (!rows.ok()) return rpc::ToGrpc(rows.status());
-  for (const store::QuotaOverrideRow& row : *rows) *response->add_overrides() = ToWire(row);
-  return grpc::Status::OK;
+  NS_ASSIGN_OR_RETURN(const std::vector<store::QuotaOverrideRow> rows,
+                      parts_.store.Ask([](store::Store& store) { return store.QuotaOverrides(); }));
+  auto row = rows.begin();
+  if (request.has_after()) {
+    NS_ASSIGN_OR_RETURN(const accounting::SubscriberKey subscriber,
+                        FromWire(request.after().subscriber()));
+    const auto last = std::tie(subscriber, request.after().quota_id());
+    row = std::upper_bound(rows.begin(), rows.end(), last,
+                           [](const auto& key, const store::QuotaOverrideRow& one) {
+                             return key < std::tie(one.subscriber, one.quota_id);
+                           });
+  } else {
+    for (const quota::Rule& rule : parts_.catalog.Get()->quotas) {
+      *response.add_quotas() = ToWire(rule);
+    }
+  }
+  const std::size_t limit = request.limit() == 0 ? kListDefault : request.limit();
+  for (; row != rows.end() && limit > static_cast<std::size_t>(response.overrides_size()); ++row) {
+    *response.add_overrides() = ToWire(*row);
+  }
+  response.set_more(row != rows.end());
+  return absl::OkStatus();
 }
 
 }  // namespace netsentinel::query

@@ -35,6 +35,7 @@ class GrpcAdminService final : public v1::AdminService::Service {
  private:
   absl::Status Set(const v1::SetQuotaRequest& request, const std::string& caller,
                    v1::SetQuotaResponse& response);
+  absl::Status List(const v1::ListQuotasRequest& request, v1::ListQuotasResponse& response);
 
   AdminParts parts_;
 };

@@ -160,7 +160,7 @@ absl::StatusOr<std::vector<SubscriberSum>> UsageReader::Sums(const base::SiteId&
   const absl::CivilDay stored_last = StoredLast(span, whole_from);
   const auto go_on = [&gone] { return StillWaited(gone); };
   NS_ASSIGN_OR_RETURN(store::Store::History history, history_.Ask([&](store::Store& store) {
-    return store.UsageHistory(site, span.first, stored_last, go_on);
+    return store.UsageHistory(site, span.first, stored_last, rows_max_.ranking, go_on);
   }));
   if (absl::CivilMonth(span.first) < history.kept_from) return MonthsGone(history.kept_from);
   if (!MonthsAnswer(span, history.purged_before)) return DaysGone(history.purged_before);
@@ -185,10 +185,11 @@ absl::StatusOr<std::vector<UsageRow>> UsageReader::Rows(const accounting::Subscr
     NS_ASSIGN_OR_RETURN(std::vector<store::StoredUsage> slice, store_.Ask([&](store::Store& store) {
       return store.SubscriberUsage(key, day, last);
     }));
-    if (history.days.size() + slice.size() > stored_rows_max_) {
-      return absl::ResourceExhaustedError(absl::StrCat(
-          "more than ", stored_rows_max_, " rows, one for each queue and day, are stored up to ",
-          absl::FormatCivilTime(last), ": ask for fewer days"));
+    if (history.days.size() + slice.size() > rows_max_.subscriber) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat("more than ", rows_max_.subscriber,
+                       " rows, one for each queue and day, are stored up to ",
+                       absl::FormatCivilTime(last), ": ask for fewer days"));
     }
     std::move(slice.begin(), slice.end(), std::back_inserter(history.days));
   }

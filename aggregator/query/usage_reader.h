@@ -26,6 +26,12 @@ struct DaySpan {
   absl::CivilDay today;  // the site's current local day
 };
 
+// How many rows of the store one answer may take; each is held in memory until it is made.
+struct StoredRowLimits {
+  std::size_t subscriber = 200'000;
+  std::size_t ranking = 2'000'000;
+};
+
 // Usage from wherever it is: days that are whole in memory from the Book, earlier ones from the
 // store and what the Book has of them, purged ones as totals of their months.
 // Thread-safe. What needs the store is kUnavailable before that is open.
@@ -33,25 +39,25 @@ class UsageReader {
  public:
   // Long answers are read from `history`, so that short ones from `store` do not wait for them.
   UsageReader(const ingest::SharedBook& book, StoreSlot& store, StoreSlot& history,
-              const CatalogHolder& catalog, const base::Clock& clock,
-              std::size_t stored_rows_max = 200'000)
+              const CatalogHolder& catalog, const base::Clock& clock, StoredRowLimits rows_max = {})
       : book_(book),
         store_(store),
         history_(history),
         catalog_(catalog),
         clock_(clock),
-        stored_rows_max_(stored_rows_max) {}
+        rows_max_(rows_max) {}
 
   // Empty texts mean today. kInvalidArgument: no such date, last before first, more than 400 days.
   absl::StatusOr<DaySpan> Resolve(const base::SiteId& site, const std::string& first,
                                   const std::string& last) const;
   // kOutOfRange: the span reaches into purged days otherwise than in whole months, or into months
   // that are gone. What needs the store waits for a pass of a HistoryGate, with its errors, and
-  // ends with kCancelled soon after `gone` says that nobody waits for it any more.
+  // ends with kCancelled soon after `gone` says that nobody waits for it any more;
+  // kResourceExhausted when more rows of the span are stored than a ranking may take.
   absl::StatusOr<std::vector<SubscriberSum>> Sums(const base::SiteId& site, const DaySpan& span,
                                                   const std::function<bool()>& gone);
   // Rows of one subscriber, every queue, day and segment of the span. kOutOfRange: the span reaches
-  // into purged days. kResourceExhausted: more than `stored_rows_max` of them are stored.
+  // into purged days. kResourceExhausted: more of them are stored than `rows_max` allows.
   // kCancelled soon after `gone`.
   absl::StatusOr<std::vector<accounting::UsageRow>> Rows(const accounting::SubscriberKey& key,
                                                          const DaySpan& span,
@@ -76,7 +82,7 @@ class UsageReader {
   StoreSlot& history_;
   const CatalogHolder& catalog_;
   const base::Clock& clock_;
-  const std::size_t stored_rows_max_;
+  const StoredRowLimits rows_max_;
   HistoryGate history_gate_;
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 #include <set>
+#include <tuple>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -304,8 +305,7 @@ absl::StatusOr<std::vector<QuotaOverrideRow>> SqlStore::QuotaOverrides() {
     result.clear();
     NS_ASSIGN_OR_RETURN(
         auto rows, session_->Query("SELECT site, router, name, quota_id, limit_bytes, unlimited,"
-                                   " changed_at_us, changed_by FROM quota_overrides"
-                                   " ORDER BY site, router, name, quota_id"));
+                                   " changed_at_us, changed_by FROM quota_overrides"));
     for (;;) {
       NS_ASSIGN_OR_RETURN(const bool found, rows->Next());
       if (!found) return absl::OkStatus();
@@ -321,6 +321,12 @@ absl::StatusOr<std::vector<QuotaOverrideRow>> SqlStore::QuotaOverrides() {
     }
   });
   NS_RETURN_IF_ERROR(done);
+  // Here, since engines differ in how they order text.
+  std::sort(result.begin(), result.end(),
+            [](const QuotaOverrideRow& left, const QuotaOverrideRow& right) {
+              return std::tie(left.subscriber, left.quota_id) <
+                     std::tie(right.subscriber, right.quota_id);
+            });
   return result;
 }
 

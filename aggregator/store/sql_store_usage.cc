@@ -1,5 +1,6 @@
 // Usage: days, months, and the way from one into the other.
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <tuple>
 #include <utility>
@@ -64,6 +65,9 @@ struct SqlStore::UsageQuestion {
   absl::CivilDay day;
   std::string site;
   const accounting::SubscriberKey* subscriber = nullptr;
+  // More than `rows_max` in the list that is filled and `rows_elsewhere` end the call.
+  std::size_t rows_max = std::numeric_limits<std::size_t>::max();
+  std::size_t rows_elsewhere = 0;
 };
 
 absl::Status SqlStore::ReadUsage(const UsageQuestion& question, std::vector<StoredUsage>& out) {
@@ -97,6 +101,11 @@ absl::Status SqlStore::ReadUsage(const UsageQuestion& question, std::vector<Stor
       ReadNames(*rows, 19, out.back());
     }
     if (out.empty()) break;
+    if (question.rows_elsewhere + out.size() > question.rows_max) {
+      return absl::ResourceExhaustedError(absl::StrCat(
+          "more than ", question.rows_max, " rows, one for each queue and day, are stored up to ",
+          day, ": ask for fewer days"));
+    }
     const StoredUsage& last = out.back();
     values[1] = values[2] = Uint(last.subscriber_id);
     values[3] = values[4] = Uint(last.queue_id);
@@ -140,7 +149,7 @@ absl::StatusOr<std::vector<StoredUsage>> SqlStore::SubscriberUsage(
 
 absl::StatusOr<Store::History> SqlStore::UsageHistory(const base::SiteId& site,
                                                       absl::CivilDay first, absl::CivilDay last,
-                                                      const GoOn& go_on) {
+                                                      std::size_t rows_max, const GoOn& go_on) {
   History history;
   const absl::Status done = Read([&]() -> absl::Status {
     history = History{};
@@ -149,12 +158,14 @@ absl::StatusOr<Store::History> SqlStore::UsageHistory(const base::SiteId& site,
     history.kept_from = absl::CivilMonth(kept);
     UsageQuestion question;
     question.site = site.value();
+    question.rows_max = rows_max;
     for (question.day = first; question.day <= last; ++question.day) {
       NS_RETURN_IF_ERROR(go_on());
       NS_RETURN_IF_ERROR(ReadUsage(question, history.days));
     }
     question.table = "usage_monthly";
     question.day_column = "local_month";
+    question.rows_elsewhere = history.days.size();
     const absl::CivilDay purged_last = std::min(last, history.purged_before - 1);
     for (absl::CivilMonth month(first); month <= absl::CivilMonth(purged_last); ++month) {
       NS_RETURN_IF_ERROR(go_on());

@@ -236,6 +236,7 @@ class Store {
   virtual absl::Status PutQuotaOverride(Fence fence, const QuotaOverrideRow& row) = 0;
   virtual absl::Status RemoveQuotaOverride(Fence fence, const accounting::SubscriberKey& subscriber,
                                            const std::string& quota_id) = 0;
+  // In order of (subscriber, quota id).
   virtual absl::StatusOr<std::vector<QuotaOverrideRow>> QuotaOverrides() = 0;
 
   // --- outbox -------------------------------------------------------------------------------
@@ -274,9 +275,11 @@ class Store {
     std::vector<StoredUsage> months;
   };
   // `go_on` is asked before each day and month; what it answers other than OK ends the call.
+  // kResourceExhausted, with the day, as soon as more than `rows_max` rows were found.
   using GoOn = std::function<absl::Status()>;
   virtual absl::StatusOr<History> UsageHistory(const base::SiteId& site, absl::CivilDay first,
-                                               absl::CivilDay last, const GoOn& go_on) = 0;
+                                               absl::CivilDay last, std::size_t rows_max,
+                                               const GoOn& go_on) = 0;
   // The day before which daily rows may have gone into their months; 1970-01-01 at first.
   virtual absl::StatusOr<absl::CivilDay> PurgedBefore() = 0;
   // A month's totals, purged days included, in order of (subscriber, queue): `row.day` is the first

@@ -210,6 +210,7 @@ void PendingReadings::ForgetLeaseEpochs() {
 
 std::vector<MenuKey> PendingReadings::Menus() const {
   std::vector<MenuKey> keys;
+  keys.reserve(menus_.size());
   for (const auto& [key, queue] : menus_) keys.push_back(key);
   return keys;
 }

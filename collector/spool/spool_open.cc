@@ -1,8 +1,8 @@
 // Opening a spool: schema, state, and whether the file is what it was when it was last used.
+#include <cstdio>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include <stdio.h>
 
 #include "collector/spool/spool.h"
 #include "collector/spool/spool_schema.h"
@@ -63,7 +63,7 @@ absl::Status Spool::MoveDamagedAside(const absl::Status& why) {
   for (const char* part : {"", "-wal", "-shm"}) {
     const std::string from = absl::StrCat(Path(kDatabaseName), part);
     const std::string to = absl::StrCat(Path(kDatabaseName), suffix, part);
-    if (::rename(from.c_str(), to.c_str()) != 0 && *part == '\0') {
+    if (std::rename(from.c_str(), to.c_str()) != 0 && *part == '\0') {
       return absl::UnavailableError(absl::StrCat("spool: ", from, " is damaged (", why.message(),
                                                  ") and cannot be moved to ", to));
     }

@@ -21,7 +21,7 @@ void Uplink::OnMessage(AggregatorMessage message) {
       !std::holds_alternative<RefusalMessage>(message)) {
     return Disconnect("the aggregator spoke before its welcome");
   }
-  std::visit([this](auto&& plain) { On(std::move(plain)); }, std::move(message));
+  std::visit([this](auto& plain) { On(std::move(plain)); }, message);
 }
 
 void Uplink::On(WelcomeMessage welcome) {
@@ -101,6 +101,7 @@ void Uplink::TakePlan(const spool::RouterPlan& plan) {
 void Uplink::SavePlans() {
   if (keeper_.spool() == nullptr || unsaved_plans_.empty()) return;
   std::vector<spool::RouterPlan> plans;
+  plans.reserve(unsaved_plans_.size());
   for (const base::RouterId& router : unsaved_plans_) plans.push_back(plans_[router]);
   const absl::Status status = keeper_.spool()->SavePlans(plans);
   if (status.ok()) {

@@ -250,7 +250,7 @@ v1::RouterStateReport ToWire(const poll::RouterStateReport& report) {
 
 v1::IngestRequest ToWire(CollectorMessage message) {
   Encoder encoder;
-  std::visit([&encoder](auto&& plain) { encoder(std::move(plain)); }, std::move(message));
+  std::visit([&encoder](auto& plain) { encoder(std::move(plain)); }, message);
   return std::move(encoder.out);
 }
 

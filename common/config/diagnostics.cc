@@ -52,6 +52,7 @@ void Diagnostics::Add(Problem problem) {
 absl::Status Diagnostics::ToStatus() const {
   if (problems_.empty()) return absl::OkStatus();
   std::vector<const Problem*> sorted;
+  sorted.reserve(problems_.size());
   for (const Problem& problem : problems_) sorted.push_back(&problem);
   std::stable_sort(sorted.begin(), sorted.end(), [](const Problem* a, const Problem* b) {
     return std::tie(a->position.line, a->position.column) <

@@ -106,6 +106,7 @@ class Live {
       if (name != by_name_.end() && seen.insert(name->second).second) at.push_back(name->second);
     }
     std::vector<MatchRow> before;
+    before.reserve(at.size());
     for (const std::size_t i : at) before.push_back(rows_[i]);
     const Matches matches = MatchWithinBoot(before, now);
     MarkHeld(before, matches, now);

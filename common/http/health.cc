@@ -54,6 +54,7 @@ std::string Readiness::Text() const {
 std::vector<std::pair<std::string, bool>> Readiness::Conditions() const {
   base::MutexLock lock(mutex_);
   std::vector<std::pair<std::string, bool>> conditions;
+  conditions.reserve(conditions_.size());
   for (const auto& [name, condition] : conditions_) {
     conditions.emplace_back(name, condition.sentence.empty());
   }

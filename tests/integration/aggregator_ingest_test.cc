@@ -9,6 +9,8 @@
 namespace netsentinel {
 namespace {
 
+using ::testing::AllOf;
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
 
@@ -483,9 +485,14 @@ TEST_F(AggregatorIngestTest, AnswersTheCommandLineInTablesAndJson) {
               HasSubstr("\"download_bytes\": \"5242880\""));
   EXPECT_THAT(ctl({"routers"}, false), HasSubstr("c1"));
   EXPECT_THAT(ctl({"routers"}, true), HasSubstr("\"router_id\": \"r2\""));
+  EXPECT_THAT(ctl({"usage", "alice"}, false),
+              AllOf(ContainsRegex("DAY +DOWNLOAD +UPLOAD"), HasSubstr("5.00 MiB"),
+                    ContainsRegex("r1 +alice +first sight\n")));
   EXPECT_THAT(ctl({"quota", "set", "alice", "--router", "r1", "--limit", "1MiB"}, false),
               HasSubstr("alice: quota default is now 1.00 MiB"));
   EXPECT_THAT(ctl({"quota", "list"}, true), HasSubstr("\"limit_bytes\": \"1048576\""));
+  EXPECT_THAT(ctl({"quota", "list"}, false),
+              ContainsRegex("default +lab +r1 +alice +1\\.00 MiB\n"));
   ASSERT_TRUE(
       test::WaitUntil([&] { return ctl({"breaches"}, false).find("alice") != std::string::npos; }));
   EXPECT_THAT(ctl({"breaches"}, true), HasSubstr("\"quota_id\": \"default\""));

@@ -1,8 +1,10 @@
+#include <cstdint>
 #include <cstdio>
 #include <memory>
 #include <string>
 #include <utility>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include <CLI/CLI.hpp>
 #include <grpcpp/grpcpp.h>
@@ -20,6 +22,8 @@
 // quota set|list and report now: what changes something.
 namespace netsentinel::ctl {
 namespace {
+
+constexpr std::uint32_t kQuotaPage = 10'000;
 
 struct QuotaFlags {
   ClientFlags client;
@@ -76,28 +80,45 @@ absl::Status SetQuota(const QuotaFlags& flags, const CommandContext& context) {
   return absl::OkStatus();
 }
 
+// Every page of the overrides, in one response. Each page has the flags' deadline.
+absl::StatusOr<v1::ListQuotasResponse> AllQuotas(const ClientFlags& flags,
+                                                 v1::AdminService::Stub& stub) {
+  v1::ListQuotasResponse all;
+  v1::ListQuotasRequest request;
+  request.set_limit(kQuotaPage);
+  for (bool more = true; more;) {
+    grpc::ClientContext client;
+    SetDeadline(flags, client);
+    v1::ListQuotasResponse page;
+    NS_RETURN_IF_ERROR(rpc::FromGrpc(stub.ListQuotas(&client, request, &page)));
+    more = page.more() && page.overrides_size() > 0;
+    if (more) *request.mutable_after() = *page.overrides().rbegin();
+    all.MergeFrom(page);
+  }
+  all.clear_more();
+  return all;
+}
+
 absl::Status ListQuotas(const QuotaFlags& flags, const CommandContext& context) {
   NS_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel,
                       Connect(flags.client, flags.client.aggregator, context.clock));
-  grpc::ClientContext client;
-  SetDeadline(flags.client, client);
-  v1::ListQuotasResponse response;
-  NS_RETURN_IF_ERROR(rpc::FromGrpc(
-      v1::AdminService::NewStub(channel)->ListQuotas(&client, v1::ListQuotasRequest(), &response)));
+  const std::unique_ptr<v1::AdminService::Stub> stub = v1::AdminService::NewStub(channel);
+  NS_ASSIGN_OR_RETURN(const v1::ListQuotasResponse response, AllQuotas(flags.client, *stub));
   if (flags.client.json) {
     PrintJson(response);
     return absl::OkStatus();
   }
-  Table table("llllr");
-  table.Add({"QUOTA", "SUBSCRIBER", "PERIOD", "BASIS", "LIMIT"});
+  Table table("llllllr");
+  table.Add({"QUOTA", "SITE", "ROUTER", "SUBSCRIBER", "PERIOD", "BASIS", "LIMIT"});
   for (const v1::Quota& quota : response.quotas()) {
-    table.Add({quota.quota_id(), "(all)",
+    table.Add({quota.quota_id(), "", "", "(all)",
                EnumText(v1::QuotaPeriod_Name(quota.period()), "QUOTA_PERIOD_"),
                EnumText(v1::QuotaBasis_Name(quota.basis()), "QUOTA_BASIS_"),
                base::FormatByteSize(quota.limit_bytes())});
   }
   for (const v1::QuotaOverride& one : response.overrides()) {
-    table.Add({one.quota_id(), one.subscriber().name().display_name(), "", "",
+    table.Add({one.quota_id(), one.subscriber().site_id(), one.subscriber().router_id(),
+               one.subscriber().name().display_name(), "", "",
                one.unlimited() ? "unlimited" : base::FormatByteSize(one.limit_bytes())});
   }
   std::fputs(table.Text().c_str(), stdout);

@@ -24,6 +24,8 @@ namespace {
 
 using base::FormatByteSize;
 
+constexpr int kEpochsShown = 50;
+
 struct UsageFlags {
   ClientFlags client;
   std::string site, router, name, day, first, last;
@@ -115,6 +117,29 @@ absl::Status Ranking(const UsageFlags& flags, const CommandContext& context) {
       PrintRanking);
 }
 
+// Where counting began anew in the days above, the first kEpochsShown of them.
+void PrintEpochs(const v1::GetSubscriberUsageResponse& response) {
+  Table table("llll");
+  table.Add({"EPOCH SINCE", "ROUTER", "QUEUE", "REASON"});
+  bool left_out = response.epochs_left_out();
+  int shown = 0;
+  for (const v1::DayUsage& day : response.days()) {
+    for (const v1::Epoch& epoch : day.usage().epochs()) {
+      if (shown == kEpochsShown) {
+        left_out = true;
+        break;
+      }
+      ++shown;
+      table.Add({InstantText(epoch.start_us(), response.time_zone()), epoch.queue().router_id(),
+                 epoch.queue().queue().display_name(),
+                 EnumText(v1::EpochReason_Name(epoch.reason()), "EPOCH_REASON_")});
+    }
+  }
+  if (shown == 0) return;
+  std::printf("\n%s", table.Text().c_str());
+  if (left_out) std::printf("There are more epochs than these: --json lists up to 10,000.\n");
+}
+
 void PrintUsage(const v1::GetSubscriberUsageResponse& response) {
   std::printf("%s at site %s (%s), as of %s\n\n",
               TerminalText(response.subscriber().name().display_name()).c_str(),
@@ -131,6 +156,7 @@ void PrintUsage(const v1::GetSubscriberUsageResponse& response) {
                GradeText(usage.grade()), day.open() ? "so far" : ""});
   }
   std::fputs(table.Text().c_str(), stdout);
+  PrintEpochs(response);
 }
 
 absl::Status Usage(const UsageFlags& flags, const CommandContext& context) {

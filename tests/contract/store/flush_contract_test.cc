@@ -240,7 +240,7 @@ TEST_P(StoreContract, OldMonthsGoInSlicesAndLeaveAMark) {
   // What is still in its days is no month yet.
   EXPECT_EQ(*store_->PurgeMonthly(fence_, absl::CivilMonth(2026, 1), 1), 0U);
   ASSERT_OK_AND_ASSIGN(Store::History history,
-                       store_->UsageHistory(base::SiteId(), november, december, go_on));
+                       store_->UsageHistory(base::SiteId(), november, december, 3, go_on));
   EXPECT_EQ(history.kept_from, absl::CivilMonth(1970, 1));
   ASSERT_OK_AND_ASSIGN(const std::size_t folded, store_->PurgeDaily(fence_, kDay, 10));
   ASSERT_EQ(folded, 3U);
@@ -252,10 +252,32 @@ TEST_P(StoreContract, OldMonthsGoInSlicesAndLeaveAMark) {
                        other_->MonthUsage(base::SiteId(), absl::CivilMonth(december)));
   ASSERT_THAT(kept, SizeIs(1));
   EXPECT_EQ(kept[0].row.best.upload, 400U);
-  ASSERT_OK_AND_ASSIGN(history, other_->UsageHistory(base::SiteId(), november, december, go_on));
+  ASSERT_OK_AND_ASSIGN(history, other_->UsageHistory(base::SiteId(), november, december, 3, go_on));
   EXPECT_EQ(history.kept_from, absl::CivilMonth(2025, 12));
   EXPECT_THAT(history.months, SizeIs(1));
   EXPECT_THAT(*other_->UsageBetween(base::SiteId(), kDay, kDay), SizeIs(1));
+}
+
+// Three rows in days; then two of them in their month.
+TEST_P(StoreContract, AHistoryOfMoreRowsThanAskedForIsRefusedWithTheDay) {
+  const auto go_on = [] { return absl::OkStatus(); };
+  FlushBatch batch = TwoQueues();
+  batch.usage = {Usage(1, kDay, 1), Usage(2, kDay, 2), Usage(1, kDay + 1, 4)};
+  batch.closed_days = {{base::RouterId("r1"), kDay, false, 1}};
+  ASSERT_THAT(store_->Flush(fence_, batch), IsOk());
+  for (const bool folded : {false, true}) {
+    SCOPED_TRACE(folded);
+    if (folded) {
+      ASSERT_OK_AND_ASSIGN(const std::size_t rows, store_->PurgeDaily(fence_, kDay + 1, 10));
+      ASSERT_EQ(rows, 2U);
+    }
+    EXPECT_THAT(store_->UsageHistory(base::SiteId(), kDay, kDay + 1, 3, go_on), IsOk());
+    EXPECT_THAT(store_->UsageHistory(base::SiteId(), kDay, kDay + 1, 2, go_on),
+                StatusIs(absl::StatusCode::kResourceExhausted,
+                         HasSubstr("more than 2 rows, one for each queue and day, are stored")));
+    EXPECT_THAT(store_->UsageHistory(base::SiteId(), kDay, kDay, 2, go_on), IsOk());
+  }
+  EXPECT_THAT(store_->Flush(fence_, batch), IsOk());
 }
 
 TEST_P(StoreContract, AHistoryThatNobodyWaitsForIsNotReadOn) {
@@ -266,7 +288,7 @@ TEST_P(StoreContract, AHistoryThatNobodyWaitsForIsNotReadOn) {
   const auto leaves = [&asked]() -> absl::Status {
     return ++asked == 2 ? absl::CancelledError("gone") : absl::OkStatus();
   };
-  EXPECT_THAT(store_->UsageHistory(base::SiteId(), kDay, kDay + 9, leaves),
+  EXPECT_THAT(store_->UsageHistory(base::SiteId(), kDay, kDay + 9, 100, leaves),
               StatusIs(absl::StatusCode::kCancelled, HasSubstr("gone")));
   EXPECT_EQ(asked, 2);
   EXPECT_THAT(store_->Flush(fence_, batch), IsOk());

@@ -176,8 +176,9 @@ class FlakyStore final : public Store {
     return store_->SubscriberUsage(subscriber, first, last);
   }
   absl::StatusOr<History> UsageHistory(const base::SiteId& site, absl::CivilDay first,
-                                       absl::CivilDay last, const GoOn& go_on) override {
-    return store_->UsageHistory(site, first, last, go_on);
+                                       absl::CivilDay last, std::size_t rows_max,
+                                       const GoOn& go_on) override {
+    return store_->UsageHistory(site, first, last, rows_max, go_on);
   }
   absl::StatusOr<absl::CivilDay> PurgedBefore() override { return store_->PurgedBefore(); }
   absl::StatusOr<std::vector<StoredUsage>> MonthUsage(const base::SiteId& site,

@@ -1,7 +1,10 @@
+#include <cstdint>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include <grpcpp/server_context.h>
@@ -113,6 +116,60 @@ TEST_F(AdminServiceTest, ARefusalThatIsKnownIsNotTriedAgain) {
   EXPECT_EQ(status.error_code(), grpc::UNAVAILABLE);
   EXPECT_THAT(Stored(), IsEmpty());
   EXPECT_EQ(changes_, 0);
+}
+
+// Names of bytes on both sides of ASCII, on two routers: pages of every size give every override
+// once and in the same order, and the configured quotas once.
+TEST_F(AdminServiceTest, OverridesComeInPages) {
+  std::vector<std::string> all;
+  for (const char* router : {"", "r1", "r2"}) {
+    for (const char* name : {"Z", "a", "a b", "\xff"}) {
+      ASSERT_THAT(
+          other_->PutQuotaOverride(
+              fence_,
+              {{base::SiteId("lab"), base::RouterId(router), name}, "default", 4, false, 1, "o"}),
+          test::IsOk());
+      all.push_back(absl::StrCat(router, "/", name));
+    }
+  }
+  for (const std::uint32_t limit : {0U, 1U, 5U, 12U, 10'000U}) {
+    SCOPED_TRACE(limit);
+    std::vector<std::string> seen;
+    v1::ListQuotasRequest request;
+    request.set_limit(limit);
+    int quotas = 0;
+    for (bool more = true; more;) {
+      grpc::ServerContext context;
+      v1::ListQuotasResponse page;
+      ASSERT_TRUE(service_.ListQuotas(&context, &request, &page).ok());
+      more = page.more();
+      quotas += page.quotas_size();
+      ASSERT_GT(page.overrides_size(), 0);
+      EXPECT_LE(page.overrides_size(), limit > 0 ? static_cast<int>(limit) : 12);
+      for (const v1::QuotaOverride& one : page.overrides()) {
+        seen.push_back(
+            absl::StrCat(one.subscriber().router_id(), "/", one.subscriber().name().name()));
+      }
+      *request.mutable_after() = *page.overrides().rbegin();
+    }
+    EXPECT_EQ(seen, all);
+    EXPECT_EQ(quotas, 1);
+  }
+}
+
+TEST_F(AdminServiceTest, APageThatCannotBeIsRefusedInWords) {
+  v1::ListQuotasRequest request;
+  request.set_limit(10'001);
+  grpc::ServerContext context;
+  v1::ListQuotasResponse page;
+  grpc::Status status = service_.ListQuotas(&context, &request, &page);
+  EXPECT_EQ(status.error_code(), grpc::INVALID_ARGUMENT);
+  EXPECT_THAT(status.error_message(), HasSubstr("limit: 10001 is more than 10000"));
+  request.set_limit(1);
+  request.mutable_after()->set_quota_id("default");
+  status = service_.ListQuotas(&context, &request, &page);
+  EXPECT_EQ(status.error_code(), grpc::INVALID_ARGUMENT);
+  EXPECT_THAT(status.error_message(), HasSubstr("needs a name"));
 }
 
 }  // namespace

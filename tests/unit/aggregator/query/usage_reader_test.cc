@@ -76,7 +76,7 @@ class UsageReaderTest : public ::testing::Test {
   absl::StatusOr<std::map<std::string, std::uint64_t>> Sums(absl::CivilDay first,
                                                             absl::CivilDay last) {
     shared_.Replace(std::make_unique<accounting::Book>(std::move(driver_.book)));
-    UsageReader reader(shared_, query_store_, history_store_, catalog_, clock_);
+    UsageReader reader(shared_, query_store_, history_store_, catalog_, clock_, rows_max_);
     auto sums = reader.Sums(base::SiteId("site"), {first, last, kFirst + 5}, gone_);
     shared_.Write([&](accounting::Book& book) { driver_.book = std::move(book); });
     if (!sums.ok()) return sums.status();
@@ -105,7 +105,7 @@ class UsageReaderTest : public ::testing::Test {
   std::map<std::string, accounting::StreamDictionary> dictionaries_;
   ingest::SharedBook shared_;
   CatalogHolder catalog_;
-  std::size_t rows_max_ = 100;
+  StoredRowLimits rows_max_ = {.subscriber = 100, .ranking = 100};
   std::function<bool()> gone_ = [] { return false; };
 };
 
@@ -176,11 +176,17 @@ TEST_F(UsageReaderTest, StoredDaysAreNotReadOnForACallerThatHasGone) {
 TEST_F(UsageReaderTest, MoreStoredRowsThanAnAnswerTakesAreRefusedInWords) {
   Flush(5 * kDay + 600);
   Flush(5 * kDay + 660);
-  rows_max_ = 2;
+  rows_max_ = {.subscriber = 2, .ranking = 3};
   EXPECT_THAT(Rows(kFirst, kFirst + 1), test::IsOk());
   EXPECT_THAT(Rows(kFirst, kFirst + 2),
               test::StatusIs(absl::StatusCode::kResourceExhausted,
                              HasSubstr("more than 2 rows, one for each queue and day, are stored "
+                                       "up to 2026-01-03: ask for fewer days")));
+  // On the first day both routers have a row.
+  EXPECT_THAT(Sums(kFirst, kFirst + 1), test::IsOk());
+  EXPECT_THAT(Sums(kFirst, kFirst + 2),
+              test::StatusIs(absl::StatusCode::kResourceExhausted,
+                             HasSubstr("more than 3 rows, one for each queue and day, are stored "
                                        "up to 2026-01-03: ask for fewer days")));
 }
 
