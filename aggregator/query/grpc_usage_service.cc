@@ -26,6 +26,20 @@ absl::StatusOr<std::size_t> Limit(std::uint32_t asked, std::uint32_t most) {
   return asked == 0 ? kRowsDefault : asked;
 }
 
+// The site that the key names, else its router's, else the only one there is.
+absl::StatusOr<const Catalog::Site*> SiteOf(const accounting::SubscriberKey& key,
+                                            const Catalog& catalog) {
+  if (!key.site.empty()) {
+    const Catalog::Site* site = catalog.FindSite(key.site);
+    if (site != nullptr) return site;
+    return absl::NotFoundError(absl::StrCat("there is no site \"", key.site.value(), "\""));
+  }
+  const Catalog::Site* site = catalog.SiteOf(key.router);
+  if (site != nullptr) return site;
+  if (catalog.sites.size() == 1) return &catalog.sites.front();
+  return absl::InvalidArgumentError("subscriber: needs a site_id or a known router_id");
+}
+
 }  // namespace
 
 absl::Status GrpcUsageService::Allow(grpc::ServerContext& context) const {
@@ -143,18 +157,8 @@ absl::Status GrpcUsageService::SubscriberUsage(const v1::GetSubscriberUsageReque
                                                v1::GetSubscriberUsageResponse& response) {
   NS_ASSIGN_OR_RETURN(accounting::SubscriberKey key, FromWire(request.subscriber()));
   const std::shared_ptr<const Catalog> catalog = reader_.catalog();
-  if (key.site.empty()) {
-    const Catalog::Site* site = catalog->SiteOf(key.router);
-    if (site == nullptr && catalog->sites.size() == 1) site = &catalog->sites.front();
-    if (site == nullptr) {
-      return absl::InvalidArgumentError("subscriber: needs a site_id or a known router_id");
-    }
-    key.site = site->id;
-  }
-  const Catalog::Site* site = catalog->FindSite(key.site);
-  if (site == nullptr) {
-    return absl::NotFoundError(absl::StrCat("there is no site \"", key.site.value(), "\""));
-  }
+  NS_ASSIGN_OR_RETURN(const Catalog::Site* site, SiteOf(key, *catalog));
+  key.site = site->id;
   NS_ASSIGN_OR_RETURN(const DaySpan span,
                       reader_.Resolve(key.site, request.first_day(), request.last_day()));
   NS_ASSIGN_OR_RETURN(const std::vector<accounting::UsageRow> rows, reader_.Rows(key, span, gone));

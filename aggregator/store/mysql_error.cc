@@ -3,98 +3,100 @@
 #include "absl/strings/str_cat.h"
 
 namespace netsentinel::store {
+namespace {
+
+struct KnownError {
+  int number;
+  MysqlTrouble trouble;
+};
+
+constexpr KnownError kKnownErrors[] = {
+    {1053, MysqlTrouble::kConnection},  // server shutdown in progress
+    {1077, MysqlTrouble::kConnection},  // normal shutdown
+    {1079, MysqlTrouble::kConnection},  // shutdown complete
+    {1080, MysqlTrouble::kConnection},  // forcing close
+    {1152, MysqlTrouble::kConnection},  // aborted connection
+    {1158, MysqlTrouble::kConnection},  // network read
+    {1159, MysqlTrouble::kConnection},  // network read timeout
+    {1160, MysqlTrouble::kConnection},  // network write
+    {1161, MysqlTrouble::kConnection},  // network write timeout
+    {1184, MysqlTrouble::kConnection},  // aborted connection
+    {1317, MysqlTrouble::kConnection},  // query interrupted
+    {1927, MysqlTrouble::kConnection},  // connection was killed
+    {2001, MysqlTrouble::kConnection},  // cannot create socket
+    {2002, MysqlTrouble::kConnection},  // cannot connect (socket)
+    {2003, MysqlTrouble::kConnection},  // cannot connect (host)
+    {2005, MysqlTrouble::kConnection},  // unknown host
+    {2006, MysqlTrouble::kConnection},  // gone away
+    {2013, MysqlTrouble::kConnection},  // lost during query
+    {2014, MysqlTrouble::kConnection},  // commands out of sync
+    {2026, MysqlTrouble::kConnection},  // TLS handshake
+    {2027, MysqlTrouble::kConnection},  // malformed packet
+    {2055, MysqlTrouble::kConnection},  // lost, system error
+    {4031, MysqlTrouble::kConnection},  // idle too long
+    {1180, MysqlTrouble::kConflict},    // error during COMMIT: Galera certification
+    {1205, MysqlTrouble::kConflict},    // lock wait timeout
+    {1206, MysqlTrouble::kConflict},    // lock table full
+    {1213, MysqlTrouble::kConflict},    // deadlock
+    {3572, MysqlTrouble::kConflict},    // NOWAIT
+    {1040, MysqlTrouble::kBusy},        // too many connections
+    {1041, MysqlTrouble::kBusy},        // out of memory
+    {1047, MysqlTrouble::kBusy},        // Galera node not ready
+    {1129, MysqlTrouble::kBusy},        // host blocked
+    {1203, MysqlTrouble::kBusy},        // too many connections of the user
+    {1226, MysqlTrouble::kBusy},        // resource limit of the user
+    {1290, MysqlTrouble::kBusy},        // read-only
+    {1792, MysqlTrouble::kBusy},        // read-only transaction
+    {1836, MysqlTrouble::kBusy},        // read-only mode
+    {3024, MysqlTrouble::kBusy},        // execution time exceeded
+    {3100, MysqlTrouble::kBusy},        // group replication refused the commit
+    {3168, MysqlTrouble::kBusy},        // server not available
+    {28, MysqlTrouble::kDiskFull},      // no space left on the device
+    {1021, MysqlTrouble::kDiskFull},    // disk full
+    {1114, MysqlTrouble::kDiskFull},    // table full
+    {126, MysqlTrouble::kDamaged},      // wrong index file
+    {127, MysqlTrouble::kDamaged},      // record file crashed
+    {1034, MysqlTrouble::kDamaged},     // index corrupt
+    {1035, MysqlTrouble::kDamaged},     // old key file
+    {1194, MysqlTrouble::kDamaged},     // crashed
+    {1195, MysqlTrouble::kDamaged},     // crashed, and repair failed
+    {1712, MysqlTrouble::kDamaged},     // index corrupted
+    {1877, MysqlTrouble::kDamaged},     // corrupt table
+    {1050, MysqlTrouble::kDuplicate},   // table exists
+    {1061, MysqlTrouble::kDuplicate},   // key name exists
+    {1062, MysqlTrouble::kDuplicate},   // duplicate key
+    {1044, MysqlTrouble::kRefused},     // no access to the database
+    {1045, MysqlTrouble::kRefused},     // wrong password
+    {1049, MysqlTrouble::kRefused},     // no such database
+    {1130, MysqlTrouble::kRefused},     // host not allowed
+    {1142, MysqlTrouble::kRefused},     // no right to the table
+    {1143, MysqlTrouble::kRefused},     // no right to the column
+    {1146, MysqlTrouble::kRefused},     // no such table
+    {1227, MysqlTrouble::kRefused},     // special right missing
+    {1251, MysqlTrouble::kRefused},     // authentication protocol
+    {1370, MysqlTrouble::kRefused},     // no right to the routine
+    {1698, MysqlTrouble::kRefused},     // authentication
+    {1820, MysqlTrouble::kRefused},     // password expired
+    {1862, MysqlTrouble::kRefused},     // password expired
+    {2059, MysqlTrouble::kRefused},     // authentication plugin
+    {4151, MysqlTrouble::kRefused},     // account locked
+    {1153, MysqlTrouble::kTooLong},     // packet too large, server
+    {2020, MysqlTrouble::kTooLong},     // packet too large, client
+    {1264, MysqlTrouble::kValue},       // number out of range
+    {1265, MysqlTrouble::kValue},       // cut off
+    {1292, MysqlTrouble::kValue},       // wrong value for the type
+    {1366, MysqlTrouble::kValue},       // wrong value for the column
+    {1406, MysqlTrouble::kValue},       // too long
+    {1690, MysqlTrouble::kValue},       // result out of range
+};
+
+}  // namespace
 
 MysqlTrouble ClassifyMysql(int error_number) {
-  switch (error_number) {
-    case 1053:  // server shutdown in progress
-    case 1077:  // normal shutdown
-    case 1079:  // shutdown complete
-    case 1080:  // forcing close
-    case 1152:  // aborted connection
-    case 1158:  // network read
-    case 1159:  // network read timeout
-    case 1160:  // network write
-    case 1161:  // network write timeout
-    case 1184:  // aborted connection
-    case 1317:  // query interrupted
-    case 1927:  // connection was killed
-    case 2001:  // cannot create socket
-    case 2002:  // cannot connect (socket)
-    case 2003:  // cannot connect (host)
-    case 2005:  // unknown host
-    case 2006:  // gone away
-    case 2013:  // lost during query
-    case 2014:  // commands out of sync
-    case 2026:  // TLS handshake
-    case 2027:  // malformed packet
-    case 2055:  // lost, system error
-    case 4031:  // idle too long
-      return MysqlTrouble::kConnection;
-    case 1180:  // error during COMMIT: Galera certification
-    case 1205:  // lock wait timeout
-    case 1206:  // lock table full
-    case 1213:  // deadlock
-    case 3572:  // NOWAIT
-      return MysqlTrouble::kConflict;
-    case 1040:  // too many connections
-    case 1041:  // out of memory
-    case 1047:  // Galera node not ready
-    case 1129:  // host blocked
-    case 1203:  // too many connections of the user
-    case 1226:  // resource limit of the user
-    case 1290:  // read-only
-    case 1792:  // read-only transaction
-    case 1836:  // read-only mode
-    case 3024:  // execution time exceeded
-    case 3100:  // group replication refused the commit
-    case 3168:  // server not available
-      return MysqlTrouble::kBusy;
-    case 28:
-    case 1021:  // disk full
-    case 1114:  // table full
-      return MysqlTrouble::kDiskFull;
-    case 126:
-    case 127:
-    case 1034:  // index corrupt
-    case 1035:
-    case 1194:  // crashed
-    case 1195:
-    case 1712:  // index corrupted
-    case 1877:  // corrupt table
-      return MysqlTrouble::kDamaged;
-    case 1050:  // table exists
-    case 1061:  // key name exists
-    case 1062:  // duplicate key
-      return MysqlTrouble::kDuplicate;
-    case 1044:  // no access to the database
-    case 1045:  // wrong password
-    case 1049:  // no such database
-    case 1130:  // host not allowed
-    case 1142:  // no right to the table
-    case 1143:
-    case 1146:  // no such table
-    case 1227:  // special right missing
-    case 1251:  // authentication protocol
-    case 1370:
-    case 1698:  // authentication
-    case 1820:  // password expired
-    case 1862:
-    case 2059:  // authentication plugin
-    case 4151:  // account locked
-      return MysqlTrouble::kRefused;
-    case 1153:
-    case 2020:
-      return MysqlTrouble::kTooLong;
-    case 1264:
-    case 1265:
-    case 1292:
-    case 1366:
-    case 1406:
-    case 1690:
-      return MysqlTrouble::kValue;
-    default:
-      return MysqlTrouble::kOther;
+  for (const KnownError& known : kKnownErrors) {
+    if (known.number == error_number) return known.trouble;
   }
+  return MysqlTrouble::kOther;
 }
 
 absl::Status MysqlStatus(int error_number, absl::string_view message, absl::string_view doing,

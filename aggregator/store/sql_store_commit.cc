@@ -251,6 +251,7 @@ absl::StatusOr<std::set<std::string>> StoredBreaches(SqlSession& session,
 absl::Status SqlStore::InsertBreaches(const std::vector<BreachRow>& breaches) {
   if (breaches.empty()) return absl::OkStatus();
   std::vector<std::string> ids;
+  ids.reserve(breaches.size());
   for (const BreachRow& row : breaches) ids.push_back(row.breach_id);
   NS_ASSIGN_OR_RETURN(std::set<std::string> stored, StoredBreaches(*session_, ids));
   std::vector<const BreachRow*> fresh;

@@ -158,6 +158,7 @@ absl::Status SqlStore::FinishOutbox(Fence fence, const std::string& owner,
     std::map<std::pair<std::uint8_t, std::string>, std::vector<std::string>> outcomes;
     std::vector<SqlValue> done;
     std::vector<std::uint64_t> ids;
+    ids.reserve(wanted.size());
     for (const auto& [id, result] : wanted) ids.push_back(id);
     for (std::size_t begin = 0; begin < ids.size(); begin += kConditions) {
       const std::size_t count = std::min(kConditions, ids.size() - begin);

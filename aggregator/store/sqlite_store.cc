@@ -152,7 +152,7 @@ class SqliteFactory final : public StoreFactory {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<StoreFactory>> OpenSqliteStore(const std::string& path,
-                                                              SqliteStoreOptions options) {
+                                                              const SqliteStoreOptions& options) {
   NS_RETURN_IF_ERROR(RefuseNetworkFileSystem(path, options));
   NS_ASSIGN_OR_RETURN(std::shared_ptr<OwnerLock> lock, OwnerLock::Take(path));
   auto factory = std::make_unique<SqliteFactory>(path, options, std::move(lock));

@@ -24,7 +24,7 @@ struct SqliteStoreOptions {
 // ended: nobody else can hold one. Refused on network file systems, where locks and shared memory
 // of SQLite do not work. Stores of one factory read beside each other and write one after the
 // other.
-absl::StatusOr<std::unique_ptr<StoreFactory>> OpenSqliteStore(const std::string& path,
-                                                              SqliteStoreOptions options = {});
+absl::StatusOr<std::unique_ptr<StoreFactory>> OpenSqliteStore(
+    const std::string& path, const SqliteStoreOptions& options = {});
 
 }  // namespace netsentinel::store

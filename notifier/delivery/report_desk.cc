@@ -65,6 +65,7 @@ bool EndsRound(const absl::Status& status) {
 
 std::vector<std::string> Ids(const std::vector<Site>& sites) {
   std::vector<std::string> ids;
+  ids.reserve(sites.size());
   for (const Site& site : sites) ids.push_back(site.id);
   return ids;
 }

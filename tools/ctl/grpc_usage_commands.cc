@@ -274,10 +274,15 @@ absl::Status Breaches(const UsageFlags& flags, const CommandContext& context) {
       PrintBreaches);
 }
 
-CLI::App* AddCommand(CLI::App& app, CommandContext& context, const char* name, const char* help,
+struct CommandText {
+  const char* name;
+  const char* help;
+};
+
+CLI::App* AddCommand(CLI::App& app, CommandContext& context, CommandText text,
                      const std::shared_ptr<UsageFlags>& flags,
                      absl::Status (*run)(const UsageFlags&, const CommandContext&)) {
-  CLI::App* command = app.add_subcommand(name, help);
+  CLI::App* command = app.add_subcommand(text.name, text.help);
   AddClientFlags(*command, flags->client);
   command->callback([&context, flags, run] { context.result = run(*flags, context); });
   return command;
@@ -287,8 +292,8 @@ CLI::App* AddCommand(CLI::App& app, CommandContext& context, const char* name, c
 
 void AddUsageCommands(CLI::App& app, CommandContext& context) {
   const auto flags = std::make_shared<UsageFlags>();
-  CLI::App* ranking = AddCommand(app, context, "ranking",
-                                 "subscribers by what they moved, most first", flags, Ranking);
+  CLI::App* ranking = AddCommand(
+      app, context, {"ranking", "subscribers by what they moved, most first"}, flags, Ranking);
   ranking->add_option("--site", flags->site, "one site only");
   ranking->add_option("--day", flags->day, "local day, such as 2026-03-29; default: today");
   ranking->add_option("--from", flags->first, "first local day of a span");
@@ -298,7 +303,7 @@ void AddUsageCommands(CLI::App& app, CommandContext& context) {
       ->capture_default_str();
   ranking->add_option("--limit", flags->limit, "rows; default 100")->check(CLI::Range(0, 100000));
 
-  CLI::App* usage = AddCommand(app, context, "usage", "one subscriber, day by day", flags, Usage);
+  CLI::App* usage = AddCommand(app, context, {"usage", "one subscriber, day by day"}, flags, Usage);
   usage->add_option("subscriber", flags->name, "the name as ranking shows it")->required();
   usage->add_option("--site", flags->site, "the subscriber's site");
   usage->add_option("--router", flags->router, "the router that scopes the name");
@@ -306,16 +311,16 @@ void AddUsageCommands(CLI::App& app, CommandContext& context) {
   usage->add_option("--to", flags->last, "last local day");
 
   CLI::App* routers =
-      AddCommand(app, context, "routers", "routers, their state, and what to do", flags, Routers);
+      AddCommand(app, context, {"routers", "routers, their state, and what to do"}, flags, Routers);
   routers->add_option("--site", flags->site, "one site only");
 
   CLI::App* events =
-      AddCommand(app, context, "events", "what happened, newest first", flags, Events);
+      AddCommand(app, context, {"events", "what happened, newest first"}, flags, Events);
   events->add_option("--router", flags->router, "one router only");
   events->add_option("--limit", flags->limit, "rows; default 100")->check(CLI::Range(0, 10000));
 
-  CLI::App* breaches = AddCommand(app, context, "breaches",
-                                  "breaches and their delivery, newest first", flags, Breaches);
+  CLI::App* breaches = AddCommand(
+      app, context, {"breaches", "breaches and their delivery, newest first"}, flags, Breaches);
   breaches->add_option("--limit", flags->limit, "rows; default 100")->check(CLI::Range(0, 10000));
 }
 

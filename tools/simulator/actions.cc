@@ -305,7 +305,7 @@ absl::Status Show(Context& c) {
 struct Verb {
   absl::string_view name;
   absl::string_view keys;
-  absl::Status (*apply)(Context&);
+  absl::Status (*apply)(Context&) = nullptr;
 };
 
 constexpr absl::string_view kQueueOnly = "menu queue queue_hex";

@@ -381,7 +381,7 @@ void Engine::AdvanceTo(std::int64_t now_us) {
       Queue& queue = queues.rows[i];
       if (queue.spec.disabled || queue.invalid) continue;
       UpDown bytes = ModelBytes(queue.spec.traffic, queue.spec.max_limit,
-                                seed_ ^ (queue.instance * 0x9E3779B97F4A7C15ULL), from_us, now_us,
+                                seed_ ^ (queue.instance * 0x9E3779B97F4A7C15ULL), {from_us, now_us},
                                 queue.byte_carry);
       const std::uint64_t both =
           menu == Menu::kSimple ? ShareOf(bytes.up, queue.spec.traffic.both_permille) : 0;

@@ -246,6 +246,7 @@ std::vector<Row> Router::ServiceRows() const {
 
 std::vector<Row> Router::UserRows() const {
   std::vector<Row> rows;
+  rows.reserve(spec_.users.size());
   std::uint64_t id = 1;
   for (const UserSpec& user : spec_.users) {
     rows.push_back({{".id", RouterId(id++)},

@@ -42,6 +42,7 @@ RouterHost* Simulator::FindHost(const std::string& id) {
 
 std::vector<std::string> Simulator::RouterIds() const {
   std::vector<std::string> ids;
+  ids.reserve(hosts_.size());
   for (const auto& [id, host] : hosts_) ids.push_back(id);
   return ids;
 }
@@ -60,7 +61,7 @@ absl::StatusOr<std::shared_ptr<asio::ssl::context>> Simulator::TlsContext(
 }
 
 absl::StatusOr<std::uint16_t> Simulator::Listen(RouterHost& host, std::uint16_t port,
-                                                std::shared_ptr<asio::ssl::context> tls) {
+                                                const std::shared_ptr<asio::ssl::context>& tls) {
   boost::system::error_code error;
   const auto address = asio::ip::make_address(options_.listen, error);
   if (error) {

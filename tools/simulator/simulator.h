@@ -56,7 +56,7 @@ class Simulator final : public ControlTarget {
 
   absl::Status AddRouter(const RouterEntry& entry, std::uint64_t seed);
   absl::StatusOr<std::uint16_t> Listen(RouterHost& host, std::uint16_t port,
-                                       std::shared_ptr<boost::asio::ssl::context> tls);
+                                       const std::shared_ptr<boost::asio::ssl::context>& tls);
   boost::asio::awaitable<void> Accept(Acceptor& acceptor, RouterHost& host,
                                       std::shared_ptr<boost::asio::ssl::context> tls);
   boost::asio::awaitable<void> Hang(boost::asio::ip::tcp::socket socket);

@@ -37,8 +37,9 @@ void Accumulate(std::uint64_t milli_rate, std::int64_t duration_us, std::uint64_
 
 }  // namespace
 
-UpDown ModelBytes(const TrafficModel& model, UpDown caps_bps, std::uint64_t seed,
-                  std::int64_t from_us, std::int64_t to_us, UpDown& carry) {
+UpDown ModelBytes(const TrafficModel& model, UpDown caps_bps, std::uint64_t seed, Stretch stretch,
+                  UpDown& carry) {
+  const auto [from_us, to_us] = stretch;
   UpDown bytes;
   if (model.bytes_per_s.zero() || model.active_permille == 0 || to_us <= from_us) return bytes;
   const std::int64_t slot_us = std::max<std::int64_t>(model.slot_us, 1000);
