@@ -55,6 +55,21 @@ std::vector<UsageRow> Book::SubscriberUsage(const SubscriberKey& subscriber, abs
   return impl_->RowsOf(found->second, first, last);
 }
 
+std::vector<SubscriberKey> Book::SubscribersNamed(const SubscriberKey& wish,
+                                                  std::size_t limit) const {
+  std::vector<SubscriberKey> named;
+  for (const SubscriberInfo& info : impl_->subscribers) {
+    // Somebody for whom only a limit was set was never seen.
+    if (info.key.name != wish.name || (!info.stored && info.queues.empty())) continue;
+    if (!wish.site.empty() && info.key.site != wish.site) continue;
+    if (!wish.router.empty() && info.key.router != wish.router) continue;
+    named.push_back(info.key);
+  }
+  std::sort(named.begin(), named.end());
+  if (named.size() > limit) named.resize(limit);
+  return named;
+}
+
 std::vector<std::pair<SubscriberKey, UsageSum>> Book::SubscriberSums(const base::SiteId& site,
                                                                      absl::CivilDay first,
                                                                      absl::CivilDay last) const {

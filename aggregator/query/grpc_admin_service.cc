@@ -119,8 +119,13 @@ absl::Status GrpcAdminService::List(const v1::ListQuotasRequest& request,
     return absl::InvalidArgumentError(
         absl::StrCat("limit: ", request.limit(), " is more than ", kListMax));
   }
-  NS_ASSIGN_OR_RETURN(const std::vector<store::QuotaOverrideRow> rows,
+  NS_ASSIGN_OR_RETURN(std::vector<store::QuotaOverrideRow> rows,
                       parts_.store.Ask([](store::Store& store) { return store.QuotaOverrides(); }));
+  std::sort(rows.begin(), rows.end(),
+            [](const store::QuotaOverrideRow& left, const store::QuotaOverrideRow& right) {
+              return std::tie(left.subscriber, left.quota_id) <
+                     std::tie(right.subscriber, right.quota_id);
+            });
   auto row = rows.begin();
   if (request.has_after()) {
     NS_ASSIGN_OR_RETURN(const accounting::SubscriberKey subscriber,

@@ -163,8 +163,9 @@ absl::Status GrpcUsageService::SubscriberUsage(const v1::GetSubscriberUsageReque
                       reader_.Resolve(key.site, request.first_day(), request.last_day()));
   NS_ASSIGN_OR_RETURN(const std::vector<accounting::UsageRow> rows, reader_.Rows(key, span, gone));
   if (rows.empty() && key.router.empty()) {
-    NS_ASSIGN_OR_RETURN(const std::vector<SubscriberSum> known, reader_.Sums(key.site, span, gone));
-    NS_RETURN_IF_ERROR(CheckNamesakes(key, known));
+    NS_RETURN_IF_ERROR(CheckNamesakes(key, reader_.book().Read([&](const accounting::Book& book) {
+      return book.SubscribersNamed(key, kListMax);
+    })));
   }
   *response.mutable_subscriber() = ToWire(key);
   response.set_time_zone(site->time_zone);
@@ -182,8 +183,7 @@ absl::Status GrpcUsageService::SubscriberUsage(const v1::GetSubscriberUsageReque
   for (const auto& [day, day_rows] : days) {
     v1::DayUsage* out = response.add_days();
     out->set_day(absl::FormatCivilTime(day));
-    const accounting::UsageSum sum = accounting::SumUsage(day_rows, day, day);
-    *out->mutable_usage() = ToWire(sum);
+    *out->mutable_usage() = ToWire(accounting::SumUsage(day_rows, day, day));
     out->set_open(reader_.book().Read([&, d = day](const accounting::Book& book) {
       return d >= span.today || !book.OpenRouters(key.site, d).empty();
     }));
@@ -194,11 +194,12 @@ absl::Status GrpcUsageService::SubscriberUsage(const v1::GetSubscriberUsageReque
       const bool first_row = asked_for.insert(row->queue).second;
       if (row->epochs > 0 || first_row) with_epochs.insert(row->queue);
     }
+    NS_ASSIGN_OR_RETURN(const accounting::Book::LocalDay bounds, reader_.BoundsOf(key.site, day));
     // One more than fits says that some are left out.
     NS_ASSIGN_OR_RETURN(
         std::vector<accounting::EpochRecord> epochs,
         reader_.Epochs(std::vector<accounting::QueueKey>(with_epochs.begin(), with_epochs.end()),
-                       sum.first_reading_us, sum.last_reading_us, epochs_left + 1, gone));
+                       bounds.begin_us, bounds.end_us, epochs_left + 1, gone));
     if (epochs.size() > epochs_left) {
       response.set_epochs_left_out(true);
       epochs.resize(epochs_left);
@@ -214,6 +215,26 @@ absl::Status GrpcUsageService::SubscriberUsage(const v1::GetSubscriberUsageReque
     out->set_menu(MenuToWire(queue.menu));
     *out->mutable_queue() = NameToWire(queue.name);
   }
+  return absl::OkStatus();
+}
+
+grpc::Status GrpcUsageService::FindSubscribers(grpc::ServerContext* context,
+                                               const v1::FindSubscribersRequest* request,
+                                               v1::FindSubscribersResponse* response) {
+  if (absl::Status status = AllowCounted(*context); !status.ok()) return rpc::ToGrpc(status);
+  return rpc::ToGrpc(Find(*request, *response));
+}
+
+absl::Status GrpcUsageService::Find(const v1::FindSubscribersRequest& request,
+                                    v1::FindSubscribersResponse& response) const {
+  NS_ASSIGN_OR_RETURN(const std::size_t limit, Limit(request.limit(), kListMax));
+  NS_ASSIGN_OR_RETURN(const accounting::SubscriberKey wish, FromWire(request.subscriber()));
+  // One more than fits says that there are more.
+  std::vector<accounting::SubscriberKey> found = reader_.book().Read(
+      [&](const accounting::Book& book) { return book.SubscribersNamed(wish, limit + 1); });
+  response.set_more(found.size() > limit);
+  if (found.size() > limit) found.resize(limit);
+  for (const accounting::SubscriberKey& key : found) *response.add_subscribers() = ToWire(key);
   return absl::OkStatus();
 }
 

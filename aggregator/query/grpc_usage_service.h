@@ -24,6 +24,9 @@ class GrpcUsageService final : public v1::UsageService::Service {
   grpc::Status GetSubscriberUsage(grpc::ServerContext* context,
                                   const v1::GetSubscriberUsageRequest* request,
                                   v1::GetSubscriberUsageResponse* response) override;
+  grpc::Status FindSubscribers(grpc::ServerContext* context,
+                               const v1::FindSubscribersRequest* request,
+                               v1::FindSubscribersResponse* response) override;
   grpc::Status ListRouters(grpc::ServerContext* context, const v1::ListRoutersRequest* request,
                            v1::ListRoutersResponse* response) override;
   grpc::Status ListSites(grpc::ServerContext* context, const v1::ListSitesRequest* request,
@@ -43,6 +46,8 @@ class GrpcUsageService final : public v1::UsageService::Service {
                        v1::GetRankingResponse& response);
   absl::Status SubscriberUsage(const v1::GetSubscriberUsageRequest& request, const Gone& gone,
                                v1::GetSubscriberUsageResponse& response);
+  absl::Status Find(const v1::FindSubscribersRequest& request,
+                    v1::FindSubscribersResponse& response) const;
   void FillQuota(const Ranking::Row& row, bool one_day, absl::CivilDay today,
                  v1::RankingRow& out) const;
 

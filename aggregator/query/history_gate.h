@@ -20,7 +20,7 @@ class HistoryGate {
   using Pass = std::shared_ptr<void>;
 
   // At most `answers_max` at a time; one that must wait longer than `wait_max` is refused.
-  explicit HistoryGate(std::size_t answers_max = 2, absl::Duration wait_max = absl::Seconds(10))
+  explicit HistoryGate(std::size_t answers_max = 1, absl::Duration wait_max = absl::Seconds(10))
       : answers_max_(answers_max), wait_max_(wait_max) {}
 
   // Waits for a pass. kResourceExhausted when none was free in time; kCancelled when `gone` says

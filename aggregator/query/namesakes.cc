@@ -16,10 +16,10 @@ constexpr std::size_t kMaxNamed = 10;
 }  // namespace
 
 absl::Status CheckNamesakes(const accounting::SubscriberKey& wish,
-                            const std::vector<SubscriberSum>& known) {
+                            const std::vector<accounting::SubscriberKey>& known) {
   if (!wish.router.empty()) return absl::OkStatus();
   std::vector<std::string> routers;
-  for (const auto& [key, sum] : known) {
+  for (const accounting::SubscriberKey& key : known) {
     if (key == wish) return absl::OkStatus();
     if (key.site != wish.site || key.name != wish.name || routers.size() > kMaxNamed) continue;
     routers.push_back(routers.size() == kMaxNamed ? "…" : key.router.value());
@@ -28,7 +28,7 @@ absl::Status CheckNamesakes(const accounting::SubscriberKey& wish,
   return absl::NotFoundError(absl::StrCat(
       "\"", base::DisplayName(wish.name), "\" without a router_id has no usage at site ",
       wish.site.value(),
-      " in these days; that name has some with router_id: ", absl::StrJoin(routers, ", ")));
+      " in these days; that name is known with router_id: ", absl::StrJoin(routers, ", ")));
 }
 
 }  // namespace netsentinel::query

@@ -4,13 +4,14 @@
 
 #include "absl/status/status.h"
 
-#include "aggregator/query/ranking.h"
+#include "aggregator/accounting/records.h"
 
 namespace netsentinel::query {
 
-// `wish` has no usage among `known`: kNotFound when it has no router and others of its name at its
-// site have one, naming their routers, since theirs is likely to have been left out. Pure.
+// `wish` has no usage, and these are known: kNotFound when it has no router, is not among them, and
+// others of its name at its site have one, naming their routers, since theirs is likely to have
+// been left out. Pure.
 absl::Status CheckNamesakes(const accounting::SubscriberKey& wish,
-                            const std::vector<SubscriberSum>& known);
+                            const std::vector<accounting::SubscriberKey>& known);
 
 }  // namespace netsentinel::query

@@ -16,6 +16,9 @@ namespace {
 using accounting::UsageRow;
 
 constexpr int kSpanDaysMax = 400;
+// A day found from its noon in UTC lies one day start and one zone away at most, and next to days
+// that a change of rules made short or long.
+constexpr int kDaysAside = 5;
 // So many days of a subscriber are read before others are answered.
 constexpr int kRowsSliceDays = 7;
 
@@ -76,9 +79,10 @@ void AddMonth(UsageRow month, std::vector<UsageRow>& rows) {
   rows.push_back(std::move(month));
 }
 
-// Rows in memory are as new as those stored, or newer. A day that was purged has no row but what
-// came late; its rows in memory are in its month's total.
-std::vector<UsageRow> Merge(std::vector<UsageRow> memory, store::Store::History history,
+// Rows in memory are as new as those stored, or newer: they take the stored ones' places, and what
+// is left is returned. A day that was purged has no row but what came late; its rows in memory are
+// in its month's total.
+std::vector<UsageRow> Merge(std::vector<UsageRow> memory, store::Store::History& history,
                             absl::CivilDay stored_last) {
   std::vector<UsageRow> rows;
   std::map<RowKey, UsageRow> newer;
@@ -91,12 +95,9 @@ std::vector<UsageRow> Merge(std::vector<UsageRow> memory, store::Store::History 
   }
   for (store::StoredUsage& stored : history.days) {
     const auto found = newer.find(KeyOf(stored.row));
-    if (found == newer.end()) {
-      rows.push_back(std::move(stored.row));
-    } else {
-      rows.push_back(std::move(found->second));
-      newer.erase(found);
-    }
+    if (found == newer.end()) continue;
+    stored.row = std::move(found->second);
+    newer.erase(found);
   }
   for (auto& [key, row] : newer) {
     if (row.day >= history.purged_before) rows.push_back(std::move(row));
@@ -105,9 +106,14 @@ std::vector<UsageRow> Merge(std::vector<UsageRow> memory, store::Store::History 
   return rows;
 }
 
-std::vector<SubscriberSum> SumRows(const std::vector<UsageRow>& rows, const DaySpan& span) {
+std::vector<SubscriberSum> SumRows(const std::vector<UsageRow>& rows,
+                                   const std::vector<store::StoredUsage>& stored,
+                                   const DaySpan& span) {
   std::map<accounting::SubscriberKey, std::vector<const UsageRow*>> groups;
   for (const UsageRow& row : rows) groups[row.subscriber].push_back(&row);
+  for (const store::StoredUsage& usage : stored) {
+    groups[usage.row.subscriber].push_back(&usage.row);
+  }
   std::vector<SubscriberSum> sums;
   sums.reserve(groups.size());
   for (const auto& [key, group] : groups) {
@@ -138,6 +144,21 @@ absl::StatusOr<DaySpan> UsageReader::Resolve(const base::SiteId& site, const std
   return span;
 }
 
+absl::StatusOr<accounting::Book::LocalDay> UsageReader::BoundsOf(const base::SiteId& site,
+                                                                 absl::CivilDay day) const {
+  std::int64_t at_us =
+      absl::ToUnixMicros(absl::FromCivil(absl::CivilHour(day) + 12, absl::UTCTimeZone()));
+  return book_.Read(
+      [&](const accounting::Book& book) -> absl::StatusOr<accounting::Book::LocalDay> {
+        for (int i = 0; i < kDaysAside; ++i) {
+          NS_ASSIGN_OR_RETURN(const accounting::Book::LocalDay found, book.DayAt(site, at_us));
+          if (found.day == day) return found;
+          at_us = found.day < day ? found.end_us : found.begin_us - 1;
+        }
+        return accounting::Book::LocalDay{day, at_us, at_us};
+      });
+}
+
 absl::StatusOr<std::vector<SubscriberSum>> UsageReader::Sums(const base::SiteId& site,
                                                              const DaySpan& span,
                                                              const std::function<bool()>& gone) {
@@ -158,14 +179,19 @@ absl::StatusOr<std::vector<SubscriberSum>> UsageReader::Sums(const base::SiteId&
     return book.Usage(site, span.first, span.last);
   });
   const absl::CivilDay stored_last = StoredLast(span, whole_from);
-  const auto go_on = [&gone] { return StillWaited(gone); };
+  store::Store::HistoryReader reader;
+  if (span.last > span.first) reader.rows_max = rows_max_.ranking;
+  reader.begins = [&span](absl::CivilDay purged_before, absl::CivilMonth kept_from) {
+    if (absl::CivilMonth(span.first) < kept_from) return MonthsGone(kept_from);
+    return MonthsAnswer(span, purged_before) ? absl::OkStatus() : DaysGone(purged_before);
+  };
+  reader.go_on = [&gone] { return StillWaited(gone); };
   NS_ASSIGN_OR_RETURN(store::Store::History history, history_.Ask([&](store::Store& store) {
-    return store.UsageHistory(site, span.first, stored_last, rows_max_.ranking, go_on);
+    return store.UsageHistory(site, span.first, stored_last, reader);
   }));
-  if (absl::CivilMonth(span.first) < history.kept_from) return MonthsGone(history.kept_from);
-  if (!MonthsAnswer(span, history.purged_before)) return DaysGone(history.purged_before);
-  NS_RETURN_IF_ERROR(go_on());
-  return SumRows(Merge(std::move(rows), std::move(history), stored_last), span);
+  NS_RETURN_IF_ERROR(reader.go_on());
+  rows = Merge(std::move(rows), history, stored_last);
+  return SumRows(rows, history.days, span);
 }
 
 absl::StatusOr<std::vector<UsageRow>> UsageReader::Rows(const accounting::SubscriberKey& key,
@@ -186,9 +212,9 @@ absl::StatusOr<std::vector<UsageRow>> UsageReader::Rows(const accounting::Subscr
       return store.SubscriberUsage(key, day, last);
     }));
     if (history.days.size() + slice.size() > rows_max_.subscriber) {
-      return absl::ResourceExhaustedError(
+      return absl::OutOfRangeError(
           absl::StrCat("more than ", rows_max_.subscriber,
-                       " rows, one for each queue and day, are stored up to ",
+                       " rows, one for each queue, day and segment, are stored up to ",
                        absl::FormatCivilTime(last), ": ask for fewer days"));
     }
     std::move(slice.begin(), slice.end(), std::back_inserter(history.days));
@@ -197,7 +223,10 @@ absl::StatusOr<std::vector<UsageRow>> UsageReader::Rows(const accounting::Subscr
   NS_ASSIGN_OR_RETURN(history.purged_before,
                       store_.Ask([](store::Store& store) { return store.PurgedBefore(); }));
   if (span.first < history.purged_before) return DaysGone(history.purged_before);
-  return Merge(std::move(rows), std::move(history), stored_last);
+  rows = Merge(std::move(rows), history, stored_last);
+  rows.reserve(rows.size() + history.days.size());
+  for (store::StoredUsage& stored : history.days) rows.push_back(std::move(stored.row));
+  return rows;
 }
 
 absl::StatusOr<std::vector<accounting::EpochRecord>> UsageReader::Epochs(

@@ -26,10 +26,12 @@ struct DaySpan {
   absl::CivilDay today;  // the site's current local day
 };
 
-// How many rows of the store one answer may take; each is held in memory until it is made.
+// How many rows of the store one answer may take. Each is held in memory until it is made, in about
+// 350 bytes.
 struct StoredRowLimits {
   std::size_t subscriber = 200'000;
-  std::size_t ranking = 2'000'000;
+  // Of more days than one: a single day is always ranked.
+  std::size_t ranking = 1'000'000;
 };
 
 // Usage from wherever it is: days that are whole in memory from the Book, earlier ones from the
@@ -50,15 +52,19 @@ class UsageReader {
   // Empty texts mean today. kInvalidArgument: no such date, last before first, more than 400 days.
   absl::StatusOr<DaySpan> Resolve(const base::SiteId& site, const std::string& first,
                                   const std::string& last) const;
+  // When the site's local day began and ends, by the rules that held then. An empty stretch where a
+  // change of rules left the day out.
+  absl::StatusOr<accounting::Book::LocalDay> BoundsOf(const base::SiteId& site,
+                                                      absl::CivilDay day) const;
   // kOutOfRange: the span reaches into purged days otherwise than in whole months, or into months
-  // that are gone. What needs the store waits for a pass of a HistoryGate, with its errors, and
-  // ends with kCancelled soon after `gone` says that nobody waits for it any more;
-  // kResourceExhausted when more rows of the span are stored than a ranking may take.
+  // that are gone, or more of its rows are stored than a ranking may take. What needs the store
+  // waits for a pass of a HistoryGate, with its errors, and ends with kCancelled soon after `gone`
+  // says that nobody waits for it any more.
   absl::StatusOr<std::vector<SubscriberSum>> Sums(const base::SiteId& site, const DaySpan& span,
                                                   const std::function<bool()>& gone);
   // Rows of one subscriber, every queue, day and segment of the span. kOutOfRange: the span reaches
-  // into purged days. kResourceExhausted: more of them are stored than `rows_max` allows.
-  // kCancelled soon after `gone`.
+  // into purged days, or more of them are stored than `rows_max` allows. kCancelled soon after
+  // `gone`.
   absl::StatusOr<std::vector<accounting::UsageRow>> Rows(const accounting::SubscriberKey& key,
                                                          const DaySpan& span,
                                                          const std::function<bool()>& gone);

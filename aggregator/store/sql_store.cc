@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <limits>
 #include <set>
-#include <tuple>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -321,12 +320,6 @@ absl::StatusOr<std::vector<QuotaOverrideRow>> SqlStore::QuotaOverrides() {
     }
   });
   NS_RETURN_IF_ERROR(done);
-  // Here, since engines differ in how they order text.
-  std::sort(result.begin(), result.end(),
-            [](const QuotaOverrideRow& left, const QuotaOverrideRow& right) {
-              return std::tie(left.subscriber, left.quota_id) <
-                     std::tie(right.subscriber, right.quota_id);
-            });
   return result;
 }
 

@@ -58,8 +58,7 @@ class SqlStore final : public Store {
       const accounting::SubscriberKey& subscriber, absl::CivilDay first,
       absl::CivilDay last) override;
   absl::StatusOr<History> UsageHistory(const base::SiteId& site, absl::CivilDay first,
-                                       absl::CivilDay last, std::size_t rows_max,
-                                       const GoOn& go_on) override;
+                                       absl::CivilDay last, const HistoryReader& reader) override;
   absl::StatusOr<absl::CivilDay> PurgedBefore() override;
   absl::StatusOr<std::vector<StoredUsage>> MonthUsage(const base::SiteId& site,
                                                       absl::CivilMonth month) override;

@@ -65,6 +65,7 @@ struct SqlStore::UsageQuestion {
   absl::CivilDay day;
   std::string site;
   const accounting::SubscriberKey* subscriber = nullptr;
+  bool months = false;  // `day` is the first of a month
   // More than `rows_max` in the list that is filled and `rows_elsewhere` end the call.
   std::size_t rows_max = std::numeric_limits<std::size_t>::max();
   std::size_t rows_elsewhere = 0;
@@ -102,9 +103,13 @@ absl::Status SqlStore::ReadUsage(const UsageQuestion& question, std::vector<Stor
     }
     if (out.empty()) break;
     if (question.rows_elsewhere + out.size() > question.rows_max) {
-      return absl::ResourceExhaustedError(absl::StrCat(
-          "more than ", question.rows_max, " rows, one for each queue and day, are stored up to ",
-          day, ": ask for fewer days"));
+      return absl::OutOfRangeError(
+          question.months
+              ? absl::StrCat("more than ", question.rows_max, " rows, with one for each queue and",
+                             " month, are stored up to ", day.substr(0, 7),
+                             ": ask for fewer months")
+              : absl::StrCat("more than ", question.rows_max, " rows, one for each queue, day and",
+                             " segment, are stored up to ", day, ": ask for fewer days"));
     }
     const StoredUsage& last = out.back();
     values[1] = values[2] = Uint(last.subscriber_id);
@@ -149,26 +154,28 @@ absl::StatusOr<std::vector<StoredUsage>> SqlStore::SubscriberUsage(
 
 absl::StatusOr<Store::History> SqlStore::UsageHistory(const base::SiteId& site,
                                                       absl::CivilDay first, absl::CivilDay last,
-                                                      std::size_t rows_max, const GoOn& go_on) {
+                                                      const HistoryReader& reader) {
   History history;
   const absl::Status done = Read([&]() -> absl::Status {
     history = History{};
     NS_ASSIGN_OR_RETURN(history.purged_before, StoredPurge(kPurgedCounter));
     NS_ASSIGN_OR_RETURN(const absl::CivilDay kept, StoredPurge(kMonthsCounter));
     history.kept_from = absl::CivilMonth(kept);
+    NS_RETURN_IF_ERROR(reader.begins(history.purged_before, history.kept_from));
     UsageQuestion question;
     question.site = site.value();
-    question.rows_max = rows_max;
+    question.rows_max = reader.rows_max;
     for (question.day = first; question.day <= last; ++question.day) {
-      NS_RETURN_IF_ERROR(go_on());
+      NS_RETURN_IF_ERROR(reader.go_on());
       NS_RETURN_IF_ERROR(ReadUsage(question, history.days));
     }
     question.table = "usage_monthly";
     question.day_column = "local_month";
+    question.months = true;
     question.rows_elsewhere = history.days.size();
     const absl::CivilDay purged_last = std::min(last, history.purged_before - 1);
     for (absl::CivilMonth month(first); month <= absl::CivilMonth(purged_last); ++month) {
-      NS_RETURN_IF_ERROR(go_on());
+      NS_RETURN_IF_ERROR(reader.go_on());
       question.day = absl::CivilDay(month);
       NS_RETURN_IF_ERROR(ReadUsage(question, history.months));
     }

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -236,7 +237,6 @@ class Store {
   virtual absl::Status PutQuotaOverride(Fence fence, const QuotaOverrideRow& row) = 0;
   virtual absl::Status RemoveQuotaOverride(Fence fence, const accounting::SubscriberKey& subscriber,
                                            const std::string& quota_id) = 0;
-  // In order of (subscriber, quota id).
   virtual absl::StatusOr<std::vector<QuotaOverrideRow>> QuotaOverrides() = 0;
 
   // --- outbox -------------------------------------------------------------------------------
@@ -274,12 +274,19 @@ class Store {
     std::vector<StoredUsage> days;
     std::vector<StoredUsage> months;
   };
-  // `go_on` is asked before each day and month; what it answers other than OK ends the call.
-  // kResourceExhausted, with the day, as soon as more than `rows_max` rows were found.
-  using GoOn = std::function<absl::Status()>;
+  // Whoever wants a History. What its functions answer other than OK ends the call.
+  struct HistoryReader {
+    // kOutOfRange, with the day or month, soon after more rows than these were found.
+    std::size_t rows_max = std::numeric_limits<std::size_t>::max();
+    // Asked once, before any row is read, with the marks of the History.
+    std::function<absl::Status(absl::CivilDay purged_before, absl::CivilMonth kept_from)> begins =
+        [](absl::CivilDay, absl::CivilMonth) { return absl::OkStatus(); };
+    // Asked before each day and month.
+    std::function<absl::Status()> go_on = [] { return absl::OkStatus(); };
+  };
   virtual absl::StatusOr<History> UsageHistory(const base::SiteId& site, absl::CivilDay first,
-                                               absl::CivilDay last, std::size_t rows_max,
-                                               const GoOn& go_on) = 0;
+                                               absl::CivilDay last,
+                                               const HistoryReader& reader) = 0;
   // The day before which daily rows may have gone into their months; 1970-01-01 at first.
   virtual absl::StatusOr<absl::CivilDay> PurgedBefore() = 0;
   // A month's totals, purged days included, in order of (subscriber, queue): `row.day` is the first

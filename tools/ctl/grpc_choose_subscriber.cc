@@ -1,12 +1,10 @@
-#include <algorithm>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 
-#include "common/base/display_name.h"
-#include "common/base/status_macros.h"
 #include "tools/ctl/grpc_subscriber.h"
 
 namespace netsentinel::ctl {
@@ -16,44 +14,37 @@ namespace {
 constexpr std::size_t kMaxNamed = 10;
 
 // "--site lahore --router hq-core, --site lahore, …": what would have named each.
-std::string Names(const std::vector<const v1::SubscriberRef*>& subscribers) {
+std::string Names(const v1::FindSubscribersResponse& found) {
   std::vector<std::string> names;
-  for (const v1::SubscriberRef* one : subscribers) {
+  for (const v1::SubscriberRef& one : found.subscribers()) {
     if (names.size() == kMaxNamed) {
       names.push_back("…");
       break;
     }
-    names.push_back(absl::StrCat("--site ", one->site_id(),
-                                 one->router_id().empty() ? "" : " --router ", one->router_id()));
+    names.push_back(absl::StrCat("--site ", one.site_id(),
+                                 one.router_id().empty() ? "" : " --router ", one.router_id()));
   }
   return absl::StrJoin(names, ", ");
 }
 
 }  // namespace
 
-absl::StatusOr<v1::SubscriberRef> ChooseSubscriber(const v1::GetRankingResponse& ranking,
+absl::StatusOr<v1::SubscriberRef> ChooseSubscriber(const v1::FindSubscribersResponse& fitting,
+                                                   const v1::FindSubscribersResponse& elsewhere,
                                                    const SubscriberWish& wish) {
-  NS_ASSIGN_OR_RETURN(const std::string raw, base::RawName(wish.name));
-  std::vector<const v1::SubscriberRef*> fitting;
-  std::vector<const v1::SubscriberRef*> elsewhere;
-  for (const v1::RankingRow& row : ranking.rows()) {
-    const v1::SubscriberRef& one = row.subscriber();
-    if (one.name().name() != raw) continue;
-    const bool fits = (wish.site.empty() || one.site_id() == wish.site) &&
-                      (wish.router.empty() || one.router_id() == wish.router);
-    (fits ? fitting : elsewhere).push_back(&one);
-  }
-  if (fitting.size() == 1) return *fitting.front();
-  if (!fitting.empty()) {
+  const int count = fitting.subscribers_size();
+  if (count == 1) return fitting.subscribers(0);
+  if (count > 1) {
     return absl::InvalidArgumentError(absl::StrCat("\"", wish.name, "\" is the name of ",
-                                                   fitting.size(),
+                                                   fitting.more() ? "more than " : "", count,
                                                    " subscribers; give one of: ", Names(fitting)));
   }
   return absl::NotFoundError(absl::StrCat(
       "no subscriber \"", wish.name, "\"", wish.site.empty() ? "" : " at site ", wish.site,
-      wish.router.empty() ? "" : " on router ", wish.router, " has been seen in the last month",
-      elsewhere.empty() ? "; `netsentinelctl ranking` shows the names"
-                        : absl::StrCat("; there is one of that name with: ", Names(elsewhere))));
+      wish.router.empty() ? "" : " on router ", wish.router, " has been seen",
+      elsewhere.subscribers().empty()
+          ? "; `netsentinelctl ranking` shows the names"
+          : absl::StrCat("; there is one of that name with: ", Names(elsewhere))));
 }
 
 }  // namespace netsentinel::ctl

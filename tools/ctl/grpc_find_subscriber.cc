@@ -1,7 +1,5 @@
 #include <memory>
 
-#include "absl/time/civil_time.h"
-#include "absl/time/time.h"
 #include <grpcpp/grpcpp.h>
 
 #include "common/base/status_macros.h"
@@ -12,8 +10,19 @@
 namespace netsentinel::ctl {
 namespace {
 
-constexpr int kSeenDays = 31;
-constexpr std::uint32_t kMostRows = 100'000;
+absl::StatusOr<v1::FindSubscribersResponse> Ask(const ClientFlags& flags,
+                                                v1::UsageService::Stub& stub,
+                                                const SubscriberWish& wish) {
+  v1::FindSubscribersRequest request;
+  request.mutable_subscriber()->set_site_id(wish.site);
+  request.mutable_subscriber()->set_router_id(wish.router);
+  request.mutable_subscriber()->mutable_name()->set_display_name(wish.name);
+  grpc::ClientContext client;
+  SetDeadline(flags, client);
+  v1::FindSubscribersResponse response;
+  NS_RETURN_IF_ERROR(rpc::FromGrpc(stub.FindSubscribers(&client, request, &response)));
+  return response;
+}
 
 }  // namespace
 
@@ -22,19 +31,13 @@ absl::StatusOr<v1::SubscriberRef> FindSubscriber(const ClientFlags& flags,
                                                  const base::Clock& clock) {
   NS_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel,
                       Connect(flags, flags.aggregator, clock));
-  // Sites are ahead of UTC or behind it.
-  const absl::CivilDay today = absl::ToCivilDay(clock.WallNow(), absl::UTCTimeZone());
-  v1::GetRankingRequest request;
-  request.set_site_id(wish.site);
-  request.set_first_day(absl::FormatCivilTime(today - kSeenDays));
-  request.set_last_day(absl::FormatCivilTime(today + 1));
-  request.set_limit(kMostRows);
-  grpc::ClientContext client;
-  SetDeadline(flags, client);
-  v1::GetRankingResponse response;
-  NS_RETURN_IF_ERROR(
-      rpc::FromGrpc(v1::UsageService::NewStub(channel)->GetRanking(&client, request, &response)));
-  return ChooseSubscriber(response, wish);
+  const std::unique_ptr<v1::UsageService::Stub> stub = v1::UsageService::NewStub(channel);
+  NS_ASSIGN_OR_RETURN(const v1::FindSubscribersResponse fitting, Ask(flags, *stub, wish));
+  v1::FindSubscribersResponse elsewhere;
+  if (fitting.subscribers().empty()) {
+    NS_ASSIGN_OR_RETURN(elsewhere, Ask(flags, *stub, {wish.name, "", ""}));
+  }
+  return ChooseSubscriber(fitting, elsewhere, wish);
 }
 
 }  // namespace netsentinel::ctl

@@ -18,14 +18,14 @@ struct SubscriberWish {
   std::string router;
 };
 
-// The one among the ranking's rows that is wished. kNotFound when there is none, naming those of
-// that name elsewhere; kInvalidArgument when there are several, naming them, or when the name has a
-// wrong escape. Pure.
-absl::StatusOr<v1::SubscriberRef> ChooseSubscriber(const v1::GetRankingResponse& ranking,
+// The one that fits the wish. kNotFound when there is none, naming those of that name elsewhere;
+// kInvalidArgument when there are several, naming them. Pure.
+absl::StatusOr<v1::SubscriberRef> ChooseSubscriber(const v1::FindSubscribersResponse& fitting,
+                                                   const v1::FindSubscribersResponse& elsewhere,
                                                    const SubscriberWish& wish);
 
-// The subscriber that is wished, among those that the aggregator has seen in the last month. Errors
-// are those of ChooseSubscriber and of the call.
+// The subscriber that is wished, among all that the aggregator has ever seen. Errors are those of
+// ChooseSubscriber and of the call, kInvalidArgument for a name with a wrong escape among them.
 absl::StatusOr<v1::SubscriberRef> FindSubscriber(const ClientFlags& flags,
                                                  const SubscriberWish& wish,
                                                  const base::Clock& clock);

@@ -2,6 +2,7 @@
 #include <string>
 #include <thread>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 
 #include "common/base/bytes.h"
@@ -227,7 +228,6 @@ TEST_P(StoreContract, AMonthKeepsTheDaysThatWerePurged) {
 
 // Two queues in November, one in December, all in their months; and a day of January.
 TEST_P(StoreContract, OldMonthsGoInSlicesAndLeaveAMark) {
-  const auto go_on = [] { return absl::OkStatus(); };
   const absl::CivilDay november(2025, 11, 3);
   const absl::CivilDay december(2025, 12, 9);
   FlushBatch batch = TwoQueues();
@@ -240,7 +240,7 @@ TEST_P(StoreContract, OldMonthsGoInSlicesAndLeaveAMark) {
   // What is still in its days is no month yet.
   EXPECT_EQ(*store_->PurgeMonthly(fence_, absl::CivilMonth(2026, 1), 1), 0U);
   ASSERT_OK_AND_ASSIGN(Store::History history,
-                       store_->UsageHistory(base::SiteId(), november, december, 3, go_on));
+                       store_->UsageHistory(base::SiteId(), november, december, {}));
   EXPECT_EQ(history.kept_from, absl::CivilMonth(1970, 1));
   ASSERT_OK_AND_ASSIGN(const std::size_t folded, store_->PurgeDaily(fence_, kDay, 10));
   ASSERT_EQ(folded, 3U);
@@ -252,7 +252,7 @@ TEST_P(StoreContract, OldMonthsGoInSlicesAndLeaveAMark) {
                        other_->MonthUsage(base::SiteId(), absl::CivilMonth(december)));
   ASSERT_THAT(kept, SizeIs(1));
   EXPECT_EQ(kept[0].row.best.upload, 400U);
-  ASSERT_OK_AND_ASSIGN(history, other_->UsageHistory(base::SiteId(), november, december, 3, go_on));
+  ASSERT_OK_AND_ASSIGN(history, other_->UsageHistory(base::SiteId(), november, december, {}));
   EXPECT_EQ(history.kept_from, absl::CivilMonth(2025, 12));
   EXPECT_THAT(history.months, SizeIs(1));
   EXPECT_THAT(*other_->UsageBetween(base::SiteId(), kDay, kDay), SizeIs(1));
@@ -260,24 +260,48 @@ TEST_P(StoreContract, OldMonthsGoInSlicesAndLeaveAMark) {
 
 // Three rows in days; then two of them in their month.
 TEST_P(StoreContract, AHistoryOfMoreRowsThanAskedForIsRefusedWithTheDay) {
-  const auto go_on = [] { return absl::OkStatus(); };
   FlushBatch batch = TwoQueues();
   batch.usage = {Usage(1, kDay, 1), Usage(2, kDay, 2), Usage(1, kDay + 1, 4)};
   batch.closed_days = {{base::RouterId("r1"), kDay, false, 1}};
   ASSERT_THAT(store_->Flush(fence_, batch), IsOk());
-  for (const bool folded : {false, true}) {
-    SCOPED_TRACE(folded);
-    if (folded) {
-      ASSERT_OK_AND_ASSIGN(const std::size_t rows, store_->PurgeDaily(fence_, kDay + 1, 10));
-      ASSERT_EQ(rows, 2U);
-    }
-    EXPECT_THAT(store_->UsageHistory(base::SiteId(), kDay, kDay + 1, 3, go_on), IsOk());
-    EXPECT_THAT(store_->UsageHistory(base::SiteId(), kDay, kDay + 1, 2, go_on),
-                StatusIs(absl::StatusCode::kResourceExhausted,
-                         HasSubstr("more than 2 rows, one for each queue and day, are stored")));
-    EXPECT_THAT(store_->UsageHistory(base::SiteId(), kDay, kDay, 2, go_on), IsOk());
-  }
+  const auto read = [&](std::size_t rows_max, absl::CivilDay last) {
+    Store::HistoryReader reader;
+    reader.rows_max = rows_max;
+    return store_->UsageHistory(base::SiteId(), kDay, last, reader).status();
+  };
+  EXPECT_THAT(read(3, kDay + 1), IsOk());
+  EXPECT_THAT(read(2, kDay), IsOk());
+  EXPECT_THAT(
+      read(2, kDay + 1),
+      StatusIs(absl::StatusCode::kOutOfRange,
+               HasSubstr(absl::StrCat("more than 2 rows, one for each queue, day and segment, are "
+                                      "stored up to ",
+                                      absl::FormatCivilTime(kDay + 1), ": ask for fewer days"))));
+  ASSERT_OK_AND_ASSIGN(const std::size_t rows, store_->PurgeDaily(fence_, kDay + 1, 10));
+  ASSERT_EQ(rows, 2U);
+  EXPECT_THAT(read(3, kDay + 1), IsOk());
+  EXPECT_THAT(
+      read(2, kDay + 1),
+      StatusIs(absl::StatusCode::kOutOfRange,
+               HasSubstr(absl::StrCat(
+                   "more than 2 rows, with one for each queue and month, are stored up to ",
+                   absl::FormatCivilTime(absl::CivilMonth(kDay)), ": ask for fewer months"))));
   EXPECT_THAT(store_->Flush(fence_, batch), IsOk());
+}
+
+TEST_P(StoreContract, AHistoryThatItsReaderCannotUseIsNotRead) {
+  Store::HistoryReader reader;
+  reader.begins = [](absl::CivilDay purged_before, absl::CivilMonth kept_from) {
+    EXPECT_EQ(purged_before, absl::CivilDay(1970, 1, 1));
+    EXPECT_EQ(kept_from, absl::CivilMonth(1970, 1));
+    return absl::OutOfRangeError("gone");
+  };
+  reader.go_on = [] {
+    ADD_FAILURE() << "read on";
+    return absl::OkStatus();
+  };
+  EXPECT_THAT(store_->UsageHistory(base::SiteId(), kDay, kDay + 9, reader),
+              StatusIs(absl::StatusCode::kOutOfRange, HasSubstr("gone")));
 }
 
 TEST_P(StoreContract, AHistoryThatNobodyWaitsForIsNotReadOn) {
@@ -285,10 +309,11 @@ TEST_P(StoreContract, AHistoryThatNobodyWaitsForIsNotReadOn) {
   batch.usage = {Usage(1, kDay, 1), Usage(1, kDay + 1, 2)};
   ASSERT_THAT(store_->Flush(fence_, batch), IsOk());
   int asked = 0;
-  const auto leaves = [&asked]() -> absl::Status {
+  Store::HistoryReader reader;
+  reader.go_on = [&asked]() -> absl::Status {
     return ++asked == 2 ? absl::CancelledError("gone") : absl::OkStatus();
   };
-  EXPECT_THAT(store_->UsageHistory(base::SiteId(), kDay, kDay + 9, 100, leaves),
+  EXPECT_THAT(store_->UsageHistory(base::SiteId(), kDay, kDay + 9, reader),
               StatusIs(absl::StatusCode::kCancelled, HasSubstr("gone")));
   EXPECT_EQ(asked, 2);
   EXPECT_THAT(store_->Flush(fence_, batch), IsOk());

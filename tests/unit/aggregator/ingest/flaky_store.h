@@ -153,7 +153,10 @@ class FlakyStore final : public Store {
                                    const std::string& quota_id) override {
     return ChangeQuota([&] { return store_->RemoveQuotaOverride(fence, subscriber, quota_id); });
   }
+  // From now on the overrides are these, in this order, whatever the store has.
+  void GiveOverrides(std::vector<QuotaOverrideRow> rows) { overrides_ = std::move(rows); }
   absl::StatusOr<std::vector<QuotaOverrideRow>> QuotaOverrides() override {
+    if (overrides_.has_value()) return *overrides_;
     return store_->QuotaOverrides();
   }
   absl::StatusOr<std::vector<OutboxClaim>> ClaimOutbox(Fence fence, const std::string& owner,
@@ -176,9 +179,8 @@ class FlakyStore final : public Store {
     return store_->SubscriberUsage(subscriber, first, last);
   }
   absl::StatusOr<History> UsageHistory(const base::SiteId& site, absl::CivilDay first,
-                                       absl::CivilDay last, std::size_t rows_max,
-                                       const GoOn& go_on) override {
-    return store_->UsageHistory(site, first, last, rows_max, go_on);
+                                       absl::CivilDay last, const HistoryReader& reader) override {
+    return store_->UsageHistory(site, first, last, reader);
   }
   absl::StatusOr<absl::CivilDay> PurgedBefore() override { return store_->PurgedBefore(); }
   absl::StatusOr<std::vector<StoredUsage>> MonthUsage(const base::SiteId& site,
@@ -261,6 +263,7 @@ class FlakyStore final : public Store {
   }
 
   std::unique_ptr<Store> store_;
+  std::optional<std::vector<QuotaOverrideRow>> overrides_;
   base::Mutex mutex_;
   absl::Status commit_ ABSL_GUARDED_BY(mutex_);
   bool commit_stores_ ABSL_GUARDED_BY(mutex_) = true;

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -118,20 +119,21 @@ TEST_F(AdminServiceTest, ARefusalThatIsKnownIsNotTriedAgain) {
   EXPECT_EQ(changes_, 0);
 }
 
-// Names of bytes on both sides of ASCII, on two routers: pages of every size give every override
-// once and in the same order, and the configured quotas once.
+// Names of bytes on both sides of ASCII, on two routers, that the store gives in no order: pages of
+// every size give every override once and in order, and the configured quotas once.
 TEST_F(AdminServiceTest, OverridesComeInPages) {
   std::vector<std::string> all;
+  std::vector<store::QuotaOverrideRow> rows;
   for (const char* router : {"", "r1", "r2"}) {
     for (const char* name : {"Z", "a", "a b", "\xff"}) {
-      ASSERT_THAT(
-          other_->PutQuotaOverride(
-              fence_,
-              {{base::SiteId("lab"), base::RouterId(router), name}, "default", 4, false, 1, "o"}),
-          test::IsOk());
+      rows.push_back(
+          {{base::SiteId("lab"), base::RouterId(router), name}, "default", 4, false, 1, "o"});
       all.push_back(absl::StrCat(router, "/", name));
     }
   }
+  std::rotate(rows.begin(), rows.begin() + 5, rows.end());
+  std::reverse(rows.begin(), rows.begin() + 4);
+  flaky_->GiveOverrides(rows);
   for (const std::uint32_t limit : {0U, 1U, 5U, 12U, 10'000U}) {
     SCOPED_TRACE(limit);
     std::vector<std::string> seen;
@@ -155,6 +157,25 @@ TEST_F(AdminServiceTest, OverridesComeInPages) {
     EXPECT_EQ(seen, all);
     EXPECT_EQ(quotas, 1);
   }
+}
+
+TEST_F(AdminServiceTest, APageHasAThousandOverridesUnlessAskedOtherwise) {
+  std::vector<store::QuotaOverrideRow> rows;
+  for (int i = 0; i < 1'001; ++i) {
+    rows.push_back({{base::SiteId("lab"), base::RouterId("r1"), absl::StrCat("u", i)},
+                    "default",
+                    4,
+                    false,
+                    1,
+                    "o"});
+  }
+  flaky_->GiveOverrides(rows);
+  grpc::ServerContext context;
+  v1::ListQuotasRequest request;
+  v1::ListQuotasResponse page;
+  ASSERT_TRUE(service_.ListQuotas(&context, &request, &page).ok());
+  EXPECT_EQ(page.overrides_size(), 1'000);
+  EXPECT_TRUE(page.more());
 }
 
 TEST_F(AdminServiceTest, APageThatCannotBeIsRefusedInWords) {

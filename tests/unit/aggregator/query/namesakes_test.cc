@@ -16,15 +16,14 @@ accounting::SubscriberKey Key(const std::string& site, const std::string& router
 }
 
 TEST(NamesakesTest, NamesTheRoutersWhenTheOneThatWasLeftOutMatters) {
-  const std::vector<SubscriberSum> known = {{Key("lahore", "hq-core", "alice"), {}},
-                                            {Key("lahore", "gulberg", "alice"), {}},
-                                            {Key("karachi", "k1", "alice"), {}},
-                                            {Key("lahore", "hq-core", "bob"), {}}};
+  const std::vector<accounting::SubscriberKey> known = {
+      Key("lahore", "hq-core", "alice"), Key("lahore", "gulberg", "alice"),
+      Key("karachi", "k1", "alice"), Key("lahore", "hq-core", "bob")};
   EXPECT_THAT(
       CheckNamesakes(Key("lahore", "", "alice"), known),
       test::StatusIs(absl::StatusCode::kNotFound,
                      HasSubstr("\"alice\" without a router_id has no usage at site lahore in "
-                               "these days; that name has some with router_id: hq-core, "
+                               "these days; that name is known with router_id: hq-core, "
                                "gulberg")));
   EXPECT_THAT(CheckNamesakes(Key("lahore", "elsewhere", "alice"), known), test::IsOk());
   EXPECT_THAT(CheckNamesakes(Key("lahore", "hq-core", "alice"), known), test::IsOk());

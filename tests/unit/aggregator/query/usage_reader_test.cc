@@ -72,6 +72,13 @@ class UsageReaderTest : public ::testing::Test {
     ASSERT_THAT(store_->Flush(fence_, ingest::ToBatch(flush)), test::IsOk());
     driver_.book.InstallFlush(std::move(flush));
   }
+  // Of r1, that is: r2's first day is still open.
+  void PurgeThreeDays() {
+    Flush(5 * kDay + 600);
+    Flush(5 * kDay + 660);
+    ASSERT_OK_AND_ASSIGN(const std::size_t gone, store_->PurgeDaily(fence_, kFirst + 3, 100));
+    ASSERT_EQ(gone, 3U);
+  }
   // Download bytes by router.
   absl::StatusOr<std::map<std::string, std::uint64_t>> Sums(absl::CivilDay first,
                                                             absl::CivilDay last) {
@@ -127,10 +134,7 @@ TEST_F(UsageReaderTest, ASilentRouterHidesNoDayOfAnother) {
 }
 
 TEST_F(UsageReaderTest, PurgedDaysAnswerInWholeMonthsOnly) {
-  Flush(5 * kDay + 600);
-  Flush(5 * kDay + 660);
-  ASSERT_OK_AND_ASSIGN(const std::size_t gone, store_->PurgeDaily(fence_, kFirst + 3, 100));
-  ASSERT_EQ(gone, 3U);  // r1's closed days: r2's first day is still open
+  PurgeThreeDays();
   const Figures all = {{"r1", 1050}, {"r2", 2500}};
   ASSERT_OK_AND_ASSIGN(Figures figures, Sums(kFirst, kFirst + 30));
   EXPECT_EQ(figures, all);
@@ -178,16 +182,29 @@ TEST_F(UsageReaderTest, MoreStoredRowsThanAnAnswerTakesAreRefusedInWords) {
   Flush(5 * kDay + 660);
   rows_max_ = {.subscriber = 2, .ranking = 3};
   EXPECT_THAT(Rows(kFirst, kFirst + 1), test::IsOk());
-  EXPECT_THAT(Rows(kFirst, kFirst + 2),
-              test::StatusIs(absl::StatusCode::kResourceExhausted,
-                             HasSubstr("more than 2 rows, one for each queue and day, are stored "
-                                       "up to 2026-01-03: ask for fewer days")));
-  // On the first day both routers have a row.
+  EXPECT_THAT(
+      Rows(kFirst, kFirst + 2),
+      test::StatusIs(absl::StatusCode::kOutOfRange,
+                     HasSubstr("more than 2 rows, one for each queue, day and segment, are stored "
+                               "up to 2026-01-03: ask for fewer days")));
+  // On the first day both routers have a row. A single day is always ranked.
+  rows_max_.ranking = 1;
+  EXPECT_THAT(Sums(kFirst, kFirst), test::IsOk());
+  rows_max_.ranking = 3;
   EXPECT_THAT(Sums(kFirst, kFirst + 1), test::IsOk());
-  EXPECT_THAT(Sums(kFirst, kFirst + 2),
-              test::StatusIs(absl::StatusCode::kResourceExhausted,
-                             HasSubstr("more than 3 rows, one for each queue and day, are stored "
-                                       "up to 2026-01-03: ask for fewer days")));
+  EXPECT_THAT(
+      Sums(kFirst, kFirst + 2),
+      test::StatusIs(absl::StatusCode::kOutOfRange,
+                     HasSubstr("more than 3 rows, one for each queue, day and segment, are stored "
+                               "up to 2026-01-03: ask for fewer days")));
+}
+
+// Days that can never be ranked are not said to be too many.
+TEST_F(UsageReaderTest, PurgedDaysAreRefusedBeforeTheirRowsAreCounted) {
+  PurgeThreeDays();
+  rows_max_.ranking = 0;
+  EXPECT_THAT(Sums(kFirst + 1, kFirst + 4),
+              test::StatusIs(absl::StatusCode::kOutOfRange, HasSubstr("days before 2026-01-04")));
 }
 
 TEST(HistoryGateTest, OneMoreThanFitsWaitsAndIsThenRefusedInWords) {

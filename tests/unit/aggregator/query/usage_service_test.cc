@@ -120,6 +120,84 @@ TEST_F(UsageServiceTest, TheStoreIsAskedOnceADayAndOnlyForQueuesThatCanHaveEpoch
               ElementsAre(ElementsAre(Queue("q0"), Queue("q1"), Queue("q2"))));
 }
 
+// The router starts anew after the first day's last reading and is read again on the second day.
+TEST_F(UsageServiceTest, AnEpochBetweenADaysLastReadingAndMidnightIsThatDays) {
+  constexpr std::int64_t kMidnight = accounting::kDay;
+  Poll({{1, "q0"}}, 100);
+  Poll({{1, "q0", 0, 10, 10}}, kMidnight - 600);
+  driver_.session = 2;
+  driver_.Poll({{1, "q0", 0, 7, 7}}, kMidnight + 300, 600);
+  Store(driver_.epochs);
+  const v1::GetSubscriberUsageResponse response = Ask();
+  ASSERT_THAT(response.days(), SizeIs(2));
+  EXPECT_THAT(Epochs(response.days(0)), ElementsAre("q0 1", "q0 3"));
+  EXPECT_EQ(response.days(0).usage().epochs(1).start_us(),
+            BookDriver::kStartUs + (kMidnight - 300) * 1'000'000);
+  EXPECT_THAT(Epochs(response.days(1)), IsEmpty());
+}
+
+// Names are whole and raw; a limit alone makes nobody seen.
+TEST_F(UsageServiceTest, FindsWhoeverHasTheName) {
+  driver_.policy.overrides.push_back(
+      {{base::SiteId("site"), base::RouterId("r1"), "ghost"}, "default", {}});
+  driver_.Start();
+  Poll({{1, "alice"}, {2, "alice "}, {3, "caf\xE9"}, {4, "q0"}}, 100);
+  shared_.Replace(std::make_unique<accounting::Book>(std::move(driver_.book)));
+  const auto find = [this](const std::string& name, const std::string& site,
+                           const std::string& router) {
+    v1::FindSubscribersRequest request;
+    request.mutable_subscriber()->set_site_id(site);
+    request.mutable_subscriber()->set_router_id(router);
+    request.mutable_subscriber()->mutable_name()->set_display_name(name);
+    grpc::ServerContext context;
+    v1::FindSubscribersResponse response;
+    const grpc::Status status = service_.FindSubscribers(&context, &request, &response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    EXPECT_FALSE(response.more());
+    std::vector<std::string> found;
+    for (const v1::SubscriberRef& one : response.subscribers()) {
+      found.push_back(absl::StrCat(one.site_id(), "/", one.router_id(), "/", one.name().name()));
+    }
+    return found;
+  };
+  EXPECT_THAT(find("alice", "", ""), ElementsAre("site/r1/alice"));
+  EXPECT_THAT(find("caf\\xE9", "site", "r1"), ElementsAre("site/r1/caf\xE9"));
+  EXPECT_THAT(find("all", "", ""), ElementsAre("site//all"));
+  EXPECT_THAT(find("alice", "elsewhere", ""), IsEmpty());
+  EXPECT_THAT(find("alice", "", "r2"), IsEmpty());
+  EXPECT_THAT(find("ghost", "", ""), IsEmpty());
+  EXPECT_THAT(find("ali", "", ""), IsEmpty());
+}
+
+TEST_F(UsageServiceTest, MoreNamesakesThanAskedForAreSaidToBeThere) {
+  for (const char* router : {"r2", "r3"}) {
+    accounting::RouterSettings other = driver_.policy.routers[0];
+    other.id = base::RouterId(router);
+    driver_.policy.routers.push_back(other);
+  }
+  driver_.Start();
+  for (const char* router : {"r3", "r1", "r2"}) {
+    driver_.dictionary = {};
+    counters::Snapshot snapshot = driver_.Make({{1, "alice"}}, 100, 1100);
+    snapshot.router = base::RouterId(router);
+    ASSERT_THAT(driver_.Take(snapshot), test::IsOk());
+  }
+  shared_.Replace(std::make_unique<accounting::Book>(std::move(driver_.book)));
+  v1::FindSubscribersRequest request;
+  request.mutable_subscriber()->mutable_name()->set_name("alice");
+  request.set_limit(2);
+  grpc::ServerContext context;
+  v1::FindSubscribersResponse response;
+  ASSERT_TRUE(service_.FindSubscribers(&context, &request, &response).ok());
+  ASSERT_THAT(response.subscribers(), SizeIs(2));
+  EXPECT_EQ(response.subscribers(0).router_id(), "r1");
+  EXPECT_EQ(response.subscribers(1).router_id(), "r2");
+  EXPECT_TRUE(response.more());
+  request.mutable_subscriber()->clear_name();
+  const grpc::Status status = service_.FindSubscribers(&context, &request, &response);
+  EXPECT_EQ(status.error_code(), grpc::INVALID_ARGUMENT);
+}
+
 TEST_F(UsageServiceTest, MoreEpochsThanAnAnswerHoldsAreLeftOutAndItSaysSo) {
   TwoDays();
   std::vector<accounting::EpochRecord> epochs;

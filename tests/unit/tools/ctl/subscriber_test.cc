@@ -1,4 +1,6 @@
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -11,58 +13,56 @@ namespace netsentinel::ctl {
 namespace {
 
 using test::StatusIs;
+using testing::AllOf;
 using testing::HasSubstr;
+using testing::Not;
 
-void Add(v1::GetRankingResponse& ranking, const std::string& site, const std::string& router,
-         const std::string& name) {
-  v1::SubscriberRef* one = ranking.add_rows()->mutable_subscriber();
-  one->set_site_id(site);
-  one->set_router_id(router);
-  one->mutable_name()->set_name(name);
-  one->mutable_name()->set_display_name(base::DisplayName(name));
-}
-
-class ChooseSubscriberTest : public testing::Test {
- protected:
-  ChooseSubscriberTest() {
-    Add(ranking_, "lahore", "hq-core", "alice");
-    Add(ranking_, "lahore", "hq-core", "bob");
-    Add(ranking_, "lahore", "gulberg", "bob");
-    Add(ranking_, "karachi", "", "carol");
-    Add(ranking_, "karachi", "k1", "caf\xE9");
+// Of sites and routers.
+v1::FindSubscribersResponse Found(
+    const std::vector<std::pair<std::string, std::string>>& subscribers, const std::string& name) {
+  v1::FindSubscribersResponse found;
+  for (const auto& [site, router] : subscribers) {
+    v1::SubscriberRef* one = found.add_subscribers();
+    one->set_site_id(site);
+    one->set_router_id(router);
+    one->mutable_name()->set_name(name);
+    one->mutable_name()->set_display_name(base::DisplayName(name));
   }
-  v1::GetRankingResponse ranking_;
-};
-
-TEST_F(ChooseSubscriberTest, FindsTheOneOfThatNameWithoutItsRouter) {
-  ASSERT_OK_AND_ASSIGN(const v1::SubscriberRef alice,
-                       ChooseSubscriber(ranking_, {"alice", "", ""}));
-  EXPECT_EQ(alice.router_id(), "hq-core");
-  EXPECT_EQ(alice.site_id(), "lahore");
-  ASSERT_OK_AND_ASSIGN(const v1::SubscriberRef raw,
-                       ChooseSubscriber(ranking_, {"caf\\xE9", "karachi", ""}));
-  EXPECT_EQ(raw.name().name(), "caf\xE9");
-  ASSERT_OK_AND_ASSIGN(const v1::SubscriberRef bob,
-                       ChooseSubscriber(ranking_, {"bob", "", "gulberg"}));
-  EXPECT_EQ(bob.router_id(), "gulberg");
+  return found;
 }
 
-TEST_F(ChooseSubscriberTest, NamesTheCandidatesWhenTheNameIsNotEnough) {
-  EXPECT_THAT(ChooseSubscriber(ranking_, {"bob", "lahore", ""}),
+TEST(ChooseSubscriberTest, TakesTheOnlyOneThatFits) {
+  ASSERT_OK_AND_ASSIGN(
+      const v1::SubscriberRef one,
+      ChooseSubscriber(Found({{"karachi", "k1"}}, "caf\xE9"), {}, {"caf\\xE9", "karachi", ""}));
+  EXPECT_EQ(one.router_id(), "k1");
+  EXPECT_EQ(one.site_id(), "karachi");
+  EXPECT_EQ(one.name().name(), "caf\xE9");
+}
+
+TEST(ChooseSubscriberTest, NamesTheCandidatesWhenTheNameIsNotEnough) {
+  v1::FindSubscribersResponse fitting = Found({{"lahore", "hq-core"}, {"lahore", ""}}, "bob");
+  EXPECT_THAT(ChooseSubscriber(fitting, {}, {"bob", "lahore", ""}),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        HasSubstr("\"bob\" is the name of 2 subscribers; give one of: --site lahore "
-                                 "--router hq-core, --site lahore --router gulberg")));
+                                 "--router hq-core, --site lahore")));
+  fitting = Found(std::vector<std::pair<std::string, std::string>>(11, {"x", "r"}), "bob");
+  fitting.set_more(true);
+  EXPECT_THAT(ChooseSubscriber(fitting, {}, {"bob", "", ""}),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("is the name of more than 11 subscribers"),
+                             HasSubstr("--router r, …"))));
 }
 
-TEST_F(ChooseSubscriberTest, SaysWhoseNameItIsElsewhereAndWhenItIsNobodys) {
-  EXPECT_THAT(ChooseSubscriber(ranking_, {"carol", "lahore", ""}),
+TEST(ChooseSubscriberTest, SaysWhoseNameItIsElsewhereAndWhenItIsNobodys) {
+  EXPECT_THAT(ChooseSubscriber({}, Found({{"karachi", ""}}, "carol"), {"carol", "lahore", "k1"}),
               StatusIs(absl::StatusCode::kNotFound,
-                       HasSubstr("no subscriber \"carol\" at site lahore has been seen in the last "
-                                 "month; there is one of that name with: --site karachi")));
-  EXPECT_THAT(ChooseSubscriber(ranking_, {"dave", "", ""}),
-              StatusIs(absl::StatusCode::kNotFound, HasSubstr("ranking` shows the names")));
-  EXPECT_THAT(ChooseSubscriber(ranking_, {"bad \\escape", "", ""}),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("")));
+                       HasSubstr("no subscriber \"carol\" at site lahore on router k1 has been "
+                                 "seen; there is one of that name with: --site karachi")));
+  EXPECT_THAT(ChooseSubscriber({}, {}, {"dave", "", ""}),
+              StatusIs(absl::StatusCode::kNotFound,
+                       AllOf(HasSubstr("\"dave\" has been seen; `netsentinelctl ranking` shows"),
+                             Not(HasSubstr("at site")))));
 }
 
 }  // namespace
