@@ -256,9 +256,13 @@ class Book {
                               absl::CivilDay last) const;
   std::vector<UsageRow> SubscriberUsage(const SubscriberKey& subscriber, absl::CivilDay first,
                                         absl::CivilDay last) const;
-  // Subscribers of that name with queues or stored usage, in order of site and router, at most
-  // `limit`. Empty `site` or `router` of the key: any. Looks at every subscriber.
-  std::vector<SubscriberKey> SubscribersNamed(const SubscriberKey& wish, std::size_t limit) const;
+  // Subscribers of that name that are active or have stored usage, in order of site and router, at
+  // most `limit`. Empty `site` or `router` of the key: any. Looks at every subscriber.
+  struct NamedSubscriber {
+    SubscriberKey key;
+    bool active = false;  // a queue of its router's newest snapshot counts for it
+  };
+  std::vector<NamedSubscriber> SubscribersNamed(const SubscriberKey& wish, std::size_t limit) const;
   // Subscribers of a span with their sums, not ordered: what a ranking is made of.
   std::vector<std::pair<SubscriberKey, UsageSum>> SubscriberSums(const base::SiteId& site,
                                                                  absl::CivilDay first,

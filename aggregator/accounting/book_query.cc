@@ -17,6 +17,31 @@ bool InSite(const RouterBook& router, const base::SiteId& site) {
 }
 
 // Rows stay with the site at which their bytes were counted, wherever the router is now.
+// Which queues the newest snapshots of configured routers had.
+class LiveQueues {
+ public:
+  bool Has(const MenuBook& menu, std::uint32_t queue) {
+    const auto [it, fresh] = live_.try_emplace(&menu);
+    if (fresh) it->second = Of(menu);
+    return it->second[queue];
+  }
+
+ private:
+  static std::vector<bool> Of(const MenuBook& menu) {
+    std::vector<bool> live(menu.queues.size());
+    if (!menu.router->in_policy || menu.current == nullptr) return live;
+    const MenuState& state = menu.current->state;
+    for (const counters::QueueReading& row : state.rows) {
+      if (row.descriptor == kNoRow) continue;
+      const auto found = menu.queue_by_name.find(state.dictionary.Find(row.descriptor)->name);
+      if (found != menu.queue_by_name.end()) live[found->second] = true;
+    }
+    return live;
+  }
+
+  absl::flat_hash_map<const MenuBook*, std::vector<bool>> live_;
+};
+
 bool OfSite(const SubscriberInfo& subscriber, const base::SiteId& site) {
   return site.empty() || subscriber.key.site == site;
 }
@@ -55,17 +80,24 @@ std::vector<UsageRow> Book::SubscriberUsage(const SubscriberKey& subscriber, abs
   return impl_->RowsOf(found->second, first, last);
 }
 
-std::vector<SubscriberKey> Book::SubscribersNamed(const SubscriberKey& wish,
-                                                  std::size_t limit) const {
-  std::vector<SubscriberKey> named;
-  for (const SubscriberInfo& info : impl_->subscribers) {
-    // Somebody for whom only a limit was set was never seen.
-    if (info.key.name != wish.name || (!info.stored && info.queues.empty())) continue;
+std::vector<Book::NamedSubscriber> Book::SubscribersNamed(const SubscriberKey& wish,
+                                                          std::size_t limit) const {
+  std::vector<NamedSubscriber> named;
+  LiveQueues live;
+  for (std::uint32_t i = 0; i < impl_->subscribers.size(); ++i) {
+    const SubscriberInfo& info = impl_->subscribers[i];
+    if (info.key.name != wish.name) continue;
     if (!wish.site.empty() && info.key.site != wish.site) continue;
     if (!wish.router.empty() && info.key.router != wish.router) continue;
-    named.push_back(info.key);
+    // The queues are those that ever were the subscriber's.
+    const bool active = std::any_of(info.queues.begin(), info.queues.end(), [&](const auto& entry) {
+      const QueueInfo& queue = entry.first->queues[entry.second];
+      return queue.subscriber == i && queue.counts && live.Has(*entry.first, entry.second);
+    });
+    if (active || info.stored) named.push_back({info.key, active});
   }
-  std::sort(named.begin(), named.end());
+  std::sort(named.begin(), named.end(),
+            [](const NamedSubscriber& a, const NamedSubscriber& b) { return a.key < b.key; });
   if (named.size() > limit) named.resize(limit);
   return named;
 }

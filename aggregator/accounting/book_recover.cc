@@ -66,6 +66,7 @@ absl::Status Book::Impl::Recover(const RecoveryInput& input) {
     MoveRouter(*router, before, input.now_us);
   }
   Remap();
+  NameLiveQueues();
   for (const RecoveryInput::Fired& mark : input.fired) {
     for (std::uint32_t rule = 0; rule < quotas.size(); ++rule) {
       if (quotas[rule].id != mark.quota_id) continue;
@@ -233,6 +234,20 @@ absl::Status Book::Impl::FinishDevices() {
     }
   }
   return absl::OkStatus();
+}
+
+void Book::Impl::NameLiveQueues() {
+  for (auto& [id, router] : routers) {
+    if (!router->in_policy) continue;
+    for (MenuBook& menu : router->menus) {
+      if (menu.current == nullptr) continue;
+      const MenuState& state = menu.current->state;
+      for (const counters::QueueReading& row : state.rows) {
+        if (row.descriptor == kNoRow) continue;
+        QueueNamed(*router, menu, state.dictionary.Find(row.descriptor)->name);
+      }
+    }
+  }
 }
 
 // The same core, fed from the journal. What it causes beyond the state is stored already.

@@ -253,6 +253,8 @@ struct Book::Impl {
   absl::Status RestoreDevicePart(MenuBook& menu, std::uint32_t ordinal, const CheckpointBlob& blob);
   absl::Status RestorePartition(MenuBook& menu, const CheckpointBlob& blob);
   absl::Status FinishDevices();
+  // Queues that never moved a byte are in no list of the store: they are known by their states.
+  void NameLiveQueues();
   absl::Status Replay(const StoredJournal& row);
 
   UsageRow Figures(const MenuBook& menu, const Partition& partition, const DayRow& row) const;

@@ -188,10 +188,11 @@ absl::Status GrpcUsageService::SubscriberUsage(const v1::GetSubscriberUsageReque
       return d >= span.today || !book.OpenRouters(key.site, d).empty();
     }));
     if (response.epochs_left_out()) continue;
-    std::set<accounting::QueueKey> with_epochs;
+    std::set<accounting::QueueKey> with_epochs, counted;
     for (const accounting::UsageRow* row : day_rows) {
       // A row does not count a first sight, which lies where a queue's rows begin.
       const bool first_row = asked_for.insert(row->queue).second;
+      if (row->epochs > 0) counted.insert(row->queue);
       if (row->epochs > 0 || first_row) with_epochs.insert(row->queue);
     }
     NS_ASSIGN_OR_RETURN(const accounting::Book::LocalDay bounds, reader_.BoundsOf(key.site, day));
@@ -206,7 +207,10 @@ absl::Status GrpcUsageService::SubscriberUsage(const v1::GetSubscriberUsageReque
     }
     epochs_left -= epochs.size();
     for (const accounting::EpochRecord& epoch : epochs) {
-      *out->mutable_usage()->add_epochs() = ToWire(epoch);
+      // Others of the queue are those of whoever else had it that day.
+      const bool own =
+          epoch.reason == accounting::EpochReason::kFirstSight || counted.contains(epoch.queue);
+      if (own) *out->mutable_usage()->add_epochs() = ToWire(epoch);
     }
   }
   for (const accounting::QueueKey& queue : queues) {
@@ -230,11 +234,15 @@ absl::Status GrpcUsageService::Find(const v1::FindSubscribersRequest& request,
   NS_ASSIGN_OR_RETURN(const std::size_t limit, Limit(request.limit(), kListMax));
   NS_ASSIGN_OR_RETURN(const accounting::SubscriberKey wish, FromWire(request.subscriber()));
   // One more than fits says that there are more.
-  std::vector<accounting::SubscriberKey> found = reader_.book().Read(
+  std::vector<accounting::Book::NamedSubscriber> found = reader_.book().Read(
       [&](const accounting::Book& book) { return book.SubscribersNamed(wish, limit + 1); });
   response.set_more(found.size() > limit);
   if (found.size() > limit) found.resize(limit);
-  for (const accounting::SubscriberKey& key : found) *response.add_subscribers() = ToWire(key);
+  for (const auto& [key, active] : found) {
+    v1::FoundSubscriber* out = response.add_subscribers();
+    *out->mutable_subscriber() = ToWire(key);
+    out->set_active(active);
+  }
   return absl::OkStatus();
 }
 

@@ -16,10 +16,10 @@ constexpr std::size_t kMaxNamed = 10;
 }  // namespace
 
 absl::Status CheckNamesakes(const accounting::SubscriberKey& wish,
-                            const std::vector<accounting::SubscriberKey>& known) {
+                            const std::vector<accounting::Book::NamedSubscriber>& known) {
   if (!wish.router.empty()) return absl::OkStatus();
   std::vector<std::string> routers;
-  for (const accounting::SubscriberKey& key : known) {
+  for (const auto& [key, active] : known) {
     if (key == wish) return absl::OkStatus();
     if (key.site != wish.site || key.name != wish.name || routers.size() > kMaxNamed) continue;
     routers.push_back(routers.size() == kMaxNamed ? "…" : key.router.value());

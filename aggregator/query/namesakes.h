@@ -4,7 +4,7 @@
 
 #include "absl/status/status.h"
 
-#include "aggregator/accounting/records.h"
+#include "aggregator/accounting/book.h"
 
 namespace netsentinel::query {
 
@@ -12,6 +12,6 @@ namespace netsentinel::query {
 // others of its name at its site have one, naming their routers, since theirs is likely to have
 // been left out. Pure.
 absl::Status CheckNamesakes(const accounting::SubscriberKey& wish,
-                            const std::vector<accounting::SubscriberKey>& known);
+                            const std::vector<accounting::Book::NamedSubscriber>& known);
 
 }  // namespace netsentinel::query

@@ -278,7 +278,7 @@ class Store {
   struct HistoryReader {
     // kOutOfRange, with the day or month, soon after more rows than these were found.
     std::size_t rows_max = std::numeric_limits<std::size_t>::max();
-    // Asked once, before any row is read, with the marks of the History.
+    // Asked before any row is read, with the marks of the History.
     std::function<absl::Status(absl::CivilDay purged_before, absl::CivilMonth kept_from)> begins =
         [](absl::CivilDay, absl::CivilMonth) { return absl::OkStatus(); };
     // Asked before each day and month.

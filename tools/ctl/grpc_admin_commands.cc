@@ -40,7 +40,7 @@ absl::Status SetQuota(const QuotaFlags& flags, const CommandContext& context) {
     request.mutable_subscriber()->set_router_id(flags.router);
     request.mutable_subscriber()->mutable_name()->set_display_name(flags.name);
   } else {
-    absl::StatusOr<v1::SubscriberRef> found =
+    const absl::StatusOr<v1::FoundSubscriber> found =
         FindSubscriber(flags.client, {flags.name, flags.site, flags.router}, context.clock);
     if (absl::IsNotFound(found.status())) {
       return absl::NotFoundError(absl::StrCat(found.status().message(),
@@ -48,7 +48,11 @@ absl::Status SetQuota(const QuotaFlags& flags, const CommandContext& context) {
                                               "--router if its router scopes its name"));
     }
     NS_RETURN_IF_ERROR(found.status());
-    *request.mutable_subscriber() = *std::move(found);
+    *request.mutable_subscriber() = found->subscriber();
+    if (!found->active()) {
+      std::fprintf(stderr, "note: no queue counts for %s at present\n",
+                   TerminalText(flags.name).c_str());
+    }
   }
   request.set_quota_id(flags.quota);
   request.set_remove(flags.remove);

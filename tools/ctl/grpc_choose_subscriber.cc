@@ -16,7 +16,8 @@ constexpr std::size_t kMaxNamed = 10;
 // "--site lahore --router hq-core, --site lahore, …": what would have named each.
 std::string Names(const v1::FindSubscribersResponse& found) {
   std::vector<std::string> names;
-  for (const v1::SubscriberRef& one : found.subscribers()) {
+  for (const v1::FoundSubscriber& entry : found.subscribers()) {
+    const v1::SubscriberRef& one = entry.subscriber();
     if (names.size() == kMaxNamed) {
       names.push_back("…");
       break;
@@ -29,11 +30,27 @@ std::string Names(const v1::FindSubscribersResponse& found) {
 
 }  // namespace
 
-absl::StatusOr<v1::SubscriberRef> ChooseSubscriber(const v1::FindSubscribersResponse& fitting,
-                                                   const v1::FindSubscribersResponse& elsewhere,
-                                                   const SubscriberWish& wish) {
+absl::StatusOr<v1::FoundSubscriber> ChooseSubscriber(const v1::FindSubscribersResponse& fitting,
+                                                     const v1::FindSubscribersResponse& elsewhere,
+                                                     const SubscriberWish& wish) {
   const int count = fitting.subscribers_size();
   if (count == 1) return fitting.subscribers(0);
+  const auto only = [&](const auto& fits) -> const v1::FoundSubscriber* {
+    const v1::FoundSubscriber* one = nullptr;
+    for (const v1::FoundSubscriber& found : fitting.subscribers()) {
+      if (!fits(found)) continue;
+      if (one != nullptr) return nullptr;
+      one = &found;
+    }
+    return one;
+  };
+  if (!fitting.more()) {
+    const v1::FoundSubscriber* one = only([](const auto& found) { return found.active(); });
+    if (one == nullptr && !wish.site.empty() && wish.router.empty()) {
+      one = only([](const auto& found) { return found.subscriber().router_id().empty(); });
+    }
+    if (one != nullptr) return *one;
+  }
   if (count > 1) {
     return absl::InvalidArgumentError(absl::StrCat("\"", wish.name, "\" is the name of ",
                                                    fitting.more() ? "more than " : "", count,

@@ -2,6 +2,7 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include "common/base/display_name.h"
 #include "common/base/status_macros.h"
 #include "common/rpc/grpc_status.h"
 #include "netsentinel/v1/usage.grpc.pb.h"
@@ -16,7 +17,9 @@ absl::StatusOr<v1::FindSubscribersResponse> Ask(const ClientFlags& flags,
   v1::FindSubscribersRequest request;
   request.mutable_subscriber()->set_site_id(wish.site);
   request.mutable_subscriber()->set_router_id(wish.router);
-  request.mutable_subscriber()->mutable_name()->set_display_name(wish.name);
+  // Raw, since a terminal may give bytes that are no UTF-8.
+  NS_ASSIGN_OR_RETURN(*request.mutable_subscriber()->mutable_name()->mutable_name(),
+                      base::RawName(wish.name));
   grpc::ClientContext client;
   SetDeadline(flags, client);
   v1::FindSubscribersResponse response;
@@ -26,9 +29,9 @@ absl::StatusOr<v1::FindSubscribersResponse> Ask(const ClientFlags& flags,
 
 }  // namespace
 
-absl::StatusOr<v1::SubscriberRef> FindSubscriber(const ClientFlags& flags,
-                                                 const SubscriberWish& wish,
-                                                 const base::Clock& clock) {
+absl::StatusOr<v1::FoundSubscriber> FindSubscriber(const ClientFlags& flags,
+                                                   const SubscriberWish& wish,
+                                                   const base::Clock& clock) {
   NS_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel,
                       Connect(flags, flags.aggregator, clock));
   const std::unique_ptr<v1::UsageService::Stub> stub = v1::UsageService::NewStub(channel);

@@ -18,16 +18,17 @@ struct SubscriberWish {
   std::string router;
 };
 
-// The one that fits the wish. kNotFound when there is none, naming those of that name elsewhere;
-// kInvalidArgument when there are several, naming them. Pure.
-absl::StatusOr<v1::SubscriberRef> ChooseSubscriber(const v1::FindSubscribersResponse& fitting,
-                                                   const v1::FindSubscribersResponse& elsewhere,
-                                                   const SubscriberWish& wish);
+// The one that fits the wish; among several the only one that is active, else, where the site is
+// given and the router is not, the one that no router scopes. kNotFound when there is none, naming
+// those of that name elsewhere; kInvalidArgument when there are several, naming them. Pure.
+absl::StatusOr<v1::FoundSubscriber> ChooseSubscriber(const v1::FindSubscribersResponse& fitting,
+                                                     const v1::FindSubscribersResponse& elsewhere,
+                                                     const SubscriberWish& wish);
 
 // The subscriber that is wished, among all that the aggregator has ever seen. Errors are those of
 // ChooseSubscriber and of the call, kInvalidArgument for a name with a wrong escape among them.
-absl::StatusOr<v1::SubscriberRef> FindSubscriber(const ClientFlags& flags,
-                                                 const SubscriberWish& wish,
-                                                 const base::Clock& clock);
+absl::StatusOr<v1::FoundSubscriber> FindSubscriber(const ClientFlags& flags,
+                                                   const SubscriberWish& wish,
+                                                   const base::Clock& clock);
 
 }  // namespace netsentinel::ctl

@@ -163,8 +163,9 @@ absl::Status Usage(const UsageFlags& flags, const CommandContext& context) {
   v1::GetSubscriberUsageRequest request;
   // Else a name without its router would be an unknown subscriber that moved nothing.
   NS_ASSIGN_OR_RETURN(
-      *request.mutable_subscriber(),
+      const v1::FoundSubscriber found,
       FindSubscriber(flags.client, {flags.name, flags.site, flags.router}, context.clock));
+  *request.mutable_subscriber() = found.subscriber();
   request.set_first_day(flags.first);
   request.set_last_day(flags.last);
   return Ask<v1::GetSubscriberUsageRequest, v1::GetSubscriberUsageResponse>(

@@ -16,9 +16,11 @@ accounting::SubscriberKey Key(const std::string& site, const std::string& router
 }
 
 TEST(NamesakesTest, NamesTheRoutersWhenTheOneThatWasLeftOutMatters) {
-  const std::vector<accounting::SubscriberKey> known = {
-      Key("lahore", "hq-core", "alice"), Key("lahore", "gulberg", "alice"),
-      Key("karachi", "k1", "alice"), Key("lahore", "hq-core", "bob")};
+  const std::vector<accounting::Book::NamedSubscriber> known = {
+      {Key("lahore", "hq-core", "alice"), true},
+      {Key("lahore", "gulberg", "alice"), true},
+      {Key("karachi", "k1", "alice"), true},
+      {Key("lahore", "hq-core", "bob"), true}};
   EXPECT_THAT(
       CheckNamesakes(Key("lahore", "", "alice"), known),
       test::StatusIs(absl::StatusCode::kNotFound,

@@ -81,6 +81,28 @@ class UsageServiceTest : public ::testing::Test {
     EXPECT_TRUE(status.ok()) << status.error_message();
     return response;
   }
+  // "site/router/name", and whether it is active, of whoever has the name.
+  std::vector<std::string> Find(const std::string& name, const std::string& site = "",
+                                const std::string& router = "") {
+    shared_.Replace(std::make_unique<accounting::Book>(std::move(driver_.book)));
+    v1::FindSubscribersRequest request;
+    request.mutable_subscriber()->set_site_id(site);
+    request.mutable_subscriber()->set_router_id(router);
+    request.mutable_subscriber()->mutable_name()->set_display_name(name);
+    grpc::ServerContext context;
+    v1::FindSubscribersResponse response;
+    const grpc::Status status = service_.FindSubscribers(&context, &request, &response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    EXPECT_FALSE(response.more());
+    std::vector<std::string> found;
+    for (const v1::FoundSubscriber& one : response.subscribers()) {
+      const v1::SubscriberRef& who = one.subscriber();
+      found.push_back(absl::StrCat(who.site_id(), "/", who.router_id(), "/", who.name().name(),
+                                   one.active() ? " active" : ""));
+    }
+    shared_.Write([this](accounting::Book& book) { driver_.book = std::move(book); });
+    return found;
+  }
   // "queue reason" of a day's epochs.
   static std::vector<std::string> Epochs(const v1::DayUsage& day) {
     std::vector<std::string> epochs;
@@ -142,31 +164,39 @@ TEST_F(UsageServiceTest, FindsWhoeverHasTheName) {
       {{base::SiteId("site"), base::RouterId("r1"), "ghost"}, "default", {}});
   driver_.Start();
   Poll({{1, "alice"}, {2, "alice "}, {3, "caf\xE9"}, {4, "q0"}}, 100);
-  shared_.Replace(std::make_unique<accounting::Book>(std::move(driver_.book)));
-  const auto find = [this](const std::string& name, const std::string& site,
-                           const std::string& router) {
-    v1::FindSubscribersRequest request;
-    request.mutable_subscriber()->set_site_id(site);
-    request.mutable_subscriber()->set_router_id(router);
-    request.mutable_subscriber()->mutable_name()->set_display_name(name);
-    grpc::ServerContext context;
-    v1::FindSubscribersResponse response;
-    const grpc::Status status = service_.FindSubscribers(&context, &request, &response);
-    EXPECT_TRUE(status.ok()) << status.error_message();
-    EXPECT_FALSE(response.more());
-    std::vector<std::string> found;
-    for (const v1::SubscriberRef& one : response.subscribers()) {
-      found.push_back(absl::StrCat(one.site_id(), "/", one.router_id(), "/", one.name().name()));
-    }
-    return found;
-  };
-  EXPECT_THAT(find("alice", "", ""), ElementsAre("site/r1/alice"));
-  EXPECT_THAT(find("caf\\xE9", "site", "r1"), ElementsAre("site/r1/caf\xE9"));
-  EXPECT_THAT(find("all", "", ""), ElementsAre("site//all"));
-  EXPECT_THAT(find("alice", "elsewhere", ""), IsEmpty());
-  EXPECT_THAT(find("alice", "", "r2"), IsEmpty());
-  EXPECT_THAT(find("ghost", "", ""), IsEmpty());
-  EXPECT_THAT(find("ali", "", ""), IsEmpty());
+  EXPECT_THAT(Find("alice"), ElementsAre("site/r1/alice active"));
+  EXPECT_THAT(Find("caf\\xE9", "site", "r1"), ElementsAre("site/r1/caf\xE9 active"));
+  EXPECT_THAT(Find("all"), ElementsAre("site//all active"));
+  EXPECT_THAT(Find("alice", "elsewhere"), IsEmpty());
+  EXPECT_THAT(Find("alice", "", "r2"), IsEmpty());
+  EXPECT_THAT(Find("ghost"), IsEmpty());
+  EXPECT_THAT(Find("ali"), IsEmpty());
+}
+
+// Bytes once counted keep a subscriber known; a rule alone makes nobody known.
+TEST_F(UsageServiceTest, WhoCountsNowIsTold) {
+  Poll({{1, "alice"}, {2, "idle"}, {3, "bob"}}, 100);
+  Poll({{1, "alice", 0, 10, 10}, {2, "idle"}, {3, "bob", 0, 10, 10}}, 3600);
+  driver_.Flush(3601);
+  Poll({{1, "alice", 0, 20, 20}, {2, "idle"}}, 3700);
+  EXPECT_THAT(Find("bob"), ElementsAre("site/r1/bob"));
+  EXPECT_THAT(Find("idle"), ElementsAre("site/r1/idle active"));
+  driver_.policy.mapping.push_back(
+      {counters::Menu::kSimple, {}, {}, "(alice|bob|idle)", "$1", {}, /*join_routers=*/true});
+  driver_.SetPolicy(3800);
+  EXPECT_THAT(Find("alice"), ElementsAre("site//alice active", "site/r1/alice"));
+  EXPECT_THAT(Find("bob"), ElementsAre("site/r1/bob"));
+  EXPECT_THAT(Find("idle"), ElementsAre("site//idle active"));
+}
+
+// A queue that never moved a byte is in no row of the store.
+TEST_F(UsageServiceTest, IdleQueuesAreFoundAfterARestart) {
+  Poll({{1, "alice"}, {2, "idle"}}, 100);
+  Poll({{1, "alice", 0, 10, 10}, {2, "idle"}}, 3600);
+  driver_.Flush(3601);
+  driver_.Restart(3602);
+  EXPECT_THAT(Find("alice"), ElementsAre("site/r1/alice active"));
+  EXPECT_THAT(Find("idle"), ElementsAre("site/r1/idle active"));
 }
 
 TEST_F(UsageServiceTest, MoreNamesakesThanAskedForAreSaidToBeThere) {
@@ -190,8 +220,8 @@ TEST_F(UsageServiceTest, MoreNamesakesThanAskedForAreSaidToBeThere) {
   v1::FindSubscribersResponse response;
   ASSERT_TRUE(service_.FindSubscribers(&context, &request, &response).ok());
   ASSERT_THAT(response.subscribers(), SizeIs(2));
-  EXPECT_EQ(response.subscribers(0).router_id(), "r1");
-  EXPECT_EQ(response.subscribers(1).router_id(), "r2");
+  EXPECT_EQ(response.subscribers(0).subscriber().router_id(), "r1");
+  EXPECT_EQ(response.subscribers(1).subscriber().router_id(), "r2");
   EXPECT_TRUE(response.more());
   request.mutable_subscriber()->clear_name();
   const grpc::Status status = service_.FindSubscribers(&context, &request, &response);

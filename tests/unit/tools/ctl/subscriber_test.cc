@@ -22,7 +22,7 @@ v1::FindSubscribersResponse Found(
     const std::vector<std::pair<std::string, std::string>>& subscribers, const std::string& name) {
   v1::FindSubscribersResponse found;
   for (const auto& [site, router] : subscribers) {
-    v1::SubscriberRef* one = found.add_subscribers();
+    v1::SubscriberRef* one = found.add_subscribers()->mutable_subscriber();
     one->set_site_id(site);
     one->set_router_id(router);
     one->mutable_name()->set_name(name);
@@ -33,16 +33,16 @@ v1::FindSubscribersResponse Found(
 
 TEST(ChooseSubscriberTest, TakesTheOnlyOneThatFits) {
   ASSERT_OK_AND_ASSIGN(
-      const v1::SubscriberRef one,
+      const v1::FoundSubscriber one,
       ChooseSubscriber(Found({{"karachi", "k1"}}, "caf\xE9"), {}, {"caf\\xE9", "karachi", ""}));
-  EXPECT_EQ(one.router_id(), "k1");
-  EXPECT_EQ(one.site_id(), "karachi");
-  EXPECT_EQ(one.name().name(), "caf\xE9");
+  EXPECT_EQ(one.subscriber().router_id(), "k1");
+  EXPECT_EQ(one.subscriber().site_id(), "karachi");
+  EXPECT_EQ(one.subscriber().name().name(), "caf\xE9");
 }
 
 TEST(ChooseSubscriberTest, NamesTheCandidatesWhenTheNameIsNotEnough) {
   v1::FindSubscribersResponse fitting = Found({{"lahore", "hq-core"}, {"lahore", ""}}, "bob");
-  EXPECT_THAT(ChooseSubscriber(fitting, {}, {"bob", "lahore", ""}),
+  EXPECT_THAT(ChooseSubscriber(fitting, {}, {"bob", "", ""}),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        HasSubstr("\"bob\" is the name of 2 subscribers; give one of: --site lahore "
                                  "--router hq-core, --site lahore")));
@@ -52,6 +52,29 @@ TEST(ChooseSubscriberTest, NamesTheCandidatesWhenTheNameIsNotEnough) {
               StatusIs(absl::StatusCode::kInvalidArgument,
                        AllOf(HasSubstr("is the name of more than 11 subscribers"),
                              HasSubstr("--router r, …"))));
+}
+
+// One that was there before a rule joined the routers, and the one that it made.
+TEST(ChooseSubscriberTest, PrefersWhoCountsNowAndThenWhomNoRouterScopes) {
+  v1::FindSubscribersResponse fitting = Found({{"lahore", ""}, {"lahore", "hq-core"}}, "bob");
+  for (const int active : {0, 1}) {
+    fitting.mutable_subscribers(active)->set_active(true);
+    fitting.mutable_subscribers(1 - active)->set_active(false);
+    for (const char* site : {"", "lahore"}) {
+      ASSERT_OK_AND_ASSIGN(const v1::FoundSubscriber one,
+                           ChooseSubscriber(fitting, {}, {"bob", site, ""}));
+      EXPECT_EQ(one.subscriber().router_id(), active == 0 ? "" : "hq-core");
+    }
+  }
+  for (const bool active : {false, true}) {
+    fitting.mutable_subscribers(0)->set_active(active);
+    fitting.mutable_subscribers(1)->set_active(active);
+    EXPECT_THAT(ChooseSubscriber(fitting, {}, {"bob", "", ""}),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("2 subscribers")));
+    ASSERT_OK_AND_ASSIGN(const v1::FoundSubscriber one,
+                         ChooseSubscriber(fitting, {}, {"bob", "lahore", ""}));
+    EXPECT_EQ(one.subscriber().router_id(), "");
+  }
 }
 
 TEST(ChooseSubscriberTest, SaysWhoseNameItIsElsewhereAndWhenItIsNobodys) {
