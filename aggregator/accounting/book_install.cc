@@ -51,6 +51,10 @@ void Book::Impl::InstallOne(MenuChange& change, const StagedJournal& journal) {
     NoteNumbers(change, device);
   }
 
+  // Also one that caused nothing yet, such as an idle queue with a new name.
+  for (const auto& [descriptor, added] : change.added) {
+    QueueNamed(*change.router, menu, added.name);
+  }
   ApplyRows(change);
   menu.last_journal_id = std::max(menu.last_journal_id, journal.journal_id);
   ++menu.journal_rows;

@@ -108,6 +108,7 @@ absl::Status Book::Impl::SetPolicy(const Policy& policy, std::int64_t now_us) {
     MoveRouter(router, before, now_us);
   }
   Remap();
+  NameLiveQueues();
 
   // A rule that stays keeps what it has fired, though its place in the list may change.
   std::vector<quota::Rule> old = std::exchange(quotas, policy.quotas);

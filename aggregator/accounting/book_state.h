@@ -179,6 +179,8 @@ struct Book::Impl {
   // --- policy -------------------------------------------------------------------------------
   absl::Status SetPolicy(const Policy& policy, std::int64_t now_us);
   void Remap();
+  // Queues that never moved a byte are in no list of the store: they are known by their states.
+  void NameLiveQueues();
   void RecountQuotas();
   void MoveRouter(RouterBook& router, const base::SiteId& from, std::int64_t now_us);
   void NoteShortHistory(const std::vector<quota::Rule>& old, std::int64_t now_us);
@@ -253,8 +255,6 @@ struct Book::Impl {
   absl::Status RestoreDevicePart(MenuBook& menu, std::uint32_t ordinal, const CheckpointBlob& blob);
   absl::Status RestorePartition(MenuBook& menu, const CheckpointBlob& blob);
   absl::Status FinishDevices();
-  // Queues that never moved a byte are in no list of the store: they are known by their states.
-  void NameLiveQueues();
   absl::Status Replay(const StoredJournal& row);
 
   UsageRow Figures(const MenuBook& menu, const Partition& partition, const DayRow& row) const;

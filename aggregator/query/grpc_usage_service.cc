@@ -188,11 +188,10 @@ absl::Status GrpcUsageService::SubscriberUsage(const v1::GetSubscriberUsageReque
       return d >= span.today || !book.OpenRouters(key.site, d).empty();
     }));
     if (response.epochs_left_out()) continue;
-    std::set<accounting::QueueKey> with_epochs, counted;
+    std::set<accounting::QueueKey> with_epochs;
     for (const accounting::UsageRow* row : day_rows) {
       // A row does not count a first sight, which lies where a queue's rows begin.
       const bool first_row = asked_for.insert(row->queue).second;
-      if (row->epochs > 0) counted.insert(row->queue);
       if (row->epochs > 0 || first_row) with_epochs.insert(row->queue);
     }
     NS_ASSIGN_OR_RETURN(const accounting::Book::LocalDay bounds, reader_.BoundsOf(key.site, day));
@@ -207,10 +206,7 @@ absl::Status GrpcUsageService::SubscriberUsage(const v1::GetSubscriberUsageReque
     }
     epochs_left -= epochs.size();
     for (const accounting::EpochRecord& epoch : epochs) {
-      // Others of the queue are those of whoever else had it that day.
-      const bool own =
-          epoch.reason == accounting::EpochReason::kFirstSight || counted.contains(epoch.queue);
-      if (own) *out->mutable_usage()->add_epochs() = ToWire(epoch);
+      *out->mutable_usage()->add_epochs() = ToWire(epoch);
     }
   }
   for (const accounting::QueueKey& queue : queues) {

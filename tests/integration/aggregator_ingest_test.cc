@@ -485,11 +485,12 @@ TEST_F(AggregatorIngestTest, AnswersTheCommandLineInTablesAndJson) {
               HasSubstr("\"download_bytes\": \"5242880\""));
   EXPECT_THAT(ctl({"routers"}, false), HasSubstr("c1"));
   EXPECT_THAT(ctl({"routers"}, true), HasSubstr("\"router_id\": \"r2\""));
-  EXPECT_THAT(ctl({"usage", "alice"}, false),
-              AllOf(ContainsRegex("DAY +DOWNLOAD +UPLOAD"), HasSubstr("5.00 MiB"),
-                    ContainsRegex("r1 +alice +first sight\n")));
+  EXPECT_THAT(
+      ctl({"usage", "alice"}, false),
+      AllOf(HasSubstr("alice at site lab on router r1 ("), ContainsRegex("DAY +DOWNLOAD +UPLOAD"),
+            HasSubstr("5.00 MiB"), ContainsRegex("r1 +alice +first sight\n")));
   EXPECT_THAT(ctl({"quota", "set", "alice", "--router", "r1", "--limit", "1MiB"}, false),
-              HasSubstr("alice: quota default is now 1.00 MiB"));
+              HasSubstr("alice at site lab on router r1: quota default is now 1.00 MiB"));
   EXPECT_THAT(ctl({"quota", "list"}, true), HasSubstr("\"limit_bytes\": \"1048576\""));
   EXPECT_THAT(ctl({"quota", "list"}, false),
               ContainsRegex("default +lab +r1 +alice +1\\.00 MiB\n"));

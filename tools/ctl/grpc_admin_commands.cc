@@ -70,13 +70,13 @@ absl::Status SetQuota(const QuotaFlags& flags, const CommandContext& context) {
   v1::SetQuotaResponse response;
   NS_RETURN_IF_ERROR(
       rpc::FromGrpc(v1::AdminService::NewStub(channel)->SetQuota(&client, request, &response)));
+  const std::string who = SubscriberText(request.subscriber());
   if (flags.client.json) {
     PrintJson(response);
   } else if (flags.remove) {
-    std::printf("%s follows the configuration again\n", TerminalText(flags.name).c_str());
+    std::printf("%s follows the configuration again\n", who.c_str());
   } else {
-    std::printf("%s: quota %s is now %s\n", TerminalText(flags.name).c_str(),
-                TerminalText(flags.quota).c_str(),
+    std::printf("%s: quota %s is now %s\n", who.c_str(), TerminalText(flags.quota).c_str(),
                 flags.unlimited
                     ? "unlimited"
                     : base::FormatByteSize(response.quota_override().limit_bytes()).c_str());

@@ -13,7 +13,8 @@ namespace {
 // Subscribers named one by one in an error.
 constexpr std::size_t kMaxNamed = 10;
 
-// "--site lahore --router hq-core, --site lahore, …": what would have named each.
+// "--site lahore --router hq-core, --site lahore (no queue at present), …": what would have named
+// each.
 std::string Names(const v1::FindSubscribersResponse& found) {
   std::vector<std::string> names;
   for (const v1::FoundSubscriber& entry : found.subscribers()) {
@@ -23,7 +24,8 @@ std::string Names(const v1::FindSubscribersResponse& found) {
       break;
     }
     names.push_back(absl::StrCat("--site ", one.site_id(),
-                                 one.router_id().empty() ? "" : " --router ", one.router_id()));
+                                 one.router_id().empty() ? "" : " --router ", one.router_id(),
+                                 entry.active() ? "" : " (no queue at present)"));
   }
   return absl::StrJoin(names, ", ");
 }
@@ -35,21 +37,11 @@ absl::StatusOr<v1::FoundSubscriber> ChooseSubscriber(const v1::FindSubscribersRe
                                                      const SubscriberWish& wish) {
   const int count = fitting.subscribers_size();
   if (count == 1) return fitting.subscribers(0);
-  const auto only = [&](const auto& fits) -> const v1::FoundSubscriber* {
-    const v1::FoundSubscriber* one = nullptr;
-    for (const v1::FoundSubscriber& found : fitting.subscribers()) {
-      if (!fits(found)) continue;
-      if (one != nullptr) return nullptr;
-      one = &found;
+  if (!wish.site.empty() && wish.router.empty()) {
+    // What names it is that no router is given.
+    for (const v1::FoundSubscriber& one : fitting.subscribers()) {
+      if (one.subscriber().router_id().empty()) return one;
     }
-    return one;
-  };
-  if (!fitting.more()) {
-    const v1::FoundSubscriber* one = only([](const auto& found) { return found.active(); });
-    if (one == nullptr && !wish.site.empty() && wish.router.empty()) {
-      one = only([](const auto& found) { return found.subscriber().router_id().empty(); });
-    }
-    if (one != nullptr) return *one;
   }
   if (count > 1) {
     return absl::InvalidArgumentError(absl::StrCat("\"", wish.name, "\" is the name of ",

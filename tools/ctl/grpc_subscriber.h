@@ -18,9 +18,10 @@ struct SubscriberWish {
   std::string router;
 };
 
-// The one that fits the wish; among several the only one that is active, else, where the site is
-// given and the router is not, the one that no router scopes. kNotFound when there is none, naming
-// those of that name elsewhere; kInvalidArgument when there are several, naming them. Pure.
+// The one that fits the wish; among several, where the site is given and the router is not, the one
+// that no router scopes. Who is active decides nothing: a dialled-in user comes and goes. kNotFound
+// when there is none, naming those of that name elsewhere; kInvalidArgument when there are several,
+// naming them. Pure.
 absl::StatusOr<v1::FoundSubscriber> ChooseSubscriber(const v1::FindSubscribersResponse& fitting,
                                                      const v1::FindSubscribersResponse& elsewhere,
                                                      const SubscriberWish& wish);

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/strip.h"
@@ -93,6 +94,18 @@ std::string Table::Text() const {
     out += line + "\n";
   }
   return out;
+}
+
+std::string SubscriberText(const v1::SubscriberRef& subscriber) {
+  const v1::Name& name = subscriber.name();
+  std::string text =
+      TerminalText(name.name().empty() ? name.display_name() : base::DisplayName(name.name()));
+  const auto add = [&text](const char* words, const std::string& id) {
+    if (!id.empty()) absl::StrAppend(&text, words, TerminalText(id));
+  };
+  add(" at site ", subscriber.site_id());
+  add(" on router ", subscriber.router_id());
+  return text;
 }
 
 std::string GradeText(v1::Grade grade) {

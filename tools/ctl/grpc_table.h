@@ -29,6 +29,8 @@ class Table {
   std::vector<std::vector<std::string>> rows_;
 };
 
+// "alice at site lahore on router hq-core", as TerminalText.
+std::string SubscriberText(const v1::SubscriberRef& subscriber);
 std::string GradeText(v1::Grade grade);
 // "reset required" from ("STATE_RESET_REQUIRED", "STATE_"); "unknown" for a value that this program
 // does not know, which has no name.

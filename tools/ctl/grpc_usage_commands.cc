@@ -141,9 +141,7 @@ void PrintEpochs(const v1::GetSubscriberUsageResponse& response) {
 }
 
 void PrintUsage(const v1::GetSubscriberUsageResponse& response) {
-  std::printf("%s at site %s (%s), as of %s\n\n",
-              TerminalText(response.subscriber().name().display_name()).c_str(),
-              TerminalText(response.subscriber().site_id()).c_str(),
+  std::printf("%s (%s), as of %s\n\n", SubscriberText(response.subscriber()).c_str(),
               TerminalText(response.time_zone()).c_str(),
               InstantText(response.as_of_us(), response.time_zone()).c_str());
   Table table("lrrrrrll");

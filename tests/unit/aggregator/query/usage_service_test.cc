@@ -187,6 +187,20 @@ TEST_F(UsageServiceTest, WhoCountsNowIsTold) {
   EXPECT_THAT(Find("alice"), ElementsAre("site//alice active", "site/r1/alice"));
   EXPECT_THAT(Find("bob"), ElementsAre("site/r1/bob"));
   EXPECT_THAT(Find("idle"), ElementsAre("site//idle active"));
+  // An idle queue with a new name causes nothing but is there.
+  Poll({{1, "alice", 0, 20, 20}, {2, "carol"}}, 3900);
+  EXPECT_THAT(Find("carol"), ElementsAre("site/r1/carol active"));
+  driver_.policy.routers.clear();
+  driver_.SetPolicy(4000);
+  EXPECT_THAT(Find("alice"), ElementsAre("site/r1/alice"));
+  EXPECT_THAT(Find("idle"), IsEmpty());
+}
+
+TEST_F(UsageServiceTest, AQueueThatDoesNotCountMakesNobodyKnown) {
+  driver_.menu = counters::Menu::kTree;
+  Poll({{1, "shaper"}}, 100);
+  Poll({{1, "shaper", 0, 10, 10}}, 3600);
+  EXPECT_THAT(Find("shaper"), IsEmpty());
 }
 
 // A queue that never moved a byte is in no row of the store.
@@ -194,9 +208,17 @@ TEST_F(UsageServiceTest, IdleQueuesAreFoundAfterARestart) {
   Poll({{1, "alice"}, {2, "idle"}}, 100);
   Poll({{1, "alice", 0, 10, 10}, {2, "idle"}}, 3600);
   driver_.Flush(3601);
-  driver_.Restart(3602);
+  const std::vector<accounting::RouterSettings> routers = driver_.policy.routers;
+  for (const bool configured : {true, false}) {
+    // One that comes back with a later policy is known as well.
+    if (!configured) driver_.policy.routers.clear();
+    driver_.Restart(3602);
+    EXPECT_EQ(Find("idle").empty(), !configured);
+    driver_.policy.routers = routers;
+    driver_.SetPolicy(3603);
+    EXPECT_THAT(Find("idle"), ElementsAre("site/r1/idle active"));
+  }
   EXPECT_THAT(Find("alice"), ElementsAre("site/r1/alice active"));
-  EXPECT_THAT(Find("idle"), ElementsAre("site/r1/idle active"));
 }
 
 TEST_F(UsageServiceTest, MoreNamesakesThanAskedForAreSaidToBeThere) {

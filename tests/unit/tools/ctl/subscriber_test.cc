@@ -45,36 +45,36 @@ TEST(ChooseSubscriberTest, NamesTheCandidatesWhenTheNameIsNotEnough) {
   EXPECT_THAT(ChooseSubscriber(fitting, {}, {"bob", "", ""}),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        HasSubstr("\"bob\" is the name of 2 subscribers; give one of: --site lahore "
-                                 "--router hq-core, --site lahore")));
+                                 "--router hq-core (no queue at present), --site lahore (no")));
   fitting = Found(std::vector<std::pair<std::string, std::string>>(11, {"x", "r"}), "bob");
   fitting.set_more(true);
   EXPECT_THAT(ChooseSubscriber(fitting, {}, {"bob", "", ""}),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        AllOf(HasSubstr("is the name of more than 11 subscribers"),
-                             HasSubstr("--router r, …"))));
+                             HasSubstr("--router r (no queue at present), …"))));
 }
 
-// One that was there before a rule joined the routers, and the one that it made.
-TEST(ChooseSubscriberTest, PrefersWhoCountsNowAndThenWhomNoRouterScopes) {
+// One that was there before a rule joined the routers, and the one that it made: each can be named,
+// whoever is active.
+TEST(ChooseSubscriberTest, TheSiteAloneNamesTheOneThatNoRouterScopes) {
   v1::FindSubscribersResponse fitting = Found({{"lahore", ""}, {"lahore", "hq-core"}}, "bob");
-  for (const int active : {0, 1}) {
-    fitting.mutable_subscribers(active)->set_active(true);
-    fitting.mutable_subscribers(1 - active)->set_active(false);
-    for (const char* site : {"", "lahore"}) {
-      ASSERT_OK_AND_ASSIGN(const v1::FoundSubscriber one,
-                           ChooseSubscriber(fitting, {}, {"bob", site, ""}));
-      EXPECT_EQ(one.subscriber().router_id(), active == 0 ? "" : "hq-core");
-    }
-  }
-  for (const bool active : {false, true}) {
-    fitting.mutable_subscribers(0)->set_active(active);
-    fitting.mutable_subscribers(1)->set_active(active);
+  for (const bool joined_active : {false, true}) {
+    fitting.mutable_subscribers(0)->set_active(joined_active);
+    fitting.mutable_subscribers(1)->set_active(!joined_active);
     EXPECT_THAT(ChooseSubscriber(fitting, {}, {"bob", "", ""}),
-                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("2 subscribers")));
+                StatusIs(absl::StatusCode::kInvalidArgument,
+                         HasSubstr(joined_active ? "--site lahore, --site lahore --router hq-core "
+                                                   "(no queue at present)"
+                                                 : "--site lahore (no queue at present), --site "
+                                                   "lahore --router hq-core")));
     ASSERT_OK_AND_ASSIGN(const v1::FoundSubscriber one,
                          ChooseSubscriber(fitting, {}, {"bob", "lahore", ""}));
     EXPECT_EQ(one.subscriber().router_id(), "");
   }
+  fitting = Found({{"lahore", "gulberg"}, {"lahore", "hq-core"}}, "bob");
+  fitting.mutable_subscribers(0)->set_active(true);
+  EXPECT_THAT(ChooseSubscriber(fitting, {}, {"bob", "lahore", ""}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("2 subscribers")));
 }
 
 TEST(ChooseSubscriberTest, SaysWhoseNameItIsElsewhereAndWhenItIsNobodys) {

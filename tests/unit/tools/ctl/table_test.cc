@@ -80,5 +80,17 @@ TEST(CtlTest, SaysThatAServersCertificateNamesNoHost) {
   EXPECT_THAT(issue("viewer", "--days=9"), Not(HasSubstr("warning")));
 }
 
+TEST(SubscriberTextTest, NamesSiteAndRouterWhereThereAre) {
+  v1::SubscriberRef subscriber;
+  subscriber.mutable_name()->set_name("caf\xE9");
+  EXPECT_EQ(SubscriberText(subscriber), "caf\\xE9");
+  subscriber.set_site_id("lahore");
+  EXPECT_EQ(SubscriberText(subscriber), "caf\\xE9 at site lahore");
+  subscriber.set_router_id("hq-core");
+  subscriber.mutable_name()->Clear();
+  subscriber.mutable_name()->set_display_name("bob\n");
+  EXPECT_EQ(SubscriberText(subscriber), "bob\\x0A at site lahore on router hq-core");
+}
+
 }  // namespace
 }  // namespace netsentinel::ctl
