@@ -256,7 +256,7 @@ class Book {
                               absl::CivilDay last) const;
   std::vector<UsageRow> SubscriberUsage(const SubscriberKey& subscriber, absl::CivilDay first,
                                         absl::CivilDay last) const;
-  // Subscribers of that name that are active or have stored usage, in order of site and router, at
+  // Subscribers of that name that are active or ever had usage, in order of site and router, at
   // most `limit`. Empty `site` or `router` of the key: any. Looks at every subscriber.
   struct NamedSubscriber {
     SubscriberKey key;

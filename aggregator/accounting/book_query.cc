@@ -94,7 +94,11 @@ std::vector<Book::NamedSubscriber> Book::SubscribersNamed(const SubscriberKey& w
       const QueueInfo& queue = entry.first->queues[entry.second];
       return queue.subscriber == i && queue.counts && live.Has(*entry.first, entry.second);
     });
-    if (active || info.stored) named.push_back({info.key, active});
+    // One who came and went since the last flush has rows in memory only.
+    const auto has_rows = [&] {
+      return !impl_->RowsOf(i, absl::CivilDay::min(), absl::CivilDay::max()).empty();
+    };
+    if (active || info.stored || has_rows()) named.push_back({info.key, active});
   }
   std::sort(named.begin(), named.end(),
             [](const NamedSubscriber& a, const NamedSubscriber& b) { return a.key < b.key; });

@@ -17,9 +17,9 @@
 namespace netsentinel::query {
 namespace {
 
-// Overrides on a page.
-constexpr std::uint32_t kListDefault = 1'000;
-constexpr std::uint32_t kListMax = 10'000;
+// On a page.
+constexpr std::uint32_t kOverridesDefault = 1'000;
+constexpr std::uint32_t kOverridesMax = 10'000;
 
 // Sets or removes an override. Where the connection died inside COMMIT it is done once more, which
 // changes nothing that was done, and waits for a COMMIT that is still under way: what that says is
@@ -115,9 +115,9 @@ grpc::Status GrpcAdminService::ListQuotas(grpc::ServerContext* context,
 
 absl::Status GrpcAdminService::List(const v1::ListQuotasRequest& request,
                                     v1::ListQuotasResponse& response) {
-  if (request.limit() > kListMax) {
+  if (request.limit() > kOverridesMax) {
     return absl::InvalidArgumentError(
-        absl::StrCat("limit: ", request.limit(), " is more than ", kListMax));
+        absl::StrCat("limit: ", request.limit(), " is more than ", kOverridesMax));
   }
   NS_ASSIGN_OR_RETURN(std::vector<store::QuotaOverrideRow> rows,
                       parts_.store.Ask([](store::Store& store) { return store.QuotaOverrides(); }));
@@ -140,7 +140,7 @@ absl::Status GrpcAdminService::List(const v1::ListQuotasRequest& request,
       *response.add_quotas() = ToWire(rule);
     }
   }
-  const std::size_t limit = request.limit() == 0 ? kListDefault : request.limit();
+  const std::size_t limit = request.limit() == 0 ? kOverridesDefault : request.limit();
   for (; row != rows.end() && limit > static_cast<std::size_t>(response.overrides_size()); ++row) {
     *response.add_overrides() = ToWire(*row);
   }

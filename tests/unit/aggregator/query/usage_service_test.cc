@@ -196,6 +196,13 @@ TEST_F(UsageServiceTest, WhoCountsNowIsTold) {
   EXPECT_THAT(Find("idle"), IsEmpty());
 }
 
+TEST_F(UsageServiceTest, WhoCameAndWentSinceTheLastFlushIsKnown) {
+  Poll({{1, "alice"}}, 100);
+  Poll({{1, "alice"}, {2, "bob", 0, 10, 10}}, 200);
+  Poll({{1, "alice"}}, 300);
+  EXPECT_THAT(Find("bob"), ElementsAre("site/r1/bob"));
+}
+
 TEST_F(UsageServiceTest, AQueueThatDoesNotCountMakesNobodyKnown) {
   driver_.menu = counters::Menu::kTree;
   Poll({{1, "shaper"}}, 100);
