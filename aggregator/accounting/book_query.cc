@@ -16,7 +16,6 @@ bool InSite(const RouterBook& router, const base::SiteId& site) {
   return site.empty() || router.site->settings.id == site;
 }
 
-// Rows stay with the site at which their bytes were counted, wherever the router is now.
 // Which queues the newest snapshots of configured routers had.
 class LiveQueues {
  public:
@@ -42,6 +41,7 @@ class LiveQueues {
   absl::flat_hash_map<const MenuBook*, std::vector<bool>> live_;
 };
 
+// Rows stay with the site at which their bytes were counted, wherever the router is now.
 bool OfSite(const SubscriberInfo& subscriber, const base::SiteId& site) {
   return site.empty() || subscriber.key.site == site;
 }

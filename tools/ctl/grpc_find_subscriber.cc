@@ -37,7 +37,7 @@ absl::StatusOr<v1::FoundSubscriber> FindSubscriber(const ClientFlags& flags,
   const std::unique_ptr<v1::UsageService::Stub> stub = v1::UsageService::NewStub(channel);
   NS_ASSIGN_OR_RETURN(const v1::FindSubscribersResponse fitting, Ask(flags, *stub, wish));
   v1::FindSubscribersResponse elsewhere;
-  if (fitting.subscribers().empty()) {
+  if (fitting.subscribers().empty() && !(wish.site.empty() && wish.router.empty())) {
     NS_ASSIGN_OR_RETURN(elsewhere, Ask(flags, *stub, {wish.name, "", ""}));
   }
   return ChooseSubscriber(fitting, elsewhere, wish);
