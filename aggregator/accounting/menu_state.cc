@@ -299,7 +299,8 @@ void GiveBackSpareRoom(std::vector<T>& items) {
 bool TimesAreSane(const SnapshotHeader& header) {
   const bool in_range = header.attribution_us >= 0 && header.attribution_us <= kLatestUs &&
                         header.begin_us >= 0 && header.end_us <= kLatestUs;
-  return in_range && header.begin_us <= header.end_us &&
+  return in_range && header.begin_us <= header.end_us && header.host_paused_us >= 0 &&
+         header.host_paused_us <= kLatestUs &&
          header.router_uptime_s <= static_cast<std::uint64_t>(kLatestUs / kSecondUs);
 }
 

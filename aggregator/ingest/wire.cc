@@ -65,6 +65,8 @@ counters::SnapshotHeader HeaderOf(const v1::SnapshotHeader& wire) {
   header.settings_fingerprint = wire.settings_fingerprint();
   header.at_boundary = wire.at_boundary();
   header.boundary_skew_ms = wire.boundary_skew_ms();
+  header.host_paused_us = wire.host_paused_us();
+  header.pause_decided = wire.pause_decided();
   return header;
 }
 

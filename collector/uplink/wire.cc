@@ -59,6 +59,8 @@ void Fill(const counters::SnapshotHeader& header, v1::SnapshotHeader* out) {
   out->set_settings_fingerprint(header.settings_fingerprint);
   out->set_at_boundary(header.at_boundary);
   out->set_boundary_skew_ms(header.boundary_skew_ms);
+  out->set_host_paused_us(header.host_paused_us);
+  out->set_pause_decided(header.pause_decided);
 }
 
 void Fill(counters::QueueDescriptor descriptor, v1::QueueDescriptor* out) {

@@ -84,9 +84,9 @@ Matches MatchAcrossBoots(absl::Span<const MatchRow> before, absl::Span<const Mat
 
 std::int64_t ElapsedUs(const SnapshotHeader& before, const SnapshotHeader& now) {
   const bool one_host = !now.host_boot_id.empty() && before.host_boot_id == now.host_boot_id;
-  const std::int64_t elapsed =
-      one_host ? now.end_us - before.end_us : now.attribution_us - before.attribution_us;
-  return std::max<std::int64_t>(elapsed, 0);
+  if (!one_host) return std::max<std::int64_t>(now.attribution_us - before.attribution_us, 0);
+  const std::int64_t paused = std::max<std::int64_t>(now.host_paused_us - before.host_paused_us, 0);
+  return std::max<std::int64_t>(now.end_us - before.end_us + paused, 0);
 }
 
 std::int64_t SlackUs(const SnapshotHeader& before, const SnapshotHeader& now) {

@@ -56,7 +56,8 @@ Matches MatchWithinBoot(absl::Span<const MatchRow> before, absl::Span<const Matc
 Matches MatchAcrossBoots(absl::Span<const MatchRow> before, absl::Span<const MatchRow> now);
 
 // How long after `before` the snapshot `now` was read, in microseconds, never negative: by
-// CLOCK_BOOTTIME within one boot of the collector's host, else by attribution time.
+// CLOCK_BOOTTIME and the host's pauses within one boot of the collector's host, else by attribution
+// time.
 std::int64_t ElapsedUs(const SnapshotHeader& before, const SnapshotHeader& now);
 
 // What times of a router and its collector may differ by: 3 s, both requests and 200 ppm.

@@ -17,6 +17,8 @@ namespace {
 bool SameConditions(const SnapshotHeader& x, const SnapshotHeader& y) {
   return !y.host_boot_id.empty() && x.host_boot_id == y.host_boot_id && x.clock == y.clock &&
          x.device.Key() == y.device.Key() && x.settings_fingerprint == y.settings_fingerprint &&
+         // Where the host stood still, or may have, each step is judged by itself.
+         x.host_paused_us == y.host_paused_us && x.pause_decided == y.pause_decided &&
          x.attribution_us <= y.attribution_us && x.end_us <= y.end_us && !RouterRebooted(x, y);
 }
 

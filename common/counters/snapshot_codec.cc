@@ -18,6 +18,12 @@ using base::ByteReader;
 constexpr char kSpoolVersion = 1;
 constexpr char kJournalVersion = 1;
 
+// The flags of a header. Rows of before there were pauses have the first alone.
+constexpr std::uint64_t kAtBoundary = 1;
+constexpr std::uint64_t kPauseDecided = 2;
+constexpr std::uint64_t kWithPause = 4;
+constexpr std::uint64_t kAllFlags = kAtBoundary | kPauseDecided | kWithPause;
+
 absl::Status Damaged(absl::string_view what) {
   return absl::DataLossError(absl::StrCat("damaged ", what));
 }
@@ -196,14 +202,17 @@ void AppendHeader(std::string& out, const SnapshotHeader& header) {
   AppendBytes(out, header.device.board_name);
   AppendBytes(out, header.device.version);
   AppendVarint(out, header.settings_fingerprint);
-  AppendVarint(out, header.at_boundary ? 1 : 0);
+  AppendVarint(out, (header.at_boundary ? kAtBoundary : 0) |
+                        (header.pause_decided ? kPauseDecided : 0) |
+                        (header.host_paused_us != 0 ? kWithPause : 0));
   AppendVarint(out, header.boundary_skew_ms);
+  if (header.host_paused_us != 0) AppendVarint(out, base::ZigZag(header.host_paused_us));
 }
 
 bool ReadHeader(ByteReader& in, SnapshotHeader& header) {
   std::int64_t duration = 0;
   std::uint64_t clock = 0;
-  std::uint64_t at_boundary = 0;
+  std::uint64_t flags = 0;
   std::uint64_t skew = 0;
   const bool ok =
       ReadText(in, header.host_boot_id) && ReadI64(in, header.begin_us) && ReadI64(in, duration) &&
@@ -211,12 +220,15 @@ bool ReadHeader(ByteReader& in, SnapshotHeader& header) {
       ReadU64(in, header.router_uptime_s) && ReadText(in, header.device.serial_number) &&
       ReadText(in, header.device.system_id) && ReadText(in, header.device.identity) &&
       ReadText(in, header.device.board_name) && ReadText(in, header.device.version) &&
-      ReadU64(in, header.settings_fingerprint) && ReadU64(in, at_boundary) && ReadU64(in, skew);
-  if (!ok || clock < 1 || clock > 2 || at_boundary > 1 || skew > 0xFFFFFFFF) return false;
+      ReadU64(in, header.settings_fingerprint) && ReadU64(in, flags) && ReadU64(in, skew);
+  if (!ok || clock < 1 || clock > 2 || flags > kAllFlags || skew > 0xFFFFFFFF) return false;
+  header.host_paused_us = 0;
+  if ((flags & kWithPause) != 0 && !ReadI64(in, header.host_paused_us)) return false;
   header.end_us = static_cast<std::int64_t>(static_cast<std::uint64_t>(header.begin_us) +
                                             static_cast<std::uint64_t>(duration));
   header.clock = static_cast<AttributionClock>(clock);
-  header.at_boundary = at_boundary == 1;
+  header.at_boundary = (flags & kAtBoundary) != 0;
+  header.pause_decided = (flags & kPauseDecided) != 0;
   header.boundary_skew_ms = static_cast<std::uint32_t>(skew);
   return true;
 }

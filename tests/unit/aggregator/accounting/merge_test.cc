@@ -108,6 +108,26 @@ TEST(MergeTest, AQueueBornAtTheSecondLeavesTheFirstAsAStep) {
   EXPECT_TRUE(merged->steps[0].readings.empty());
 }
 
+TEST(MergeTest, AStretchInWhichTheHostStoodStillOrMayHaveIsKeptApart) {
+  BookDriver d;
+  const std::vector<Row> rows = {{.id = 1, .name = "a"}};
+  const counters::Snapshot earlier = At(d, 0, rows);
+  const counters::Snapshot before = At(d, 30, rows);
+  counters::Snapshot a = At(d, 60, rows);
+  counters::Snapshot b = At(d, 90, rows);
+  const auto merges = [&] {
+    return counters::Merge({&earlier, &before, &a, &b, {}}, d.dictionary.table).has_value();
+  };
+  EXPECT_TRUE(merges());
+  b.header.host_paused_us = 45'000'000;
+  EXPECT_FALSE(merges());
+  a.header.host_paused_us = 45'000'000;
+  EXPECT_FALSE(merges()) << "the pause lay before the first of the two";
+  b.header.host_paused_us = a.header.host_paused_us = 0;
+  b.header.pause_decided = true;
+  EXPECT_FALSE(merges());
+}
+
 TEST(MergeTest, StepsHaveALimitInNumberAndInBytes) {
   BookDriver d;
   std::vector<Row> rows = {{.id = 1, .name = "a"}, {.id = 2, .name = std::string(60'000, 'n')}};

@@ -53,6 +53,23 @@ TEST(WireTest, AMergedStepNeedsColumnsOfOneLength) {
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("unequal")));
 }
 
+TEST(WireTest, AHeaderKeepsThePausesOfTheHost) {
+  for (const bool decided : {true, false}) {
+    auto request = Request();
+    v1::SnapshotFrame* frame = request->mutable_snapshot();
+    frame->set_router_id("hq");
+    frame->set_menu(v1::MENU_SIMPLE);
+    frame->set_spool_uuid(std::string(16, 'u'));
+    frame->mutable_header()->set_host_paused_us(decided ? 45'000'000 : 0);
+    frame->mutable_header()->set_pause_decided(decided);
+    ASSERT_OK_AND_ASSIGN(CollectorMessage message, FromWire(std::move(request)));
+    const auto& part = std::get<SnapshotPart>(message);
+    ASSERT_TRUE(part.columns.header.has_value());
+    EXPECT_EQ(part.columns.header->host_paused_us, decided ? 45'000'000 : 0);
+    EXPECT_EQ(part.columns.header->pause_decided, decided);
+  }
+}
+
 TEST(WireTest, ColumnsLookIntoTheMessageTheyKeepAlive) {
   auto request = Request();
   v1::SnapshotFrame* frame = request->mutable_snapshot();

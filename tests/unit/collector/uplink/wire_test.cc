@@ -59,6 +59,17 @@ TEST(WireTest, AWelcomeKeepsLeaseResumePointsAndBoundaries) {
   EXPECT_FALSE(plain.routers[1].lease.has_value());
 }
 
+TEST(WireTest, AHeaderSaysHowLongTheHostStoodStillAndWhetherThatIsKnown) {
+  FrameMessage frame;
+  frame.key = {base::RouterId("r"), counters::Menu::kSimple};
+  frame.columns.header = counters::SnapshotHeader();
+  frame.columns.header->host_paused_us = 45'000'000;
+  frame.columns.header->pause_decided = true;
+  const v1::IngestRequest sent = ToWire(CollectorMessage(std::move(frame)));
+  EXPECT_EQ(sent.snapshot().header().host_paused_us(), 45'000'000);
+  EXPECT_TRUE(sent.snapshot().header().pause_decided());
+}
+
 // One string that is not UTF-8 would end the stream for every router of the collector.
 TEST(WireTest, TextsThatAreNotUtf8AreEscaped) {
   counters::DeviceIdentity device;

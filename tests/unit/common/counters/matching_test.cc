@@ -146,6 +146,18 @@ TEST(RebootTest, ElapsedIsTheHostsClockWithinItsBootElseTheStamps) {
   EXPECT_EQ(ElapsedUs(before, now), 7) << "no host is not the same host";
 }
 
+TEST(RebootTest, TheHostsPausesAreTimeThatPassed) {
+  SnapshotHeader before = Header(100, 1);
+  SnapshotHeader now = Header(130, 1);
+  before.host_paused_us = 1'000'000;
+  now.host_paused_us = 61'000'000;
+  EXPECT_EQ(ElapsedUs(before, now), 90'000'000);
+  before.host_paused_us = 99'000'000;
+  EXPECT_EQ(ElapsedUs(before, now), 30'000'000) << "a sum that fell takes nothing away";
+  now.host_boot_id = "other";
+  EXPECT_EQ(ElapsedUs(before, now), 30'000'000) << "pauses are a boot's";
+}
+
 TEST(RebootTest, SlackGrowsWithRequestsAndTime) {
   SnapshotHeader before = Header(100, 1);
   before.begin_us -= 500'000;

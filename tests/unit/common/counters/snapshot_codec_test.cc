@@ -30,6 +30,8 @@ SelfContained Sample() {
   s.snapshot.header.attribution_us = -3;
   s.snapshot.header.device.serial_number = "SN";
   s.snapshot.header.at_boundary = true;
+  s.snapshot.header.host_paused_us = 7'200'000'000;
+  s.snapshot.header.pause_decided = true;
   for (std::uint64_t i = 0; i < 5; ++i) {
     const DescriptorIndex index = s.table.Intern(NamedQueue(i + 1, std::string(i, 'q')));
     s.snapshot.readings.push_back({index, i, ~std::uint64_t{0} - i, i * i});
@@ -120,6 +122,55 @@ TEST(SnapshotCodecTest, AJournalRowIsReadAgainstItsBase) {
         DecodeJournal(base, snapshot.router, snapshot.menu, bytes.substr(0, bytes.size() - 1))
             .ok());
   }
+}
+
+TEST(SnapshotCodecTest, EveryHeaderComesBackWhole) {
+  for (int flags = 0; flags < 8; ++flags) {
+    SnapshotHeader header;
+    header.host_boot_id = "boot";
+    header.end_us = 9;
+    header.boundary_skew_ms = 700;
+    header.at_boundary = (flags & 1) != 0;
+    header.pause_decided = (flags & 2) != 0;
+    header.host_paused_us = (flags & 4) != 0 ? 1 : 0;
+    std::string bytes;
+    AppendHeader(bytes, header);
+    base::ByteReader in(bytes);
+    SnapshotHeader back;
+    back.host_paused_us = 5;  // of whatever was read before
+    ASSERT_TRUE(ReadHeader(in, back)) << flags;
+    EXPECT_TRUE(in.done());
+    EXPECT_EQ(back, header) << flags;
+  }
+}
+
+// The header's flags were the boundary alone once, and the bytes of that time still lie on disks.
+TEST(SnapshotCodecTest, AHeaderOfBeforeThereWerePausesIsRead) {
+  SnapshotHeader header;
+  header.host_boot_id = "b";
+  header.at_boundary = true;
+  header.boundary_skew_ms = 3;
+  const std::string old(
+      "\x01"
+      "b"
+      "\0\0\0\0\x02\0\0\0\0\0\0\0\x01\x03",
+      16);
+  base::ByteReader in(old);
+  SnapshotHeader back;
+  ASSERT_TRUE(ReadHeader(in, back));
+  EXPECT_TRUE(in.done());
+  EXPECT_EQ(back, header);
+  EXPECT_EQ(back.host_paused_us, 0);
+  EXPECT_FALSE(back.pause_decided);
+}
+
+TEST(SnapshotCodecTest, FlagsThatNobodyKnowsAreRefused) {
+  SnapshotHeader header;
+  std::string bytes;
+  AppendHeader(bytes, header);
+  bytes[bytes.size() - 2] = 8;
+  base::ByteReader in(bytes);
+  EXPECT_FALSE(ReadHeader(in, header));
 }
 
 TEST(SnapshotCodecTest, IdleQueuesCostNothingInTheJournal) {
