@@ -1,10 +1,10 @@
+// The rules of one row, and of whole snapshots.
 #include "aggregator/accounting/applier.h"
 
 #include <algorithm>
 #include <limits>
 #include <utility>
 
-#include "absl/numeric/int128.h"
 #include "absl/strings/str_cat.h"
 
 #include "common/base/check.h"
@@ -18,23 +18,8 @@ using counters::MatchKind;
 using counters::QueueReading;
 using counters::SnapshotHeader;
 
-constexpr std::uint64_t kMaxPacketBytes = 65'535;
-constexpr int kMaxParentDepth = 32;
-
-TrafficBytes BytesOf(const QueueReading& reading) { return {reading.upload, reading.download}; }
-
 TrafficBytes Difference(const QueueReading& before, const QueueReading& now) {
   return {now.upload - before.upload, now.download - before.download};
-}
-
-// A packet sum that cannot have carried the bytes beside it is no evidence.
-bool PacketsCarry(const QueueReading& reading) {
-  const absl::uint128 bytes = absl::uint128(reading.upload) + reading.download;
-  return bytes <= absl::uint128(reading.packets) * kMaxPacketBytes;
-}
-
-bool TooLargeToStore(const TrafficBytes& bytes) {
-  return bytes.upload > base::kMaxStoredBytes || bytes.download > base::kMaxStoredBytes;
 }
 
 // `at`, moved into [from, to]; `to` when there is no such interval.
@@ -42,255 +27,127 @@ std::int64_t Between(std::int64_t from, std::int64_t at, std::int64_t to) {
   return std::min(std::max(from, at), to);
 }
 
-// True for an epoch whose begin is known, so that none of it went by unseen.
-bool SeenFromItsStart(EpochReason reason) {
-  return reason == EpochReason::kReboot || reason == EpochReason::kBorn ||
-         reason == EpochReason::kReplaced;
-}
-
 }  // namespace
 
-std::uint64_t LineBytes(std::uint64_t bps, std::int64_t us) {
-  if (us <= 0) return 0;
-  const absl::uint128 bytes = absl::uint128(bps) * static_cast<std::uint64_t>(us) / 8'000'000;
-  if (absl::Uint128High64(bytes) != 0) return std::numeric_limits<std::uint64_t>::max();
-  return absl::Uint128Low64(bytes);
-}
+// --- going on -----------------------------------------------------------------------------------
 
-// --- what is known of rows
-
-const counters::QueueDescriptor& Applier::DescriptorOf(std::uint32_t row) const {
-  const counters::QueueDescriptor* descriptor = state_.dictionary.Find(state_.rows[row].descriptor);
-  NS_CHECK(descriptor != nullptr, "a queue whose descriptor was dropped");
-  return *descriptor;
-}
-
-const SnapshotHeader& Applier::ReadHeader(std::uint32_t row) const {
-  const auto found = state_.read_at.find(row);
-  return found == state_.read_at.end() ? *state_.last : *found->second;
-}
-
-std::int64_t Applier::Existed(std::uint32_t row) const {
-  const SnapshotHeader& before = ReadHeader(row);
-  return counters::ElapsedUs(before, now_) + counters::SlackUs(before, now_);
-}
-
-bool Applier::PassesGate(const TrafficBytes& bytes, std::int64_t existed_us) const {
-  const std::uint64_t most = LineBytes(context_.settings.line_rate_bps, existed_us);
-  return bytes.upload <= most && bytes.download <= most && !TooLargeToStore(bytes);
-}
-
-std::uint64_t Applier::RateBps(std::uint32_t row, bool upload) const {
-  if (upload && context_.menu == counters::Menu::kTree) return 0;
-  for (int depth = 0; row != kNoRow && depth < kMaxParentDepth; ++depth) {
-    const counters::QueueDescriptor& d = DescriptorOf(row);
-    const std::uint64_t limit = upload ? d.max_limit_upload : d.max_limit_download;
-    const std::uint64_t burst = upload ? d.burst_limit_upload : d.burst_limit_download;
-    if (limit != 0) return std::max(limit, burst);
-    row = state_.slots[row].parent;
-  }
-  return context_.settings.line_rate_bps;
-}
-
-bool Applier::CountsNothing(std::uint32_t row) const {
-  if (context_.settings.parents != ParentsMode::kRoots) return false;
-  return state_.slots[row].parent != kNoRow ||
-         (row < parent_before_.size() && parent_before_[row] != kNoRow);
-}
-
-// --- writing down
-
-void Applier::AddEvent(std::int64_t at_us, absl::string_view kind, absl::string_view queue,
-                       absl::string_view detail) {
-  if (effects_.events.size() >= kMaxEventsPerSnapshot) {
-    ++effects_.events_left_out;
+void Applier::ReadOnward(std::uint32_t row, Observation now) {
+  if (state_.disputes.contains(row)) {
+    Contest(row, {}, std::move(now));
     return;
   }
-  effects_.events.push_back({at_us, context_.router, context_.menu, std::string(queue),
-                             std::string(kind), std::string(detail)});
-}
-
-void Applier::AddEpoch(std::uint32_t row, std::int64_t start_us, EpochReason reason) {
-  const counters::QueueDescriptor& descriptor = DescriptorOf(row);
-  effects_.epochs.push_back({QueueKey{context_.router, context_.menu, descriptor.name},
-                             descriptor.row_id, start_us, reason});
-  effects_.epoch_queues.push_back(state_.rows[row].descriptor);
-}
-
-void Applier::AddHoldRecord(std::uint32_t row, const Hold& hold, bool resolved) {
-  effects_.holds.push_back({QueueKey{context_.router, context_.menu, DescriptorOf(row).name},
-                            hold.held_us, BytesOf(hold.before), BytesOf(state_.rows[row]),
-                            resolved});
-}
-
-void Applier::AddPart(std::uint32_t row, std::int64_t from_us, std::int64_t to_us,
-                      TrafficBytes bytes, PartKind kind) {
-  known_[row] = Known::kCounted;
-  if (bytes.zero()) return;
-  if (TooLargeToStore(bytes)) {
-    AddEvent(to_us, "implausible", DescriptorOf(row).name,
-             "the counter moved by more than 2^63-1 bytes; taken as a new baseline");
-    AddRefused(row, to_us, bytes);
+  Observation before = SeenBefore(row);
+  const QueueReading reading = now.reading;
+  const std::int64_t from = before.header->attribution_us;
+  const bool zero_stays = BytesOf(reading).zero() && BytesOf(before.reading).zero();
+  const bool doubtful_base = state_.slots[row].base_may_be_bad && !zero_stays;
+  const bool disputed = !lineage_.only_same() || now.renamed || (habit_ && !zero_stays) ||
+                        doubtful_base || !StepIsPlain(before, now, Line());
+  if (disputed) {
+    Contest(row, std::move(before), std::move(now));
     return;
   }
-  const std::int64_t since = kind == PartKind::kOnward     ? state_.slots[row].since_us
-                             : kind == PartKind::kFromZero ? from_us
-                                                           : to_us;
-  parts_.push_back({row,
-                    {state_.rows[row].descriptor, kind == PartKind::kImplausible, from_us, to_us,
-                     std::min(since, to_us), bytes}});
-}
-
-void Applier::AddBlind(std::uint32_t row, std::int64_t from_us, std::int64_t to_us,
-                       TrafficBytes extra) {
-  if (CountsNothing(row) || (from_us >= to_us && extra.zero())) return;
-  Blind blind;
-  blind.descriptor = state_.rows[row].descriptor;
-  blind.from_us = from_us;
-  blind.to_us = to_us;
-  blind.observed_since_us = std::min(state_.slots[row].since_us, from_us);
-  blind.rate_upload_bps = RateBps(row, true);
-  blind.rate_download_bps = RateBps(row, false);
-  blind.extra = extra;
-  effects_.blinds.push_back(blind);
-}
-
-void Applier::AddRefused(std::uint32_t row, std::int64_t at_us, TrafficBytes bytes) {
-  if (CountsNothing(row) || bytes.zero()) return;
-  AddBlind(row, at_us, at_us, bytes);
-  effects_.blinds.back().partial = true;
-}
-
-bool Applier::CountFromZero(std::uint32_t row, const QueueReading& reading, const FromZero& rule) {
-  const TrafficBytes bytes = BytesOf(reading);
-  if (PassesGate(bytes, rule.existed_us)) {
-    AddEpoch(row, rule.from_us, rule.reason);
-    AddPart(row, rule.from_us, rule.to_us, bytes,
-            SeenFromItsStart(rule.reason) ? PartKind::kFromZero : PartKind::kBlind);
-    return true;
+  const TrafficBytes moved = Difference(before.reading, reading);
+  if (!moved.zero()) {
+    const std::int64_t elapsed = LongestElapsedUs(*before.header, now_);
+    state_.slots[row].rate = {moved.total(),
+                              static_cast<std::uint64_t>(std::max<std::int64_t>(elapsed, 1))};
   }
-  const std::string& name = DescriptorOf(row).name;
-  if (rule.before != nullptr && counters::NoWitnessFell(*rule.before, reading)) {
-    AddEvent(rule.to_us, "implausible", name,
-             "the counter is too high to have started from zero; counted on from the reading "
-             "before, as bytes that may be none. If the line is faster than line_rate, raise it");
-    AddPart(row, rule.before_us, rule.to_us, Difference(*rule.before, reading),
-            PartKind::kImplausible);
-    return false;
-  }
-  AddEvent(rule.to_us, "implausible", name,
-           "the counter is too high to have started from zero; taken as a new baseline. If the "
-           "line is faster than line_rate, raise it");
-  AddRefused(row, rule.to_us, bytes);
-  AddEpoch(row, rule.from_us, rule.reason);
-  known_[row] = Known::kBaseline;
-  return true;
+  AddPart(row, from, now_.attribution_us, moved, PartKind::kOnward);
+  if (IsParent(row)) parents_before_.insert_or_assign(row, std::move(before));
 }
 
-// --- lives
-
-void Applier::StartHold(std::uint32_t row, const QueueReading& before, std::int64_t before_us,
-                        const QueueReading& held, std::int64_t existed_us) {
-  Hold hold{before, before_us, now_.attribution_us, existed_us};
-  state_.rows[row] = held;
-  AddHoldRecord(row, hold, false);
-  state_.holds[row] = hold;
-  known_[row] = Known::kCounted;
-}
-
-void Applier::ResolveAsReset(std::uint32_t row) {
-  const auto found = state_.holds.find(row);
-  if (found == state_.holds.end()) return;
-  const Hold hold = found->second;
-  AddHoldRecord(row, hold, true);
-  state_.holds.erase(found);
-  AddBlind(row, hold.before_us, hold.held_us, {});
-  CountFromZero(row, state_.rows[row],
-                {EpochReason::kReset, hold.before_us, hold.held_us, hold.existed_us, nullptr, 0});
-  state_.slots[row].since_us = hold.held_us;
-}
-
-void Applier::ExplainHold(std::uint32_t row, const QueueReading& reading) {
-  const Hold hold = state_.holds.at(row);
-  const QueueReading held = state_.rows[row];
-  const std::int64_t existed = Existed(row);
-  if (counters::NoWitnessFell(hold.before, reading)) {
-    AddHoldRecord(row, hold, true);
-    state_.holds.erase(row);
-    AddPart(row, hold.before_us, now_.attribution_us, Difference(hold.before, reading),
-            PartKind::kOnward);
-    const bool reset_was_possible =
-        !counters::ByteCounterFell(held, reading) && PassesGate(Difference(held, reading), existed);
-    if (reset_was_possible) {
-      AddBlind(row, hold.held_us, hold.held_us, BytesOf(hold.before));
-    }
-    AddEvent(now_.attribution_us, "bad_reply", DescriptorOf(row).name,
-             absl::StrCat("one reading fell to ", held.upload, "/", held.download,
-                          " and the next went on from the one before"));
-    return;
-  }
-  ResolveAsReset(row);
-  if (counters::ByteCounterFell(held, reading)) {
-    StartHold(row, held, hold.held_us, reading, existed);
-    return;
-  }
-  AddPart(row, hold.held_us, now_.attribution_us, Difference(held, reading), PartKind::kOnward);
-}
-
-void Applier::ReadOnward(std::uint32_t row, const QueueReading& reading) {
-  if (state_.holds.contains(row)) {
-    ExplainHold(row, reading);
-    return;
-  }
-  const QueueReading before = state_.rows[row];
-  const std::int64_t from = ReadAt(row);
-  if (counters::ByteCounterFell(before, reading)) {
-    StartHold(row, before, from, reading, Existed(row));
-    return;
-  }
-  const std::int64_t to = now_.attribution_us;
-  if (reading.packets < before.packets) {
-    const bool reset = PacketsCarry(reading) && PassesGate(BytesOf(reading), Existed(row));
-    if (reset) {
-      AddBlind(row, from, to, {});
-      CountFromZero(row, reading, {EpochReason::kReset, from, to, Existed(row), nullptr, 0});
-      state_.slots[row].since_us = to;
-      return;
-    }
-    AddEvent(to, "packets_fell", DescriptorOf(row).name,
-             "the packet counters fell while the byte counters did not; counted as no reset");
-  }
-  AddPart(row, from, to, Difference(before, reading), PartKind::kOnward);
-}
-
+// The same name under another `.id`: the queue was removed and made anew.
 void Applier::Recreate(std::uint32_t row, const QueueReading& reading) {
-  ResolveAsReset(row);
+  EndDispute(row);
   TakeStone(reading);
   const QueueReading before = state_.rows[row];
   const std::int64_t from = ReadAt(row);
   const std::int64_t to = now_.attribution_us;
-  AddBlind(row, from, to, {});
+  const TrafficBytes most = MostSince(ReadHeader(row), RateOf(row));
   state_.rows[row] = reading;  // its epoch is the new queue's
-  CountFromZero(row, reading, {EpochReason::kRecreated, from, to, Existed(row), &before, from});
+  state_.slots[row].base_may_be_bad = false;
+  const TrafficBytes bytes = BytesOf(reading);
+  Doubt times;
+  times.from_us = times.blind_from_us = from;
+  times.to_us = times.blind_to_us = times.observed_since_us = to;
+  times.watched_since_us = state_.slots[row].since_us;
+  times.counted_as = Explanation::kMadeAnew;
+  if (Fits(bytes, most)) {
+    AddEpoch(row, from, EpochReason::kRecreated);
+    AddFromZero(row, before, reading, times, Less(most, bytes));
+  } else {
+    AddEpoch(row, from, EpochReason::kRecreated);
+    Refuse(row, reading, from, most,
+           "the queue was made anew and its counter is too high for the time it can have existed");
+  }
   state_.slots[row].since_us = to;
 }
 
 void Applier::RestartWithBoot(std::uint32_t row, const QueueReading& reading) {
-  ResolveAsReset(row);
-  const QueueReading before = state_.rows[row];
-  const std::int64_t before_us = ReadAt(row);
+  EndDispute(row);
+  const SnapshotHeader& read = ReadHeader(row);
+  const std::int64_t before_us = read.attribution_us;
   const std::int64_t from = Between(before_us, boot_us_, now_.attribution_us);
-  AddBlind(row, before_us, from, {});
+  const Rate rate = RateOf(row);
+  const std::int64_t reach = ReachUs(read, now_);
+  const TrafficBytes unseen =
+      CeilingBytes(rate, std::max<std::int64_t>(reach - UptimeUs(), 0));
+  const std::int64_t existed =
+      std::min(reach, UptimeUs() + kSecondUs + (now_.end_us - now_.begin_us));
   state_.rows[row] = reading;
-  const std::int64_t up = static_cast<std::int64_t>(now_.router_uptime_s) * kSecondUs + kSecondUs +
-                          (now_.end_us - now_.begin_us);
-  const std::int64_t existed = std::min(up, Existed(row));
-  if (CountFromZero(
-          row, reading,
-          {EpochReason::kReboot, from, now_.attribution_us, existed, &before, before_us})) {
-    state_.slots[row].since_us = from;
+  state_.slots[row].base_may_be_bad = false;
+  const TrafficBytes bytes = BytesOf(reading);
+  if (!Fits(bytes, CeilingBytes(rate, existed))) {
+    AddEpoch(row, from, EpochReason::kReboot);
+    Refuse(row, reading, before_us, CeilingBytes(rate, reach),
+           "the router restarted and the counter is too high for the time since");
+    state_.slots[row].since_us = now_.attribution_us;
+    return;
   }
+  AddUnseen(row, {before_us, from}, unseen, Explanation::kRestart);
+  AddEpoch(row, from, EpochReason::kReboot);
+  AddPart(row, from, now_.attribution_us, bytes, PartKind::kFromZero);
+  state_.slots[row].since_us = from;
 }
+
+// The counter belongs to another course of the device: nothing links it to the last reading.
+void Applier::TakeBaseline(std::uint32_t row, const QueueReading& reading) {
+  EndDispute(row);
+  const TrafficBytes most = MostSince(ReadHeader(row), RateOf(row));
+  const QueueReading before = state_.rows[row];
+  const std::int64_t from = ReadAt(row);
+  const std::int64_t to = now_.attribution_us;
+  state_.rows[row] = reading;
+  state_.slots[row].base_may_be_bad = false;
+  known_[row] = Known::kBaseline;
+  AddEpoch(row, to, EpochReason::kTimeline);
+  const TrafficBytes bytes = BytesOf(reading);
+  // Where stamps alone tell the time, it may have been a restart all the same.
+  const std::int64_t existed = std::min(ReachUs(ReadHeader(row), now_),
+                                        UptimeUs() + kSecondUs + (now_.end_us - now_.begin_us));
+  const bool restart = lineage_.restart && Fits(bytes, CeilingBytes(RateOf(row), existed));
+  DoubtfulPart part;
+  part.row = row;
+  part.raw.counted = restart ? bytes : TrafficBytes{};
+  part.raw.visible = part.raw.counted;
+  part.raw.upper = Most(most, bytes);
+  if (!restart) part.raw.upper = most;
+  Doubt& doubt = part.doubt;
+  doubt.from_us = doubt.blind_from_us = from;
+  doubt.to_us = doubt.blind_to_us = doubt.observed_since_us = to;
+  doubt.watched_since_us = state_.slots[row].since_us;
+  doubt.partial = true;
+  doubt.before = BytesOf(before);
+  doubt.now = bytes;
+  doubt.counted_as = restart ? Explanation::kRestart : Explanation::kTimeline;
+  if (restart) doubt.possible.emplace_back(Explanation::kRestart, bytes);
+  doubt.possible.emplace_back(Explanation::kTimeline, TrafficBytes{});
+  AddDoubtful(std::move(part));
+  state_.slots[row].since_us = to;
+}
+
+// --- appearing, returning, vanishing ------------------------------------------------------------
 
 std::optional<Tombstone> Applier::TakeStone(const QueueReading& reading) {
   if (rebooted_ || state_.tombstones.empty()) return std::nullopt;
@@ -309,20 +166,63 @@ std::optional<Tombstone> Applier::TakeStone(const QueueReading& reading) {
   return stone;
 }
 
+// Either replies lacked the queue, or it was removed and made anew under the `.id` it had.
 bool Applier::ComeBack(const QueueReading& reading) {
   const std::optional<Tombstone> taken = TakeStone(reading);
   if (!taken.has_value()) return false;
   const Tombstone& stone = *taken;
   const counters::QueueDescriptor& now = *state_.dictionary.Find(reading.descriptor);
   if (state_.dictionary.Find(stone.descriptor)->name != now.name) return false;
-  const bool fresh = now_.attribution_us - stone.vanished_us <= kTombstoneUs;
-  if (!fresh || !counters::NoWitnessFell(stone.reading, reading)) return false;
+  if (now_.attribution_us - stone.vanished_us > kTombstoneUs || !lineage_.only_same()) return false;
   const std::uint32_t row = NewRow(reading);
+  const Rate rate = RateBetween(stone.limits, LimitsNow(row, reading), Line());
+  const TrafficBytes most = MostSince(*stone.header, rate);
+  const TrafficBytes bytes = BytesOf(reading);
+  const bool went_on = !WitnessFell(stone.reading, reading) &&
+                       Fits(Difference(stone.reading, reading), most);
+  const TrafficBytes most_since_gone =
+      state_.last.has_value() ? MostSince(*state_.last, rate) : most;
+  const bool anew = Fits(bytes, most_since_gone);
+  DoubtfulPart part;
+  part.row = row;
+  Doubt& doubt = part.doubt;
+  doubt.from_us = stone.read_us;
+  doubt.to_us = doubt.observed_since_us = now_.attribution_us;
+  doubt.before = BytesOf(stone.reading);
+  doubt.now = bytes;
+  Figures& raw = part.raw;
+  if (went_on) {
+    const TrafficBytes moved = Difference(stone.reading, reading);
+    raw = {moved, moved, moved, moved};
+    doubt.counted_as = Explanation::kMissing;
+    doubt.possible.emplace_back(Explanation::kMissing, moved);
+    if (stone.may_be_bad) raw.sure = {};
+  }
+  if (anew) {
+    doubt.possible.emplace_back(Explanation::kMadeAnew, bytes);
+    raw.sure = went_on ? Least(raw.sure, bytes) : bytes;
+    if (!went_on) raw.counted = bytes;
+    raw.visible = Most(raw.visible, bytes);
+    raw.upper = Most(raw.upper, Most(most, bytes));
+    if (!went_on) doubt.counted_as = Explanation::kMadeAnew;
+  }
+  if (stone.may_be_bad) raw.upper = Most(raw.upper, most);
+  if (!went_on && !anew) {
+    raw = {{}, {}, {}, most};
+    doubt.counted_as = Explanation::kRefused;
+    doubt.partial = true;
+    known_[row] = Known::kBaseline;
+    AddEpoch(row, now_.attribution_us, EpochReason::kRecreated);
+  } else {
+    AddEvent(now_.attribution_us, went_on ? "queue_back" : "queue_made_anew", now.name,
+             went_on ? "the queue is back with the counter it had; counted on from there"
+                     : "the queue is back with a new counter; counted from zero");
+    if (!went_on) AddEpoch(row, stone.vanished_us, EpochReason::kRecreated);
+  }
+  // What was noted as unseen when it vanished stays noted.
+  raw.upper = Most(Less(raw.upper, stone.noted), Most(raw.counted, raw.visible));
   state_.slots[row].since_us = now_.attribution_us;
-  AddPart(row, stone.read_us, now_.attribution_us, Difference(stone.reading, reading),
-          PartKind::kBlind);
-  AddEvent(now_.attribution_us, "queue_back", now.name,
-           "the queue is back with the counter it had; counted on from there");
+  AddDoubtful(std::move(part));
   return true;
 }
 
@@ -334,42 +234,104 @@ void Applier::Appear(const QueueReading& reading) {
   const SnapshotHeader* before = last_step_.has_value()    ? &*last_step_
                                  : state_.last.has_value() ? &*state_.last
                                                            : context_.replaces;
-  const bool baseline = before == nullptr ||
+  const bool other_course = !first_ && !lineage_.same && !lineage_.restart_proven();
+  const bool baseline = before == nullptr || other_course ||
                         (!first_ && before->settings_fingerprint != now_.settings_fingerprint) ||
                         (first_ && !rebooted_);
-  if (baseline) {
-    const bool replaces = first_ && before != nullptr;
-    AddEpoch(row, to, replaces ? EpochReason::kReplaced : EpochReason::kFirstSight);
-    if (replaces) AddBlind(row, before->attribution_us, to, {});
-    known_[row] = Known::kBaseline;
+  if (!baseline) {
+    AppearFromZero(row, reading, *before);
     return;
   }
-  std::int64_t from = before->attribution_us;
-  std::int64_t existed = counters::ElapsedUs(*before, now_) + counters::SlackUs(*before, now_);
-  if (rebooted_) {
-    from = Between(from, boot_us_, to);
-    existed = std::min(existed, static_cast<std::int64_t>(now_.router_uptime_s) * kSecondUs +
-                                    kSecondUs + (now_.end_us - now_.begin_us));
-  }
+  known_[row] = Known::kBaseline;
+  const bool replaces = first_ && before != nullptr;
+  AddEpoch(row, to, replaces ? EpochReason::kReplaced : EpochReason::kFirstSight);
+  if (!replaces && !other_course) return;
+  const Rate rate = RateBetween(LimitsNow(row, reading), LimitsNow(row, reading), Line());
+  AddUnseen(row, {before->attribution_us, to}, MostSince(*before, rate), Explanation::kTimeline);
+}
+
+// A queue that the snapshot before lacked: made since, or (one reply is no proof) it was there.
+void Applier::AppearFromZero(std::uint32_t row, const QueueReading& reading,
+                             const SnapshotHeader& before) {
+  const std::int64_t to = now_.attribution_us;
+  const std::int64_t from = before.attribution_us;
+  const TrafficBytes bytes = BytesOf(reading);
+  const RowLimits limits = LimitsNow(row, reading);
+  const Rate rate = RateBetween(limits, limits, Line());
+  const std::int64_t reach = ReachUs(before, now_);
   const EpochReason reason = first_ ? EpochReason::kReplaced : EpochReason::kBorn;
-  if (first_) {
-    state_.slots[row].since_us = before->attribution_us;
-    AddBlind(row, before->attribution_us, from, {});
+  if (rebooted_) {
+    // It may have lived before the restart, too.
+    const std::int64_t boot = Between(from, boot_us_, to);
+    const std::int64_t existed =
+        std::min(reach, UptimeUs() + kSecondUs + (now_.end_us - now_.begin_us));
+    AddEpoch(row, boot, reason);
+    if (!Fits(bytes, CeilingBytes(rate, existed))) {
+      Refuse(row, reading, from, CeilingBytes(rate, reach),
+             "the router restarted and the counter is too high for the time since");
+      return;
+    }
+    if (first_) state_.slots[row].since_us = from;
+    AddUnseen(row, {from, boot}, CeilingBytes(rate, std::max<std::int64_t>(reach - UptimeUs(), 0)),
+              Explanation::kRestart);
+    state_.slots[row].since_us = boot;
+    AddPart(row, boot, to, bytes, PartKind::kFromZero);
+    return;
   }
+  const TrafficBytes most = CeilingBytes(rate, reach);
+  if (!Fits(bytes, most)) {
+    AddEpoch(row, to, EpochReason::kFirstSight);
+    known_[row] = Known::kBaseline;
+    DoubtfulPart part;
+    part.row = row;
+    part.raw.upper = most;
+    part.doubt.from_us = part.doubt.blind_from_us = from;
+    part.doubt.to_us = part.doubt.blind_to_us = part.doubt.observed_since_us = to;
+    part.doubt.watched_since_us = from;
+    part.doubt.now = bytes;
+    part.doubt.counted_as = Explanation::kMissing;
+    part.doubt.possible.emplace_back(Explanation::kMissing, TrafficBytes{});
+    AddDoubtful(std::move(part));
+    return;
+  }
+  AddEpoch(row, from, reason);
+  DoubtfulPart part;
+  part.row = row;
+  const bool proven = state_.replies >= kEnoughReplies;
+  part.raw.sure = proven ? bytes : TrafficBytes{};
+  part.raw.counted = part.raw.visible = bytes;
+  part.raw.upper = most;
+  Doubt& doubt = part.doubt;
+  doubt.from_us = doubt.blind_from_us = doubt.watched_since_us = from;
+  doubt.to_us = doubt.blind_to_us = to;
+  doubt.observed_since_us = from;
+  doubt.now = bytes;
+  doubt.counted_as = Explanation::kMadeAnew;
+  doubt.possible.emplace_back(Explanation::kMadeAnew, bytes);
+  if (!proven) doubt.possible.emplace_back(Explanation::kMissing, TrafficBytes{});
+  AddDoubtful(std::move(part));
   state_.slots[row].since_us = from;
-  CountFromZero(row, reading, {reason, from, to, existed, nullptr, 0});
-  if (known_[row] == Known::kBaseline) state_.slots[row].since_us = to;
 }
 
 void Applier::Vanish(std::uint32_t row) {
-  ResolveAsReset(row);
+  const bool disputed = state_.disputes.contains(row) || state_.slots[row].base_may_be_bad;
+  EndDispute(row);
   const std::int64_t read = ReadAt(row);
-  AddBlind(row, read, now_.attribution_us, {});
-  if (rebooted_) {
+  const TrafficBytes most = MostSince(ReadHeader(row), RateOf(row));
+  AddUnseen(row, {read, now_.attribution_us}, most, Explanation::kMadeAnew);
+  if (rebooted_ || !lineage_.same) {
     unused_.push_back(state_.rows[row].descriptor);
   } else {
-    state_.tombstones.push_back(
-        {state_.rows[row].descriptor, state_.rows[row], read, now_.attribution_us});
+    Tombstone stone;
+    stone.descriptor = state_.rows[row].descriptor;
+    stone.reading = state_.rows[row];
+    stone.header = ReadHeaderShared(row);
+    stone.read_us = read;
+    stone.vanished_us = now_.attribution_us;
+    stone.limits = LimitsOf(row);
+    stone.noted = CountsNothing(row) ? TrafficBytes{} : most;
+    stone.may_be_bad = disputed;
+    state_.tombstones.push_back(std::move(stone));
   }
   known_[row] = Known::kGone;
   freed_.push_back(row);
@@ -395,67 +357,119 @@ std::uint32_t Applier::NewRow(const QueueReading& reading) {
   return row;
 }
 
-// --- whole snapshots and steps
+// --- whole snapshots and steps ------------------------------------------------------------------
 
 void Applier::Begin(const SnapshotHeader& now) {
   now_ = now;
+  now_shared_.reset();
+  last_shared_.reset();
   first_ = !state_.last.has_value();
   const SnapshotHeader* before = first_ ? context_.replaces : &*state_.last;
-  const auto up = static_cast<std::int64_t>(now.router_uptime_s) * kSecondUs;
+  lineage_ = {.same = true};
   if (first_) {
     // Another device's uptime says nothing; one that started after the other's last reading can
     // have moved nothing before that.
     rebooted_ = before != nullptr && StartedAfter(*before, now);
   } else {
-    rebooted_ = counters::RouterRebooted(*before, now);
+    lineage_ = counters::LineageOf(last_step_.has_value() ? *last_step_ : *before, now);
+    rebooted_ = lineage_.restart_proven();
   }
-  boot_us_ = now.attribution_us - std::min(up, now.attribution_us);
+  habit_ = state_.resets_us[0] != 0 && now.attribution_us - state_.resets_us[0] <= kResetHabitUs;
+  boot_us_ = now.attribution_us - std::min(UptimeUs(), now.attribution_us);
   parts_.clear();
+  doubtful_.clear();
+  parents_before_.clear();
   freed_.clear();
   writes_.clear();
+  shown_by_name_.reset();
+  outer_may_differ_ = false;
+  rows_above_zero_ = rows_fell_ = 0;
   known_.assign(state_.rows.size(), Known::kUnread);
   parent_before_.resize(state_.slots.size());
+  has_children_.assign(state_.parents == 0 ? 0 : state_.slots.size(), false);
   for (std::size_t i = 0; i < state_.slots.size(); ++i) {
-    parent_before_[i] = state_.slots[i].parent;
+    const std::uint32_t parent = state_.slots[i].parent;
+    parent_before_[i] = parent;
+    if (parent != kNoRow) has_children_[parent] = true;
+    if (state_.rows[i].descriptor != kNoRow && !BytesOf(state_.rows[i]).zero()) ++rows_above_zero_;
   }
-  if (rebooted_ && !first_) {
-    AddEvent(now.attribution_us, "reboot", "",
-             absl::StrCat("the router started anew, up ", now.router_uptime_s, " s"));
+  if (first_) return;
+  if (!lineage_.same) {
+    state_.replies = 0;
     for (const Tombstone& stone : state_.tombstones) unused_.push_back(stone.descriptor);
     state_.tombstones.clear();
   }
+  if (rebooted_) {
+    AddEvent(now.attribution_us, "reboot", "",
+             absl::StrCat("the router restarted ", now.router_uptime_s, " s ago"));
+  } else if (!lineage_.same) {
+    AddEvent(now.attribution_us, "timeline_changed", "",
+             absl::StrCat("the router's uptime of ", now.router_uptime_s,
+                          " s does not follow from the last reading: a restored image, or another "
+                          "machine with the same identity. Its counters are taken as new "
+                          "baselines"));
+  } else if (lineage_.timeline) {
+    AddEvent(now.attribution_us, "uptime_ahead", "",
+             "the router's uptime ran ahead of the collector's clock: the collector's host was "
+             "paused, or the router was restored from an image. What it moved since the last "
+             "reading is counted and not sure");
+  }
+  if (!lineage_.only_same()) EndAllDisputes();
+}
+
+void Applier::ApplyMatched(const QueueReading& reading, const counters::Match& match) {
+  const std::uint32_t row = match.before;
+  const DescriptorIndex descriptor = state_.rows[row].descriptor;
+  const bool goes_on = match.kind == MatchKind::kContinues || match.kind == MatchKind::kRenamed;
+  bool changed = false;
+  std::string old_name;
+  if (descriptor != reading.descriptor) {
+    const counters::QueueDescriptor& was = *state_.dictionary.Find(descriptor);
+    const counters::QueueDescriptor& is = *state_.dictionary.Find(reading.descriptor);
+    changed = was.name != is.name || was.target != is.target || was.parent != is.parent;
+    if (match.kind == MatchKind::kRenamed) old_name = was.name;
+    unused_.push_back(descriptor);
+  }
+  if (rebooted_ || !goes_on || !lineage_.same) {
+    if (rebooted_) {
+      RestartWithBoot(row, reading);
+    } else if (!lineage_.same) {
+      TakeBaseline(row, reading);
+    } else {
+      Recreate(row, reading);
+    }
+  } else {
+    const TrafficBytes most = MostSince(ReadHeader(row), RateOf(row));
+    const Unwatched step{ReadAt(row), now_.attribution_us};
+    // What the old name may have moved before it was deleted and its `.id` used again.
+    if (match.kind == MatchKind::kRenamed && Fits(BytesOf(reading), most)) {
+      AddUnseen(row, {step.from_us, step.from_us}, most, Explanation::kMadeAnew);
+    }
+    if (counters::ByteCounterFell(state_.rows[row], reading)) ++rows_fell_;
+    Observation now = SeenNow(row, reading, changed);
+    // From here on the row is described as the router describes it now.
+    state_.rows[row].descriptor = reading.descriptor;
+    ReadOnward(row, std::move(now));
+  }
+  if (match.kind == MatchKind::kRenamed) {
+    AddEvent(now_.attribution_us, "queue_renamed",
+             state_.dictionary.Find(reading.descriptor)->name,
+             absl::StrCat("was ", base::DisplayName(old_name)));
+  }
+  if (descriptor < state_.row_of.size()) state_.row_of[descriptor] = kNoRow;
+  writes_.emplace_back(row, reading);
 }
 
 void Applier::ApplyRows(const std::vector<QueueReading>& readings,
                         const counters::Matches& matches) {
+  readings_ = &readings;
+  for (std::size_t i = 0; i < readings.size() && !outer_may_differ_; ++i) {
+    const counters::Match& match = matches.now[i];
+    outer_may_differ_ = match.kind == MatchKind::kNone ||
+                        state_.rows[match.before].descriptor != readings[i].descriptor;
+  }
   for (std::size_t i = 0; i < readings.size(); ++i) {
-    const counters::Match match = matches.now[i];
-    const QueueReading& reading = readings[i];
-    if (match.kind == MatchKind::kNone) continue;
-    const std::uint32_t row = match.before;
-    const DescriptorIndex descriptor = state_.rows[row].descriptor;
-    const std::string old_name =
-        match.kind == MatchKind::kRenamed ? DescriptorOf(row).name : std::string();
-    // From here on the row is described as the router describes it now.
-    if (descriptor != reading.descriptor) {
-      unused_.push_back(descriptor);
-      if (match.kind != MatchKind::kRecreated && !rebooted_) {
-        state_.rows[row].descriptor = reading.descriptor;
-      }
-    }
-    if (rebooted_) {
-      RestartWithBoot(row, reading);
-    } else if (match.kind == MatchKind::kRecreated) {
-      Recreate(row, reading);
-    } else {
-      ReadOnward(row, reading);
-    }
-    if (match.kind == MatchKind::kRenamed) {
-      AddEvent(now_.attribution_us, "queue_renamed", DescriptorOf(row).name,
-               absl::StrCat("was ", base::DisplayName(old_name)));
-    }
-    if (descriptor < state_.row_of.size()) state_.row_of[descriptor] = kNoRow;
-    writes_.emplace_back(row, reading);
+    if (matches.now[i].kind != MatchKind::kNone) ApplyMatched(readings[i], matches.now[i]);
   }
   for (std::size_t i = 0; i < readings.size(); ++i) {
     if (matches.now[i].kind == MatchKind::kNone) Appear(readings[i]);
@@ -474,16 +488,19 @@ void Applier::ApplyFull(const SnapshotHeader& now, const std::vector<QueueReadin
     }
   }
   ApplyRows(readings, matches);
-  absl::flat_hash_map<std::uint32_t, std::shared_ptr<const SnapshotHeader>> unread;
+  absl::flat_hash_map<std::uint32_t, Header> unread;
   for (const std::uint32_t row : missing) {
     if (!keep.contains(row)) {
       Vanish(row);
     } else {
-      unread[row] = std::make_shared<const SnapshotHeader>(ReadHeader(row));
+      unread[row] = ReadHeaderShared(row);
     }
   }
   Finish();
   state_.read_at = std::move(unread);
+  const bool same_settings =
+      first_ || state_.last->settings_fingerprint == now.settings_fingerprint;
+  state_.replies = same_settings ? std::min(state_.replies + 1, kEnoughReplies) : 1;
   state_.last = now;
   last_step_.reset();
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -26,7 +27,9 @@ class Applier {
   };
 
   Applier(MenuState& state, const Context& context, Effects& effects)
-      : state_(state), context_(context), effects_(effects) {}
+      : state_(state), context_(context), effects_(effects) {
+    if (state_.limits.empty()) state_.limits.emplace_back();
+  }
 
   // True when `now`, within the same boot, lacks too many of the state's queues to be believed.
   bool LacksTooMany(const counters::SnapshotHeader& now,
@@ -45,7 +48,10 @@ class Applier {
   absl::Status ApplyStep(const counters::SnapshotHeader& now, const counters::MergedStep& step);
   // Takes in the pending snapshot; rows in `keep` are back since.
   void ApplyPending(std::int64_t at_us, const absl::flat_hash_set<std::uint32_t>& keep);
+  // Takes the pending snapshot as true and ends every dispute with what is known.
   void ResolveAll();
+  // Writes down what the open disputes come to as things stand.
+  void NoteOpen();
   void MarkUnseen(const Successor& successor);
   void AddEvent(std::int64_t at_us, absl::string_view kind, absl::string_view queue,
                 absl::string_view detail);
@@ -55,23 +61,31 @@ class Applier {
   void NoteCandidate(DescriptorIndex descriptor) { unused_.push_back(descriptor); }
 
  private:
+  using Header = std::shared_ptr<const counters::SnapshotHeader>;
+  using DescriptorsByName = absl::flat_hash_map<absl::string_view, const counters::QueueDescriptor*>;
+
   // What a row's counter said this time.
   enum class Known : std::uint8_t { kUnread, kCounted, kBaseline, kGone };
+  // What the time of a part was: watched as part of a longer stretch, watched from its own begin,
+  // or not watched.
+  enum class PartKind : std::uint8_t { kOnward, kFromZero, kBlind };
+  // Bytes of a row before what is its children's is taken off; its parents' hold them as well.
   struct Part {
     std::uint32_t row = 0;
     Delta delta;
   };
-  // What the time of a part was: watched as part of a longer stretch, watched from its own begin,
-  // not watched, or not even sure to have carried the bytes.
-  enum class PartKind : std::uint8_t { kOnward, kFromZero, kBlind, kImplausible };
-  // A rule that counts from zero, about to be tested by the gate.
-  struct FromZero {
-    EpochReason reason = EpochReason::kBorn;
+  struct DoubtfulPart {
+    std::uint32_t row = 0;
+    Doubt doubt;
+    Figures raw;
+    Owed children;  // of the whole time of the doubt
+    bool outlived_parent = false;
+    base::TrafficBytes taken_early;
+  };
+  // Time that is not watched, and what passed in it.
+  struct Unwatched {
     std::int64_t from_us = 0;
     std::int64_t to_us = 0;
-    std::int64_t existed_us = 0;
-    const counters::QueueReading* before = nullptr;  // null when there is none to compare with
-    std::int64_t before_us = 0;
   };
 
   static bool StartedAfter(const counters::SnapshotHeader& other,
@@ -79,50 +93,90 @@ class Applier {
   void Begin(const counters::SnapshotHeader& now);
   void ApplyRows(const std::vector<counters::QueueReading>& readings,
                  const counters::Matches& matches);
+  void ApplyMatched(const counters::QueueReading& reading, const counters::Match& match);
   void Finish();
   counters::Matches MatchRows(const std::vector<counters::QueueReading>& readings,
                               bool across_boots) const;
   // The same with the rows alone that the readings name: the others match nothing.
   counters::Matches MatchNamed(const std::vector<counters::QueueReading>& readings) const;
+  bool IsDisputed(std::uint32_t row) const;
   bool TwoRowsOfOneId(const std::vector<counters::QueueReading>& readings) const;
 
-  void ReadOnward(std::uint32_t row, const counters::QueueReading& reading);
-  void ExplainHold(std::uint32_t row, const counters::QueueReading& reading);
-  void StartHold(std::uint32_t row, const counters::QueueReading& before, std::int64_t before_us,
-                 const counters::QueueReading& held, std::int64_t existed_us);
-  void ResolveAsReset(std::uint32_t row);
+  // --- the rules of one row -------------------------------------------------------------------
+  void ReadOnward(std::uint32_t row, Observation now);
   void Recreate(std::uint32_t row, const counters::QueueReading& reading);
   void RestartWithBoot(std::uint32_t row, const counters::QueueReading& reading);
+  void TakeBaseline(std::uint32_t row, const counters::QueueReading& reading);
   void Appear(const counters::QueueReading& reading);
   bool ComeBack(const counters::QueueReading& reading);
+  void AppearFromZero(std::uint32_t row, const counters::QueueReading& reading,
+                      const counters::SnapshotHeader& before);
   // The tombstone with the reading's `.id`, taken away: it is back, or the `.id` is another's now.
   std::optional<Tombstone> TakeStone(const counters::QueueReading& reading);
   void Vanish(std::uint32_t row);
 
-  // True when the bytes were counted from zero and a new epoch began.
-  bool CountFromZero(std::uint32_t row, const counters::QueueReading& reading,
-                     const FromZero& rule);
+  // --- disputes -------------------------------------------------------------------------------
+  Observation SeenBefore(std::uint32_t row);
+  Observation SeenNow(std::uint32_t row, const counters::QueueReading& reading, bool renamed);
+  RowLimits LimitsNow(std::uint32_t row, const counters::QueueReading& reading);
+  void Contest(std::uint32_t row, Observation before, Observation now);
+  Verdict JudgeRow(std::uint32_t row, const Dispute& dispute) const;
+  bool DecidesNow(const Dispute& dispute, const Verdict& verdict) const;
+  // Ends the dispute with what is known, if there is one.
+  void EndDispute(std::uint32_t row);
+  void CloseDispute(std::uint32_t row, const Verdict& verdict);
+  void TellOfDispute(std::uint32_t row, const Dispute& dispute, const Verdict& verdict);
+  DoubtfulPart PartOf(std::uint32_t row, const Dispute& dispute, const Verdict& verdict) const;
+  void EndAllDisputes();
+  void NoteHabit();
+
+  // --- writing down ---------------------------------------------------------------------------
   void AddPart(std::uint32_t row, std::int64_t from_us, std::int64_t to_us,
                base::TrafficBytes bytes, PartKind kind);
-  void AddBlind(std::uint32_t row, std::int64_t from_us, std::int64_t to_us,
-                base::TrafficBytes extra);
-  // Bytes that a counter showed and that were not counted.
-  void AddRefused(std::uint32_t row, std::int64_t at_us, base::TrafficBytes bytes);
+  void AddDoubtful(DoubtfulPart part);
+  // What passed unseen in a time, with nothing counted.
+  void AddUnseen(std::uint32_t row, const Unwatched& time, base::TrafficBytes unseen,
+                 Explanation why);
+  // Bytes counted from zero, and what passed unseen beside them.
+  void AddFromZero(std::uint32_t row, const counters::QueueReading& before,
+                   const counters::QueueReading& now, const Doubt& times,
+                   base::TrafficBytes unseen);
+  // A counter that fits no explanation: a new baseline.
+  void Refuse(std::uint32_t row, const counters::QueueReading& reading, std::int64_t from_us,
+              base::TrafficBytes unseen, absl::string_view why);
   void AddEpoch(std::uint32_t row, std::int64_t start_us, EpochReason reason);
-  void AddHoldRecord(std::uint32_t row, const Hold& hold, bool resolved);
-  void Settle();  // parents' residue, then the parts become deltas
+  void AddHoldRecord(std::uint32_t row, const Dispute& dispute, bool resolved);
+
+  // --- parents --------------------------------------------------------------------------------
+  void AddToParents(std::uint32_t row, Owed moved);
+  void AddToParents(const DoubtfulPart& part);
+  void Settle();  // parents' own bytes, then the parts become deltas
   void SettleParents();
+  void HoldParentsBack();
+  void CloseWaiting();
+  void TakeEarly(std::uint32_t parent, Dispute& dispute);
+  void PayDoubtful(DoubtfulPart& part);
+  void KeepDebts();
   void TrimTombstones();
 
   std::uint32_t NewRow(const counters::QueueReading& reading);
   const counters::QueueDescriptor& DescriptorOf(std::uint32_t row) const;
   const counters::SnapshotHeader& ReadHeader(std::uint32_t row) const;
+  Header ReadHeaderShared(std::uint32_t row);
+  Header NowShared();
   std::int64_t ReadAt(std::uint32_t row) const { return ReadHeader(row).attribution_us; }
-  // The longest that a counter restarted after the row's last reading can have existed.
-  std::int64_t Existed(std::uint32_t row) const;
-  bool PassesGate(const base::TrafficBytes& bytes, std::int64_t existed_us) const;
-  std::uint64_t RateBps(std::uint32_t row, bool upload) const;
+  std::int64_t UptimeUs() const {
+    return static_cast<std::int64_t>(now_.router_uptime_s) * kSecondUs;
+  }
+  Rate Line() const;
+  const RowLimits& LimitsOf(std::uint32_t row) const;
+  // The limit that held until the row's last reading.
+  Rate RateOf(std::uint32_t row) const;
+  base::TrafficBytes MostSince(const counters::SnapshotHeader& before, const Rate& rate) const;
   bool CountsNothing(std::uint32_t row) const;
+  bool IsParent(std::uint32_t row) const {
+    return row < has_children_.size() && has_children_[row];
+  }
 
   MenuState& state_;
   const Context& context_;
@@ -130,12 +184,27 @@ class Applier {
 
   // Of the snapshot being applied.
   counters::SnapshotHeader now_;
+  Header now_shared_;
+  Header last_shared_;
   bool first_ = false;  // nothing was known before
-  bool rebooted_ = false;
+  counters::Lineage lineage_;
+  bool rebooted_ = false;  // a restart, or a device that started after the one it replaces
+  bool habit_ = false;     // another tool resets the counters
   std::int64_t boot_us_ = 0;
+  std::size_t rows_above_zero_ = 0;
+  std::size_t rows_fell_ = 0;
+  bool outer_may_differ_ = false;
+  const std::vector<counters::QueueReading>* readings_ = nullptr;
+  std::optional<DescriptorsByName> shown_by_name_;
   std::vector<Part> parts_;
+  std::vector<DoubtfulPart> doubtful_;
+  // By row: what children moved, to be taken off the row's own bytes.
+  absl::flat_hash_map<std::uint32_t, Owed> owed_;
+  // Of rows with children that went on plainly: the reading before.
+  absl::flat_hash_map<std::uint32_t, Observation> parents_before_;
   std::vector<Known> known_;                  // by row
   std::vector<std::uint32_t> parent_before_;  // by row
+  std::vector<bool> has_children_;            // by row
   std::vector<std::uint32_t> freed_;
   std::vector<std::pair<std::uint32_t, counters::QueueReading>> writes_;
   // Of all that this Applier applied.
@@ -144,8 +213,5 @@ class Applier {
   // Where in `tombstones` a `.id` stands; made when first asked for.
   std::optional<absl::flat_hash_map<std::uint64_t, std::size_t>> stones_by_id_;
 };
-
-// The most bytes a line of `bps` carries in the time, held at 2^64-1.
-std::uint64_t LineBytes(std::uint64_t bps, std::int64_t us);
 
 }  // namespace netsentinel::accounting

@@ -15,13 +15,19 @@ using counters::SnapshotHeader;
 
 }  // namespace
 
+// One that only waits for a child goes on under another name like any other.
+bool Applier::IsDisputed(std::uint32_t row) const {
+  const auto found = state_.disputes.find(row);
+  return found != state_.disputes.end() && !found->second.seen.back().good;
+}
+
 counters::Matches Applier::MatchRows(const std::vector<QueueReading>& readings,
                                      bool across_boots) const {
   std::vector<counters::MatchRow> before(state_.rows.size());
   for (std::size_t i = 0; i < before.size(); ++i) {
     if (state_.rows[i].descriptor == kNoRow) continue;
     before[i] = {state_.dictionary.Find(state_.rows[i].descriptor), state_.rows[i],
-                 state_.holds.contains(static_cast<std::uint32_t>(i))};
+                 IsDisputed(static_cast<std::uint32_t>(i))};
   }
   std::vector<counters::MatchRow> now(readings.size());
   for (std::size_t i = 0; i < now.size(); ++i) {
@@ -33,7 +39,7 @@ counters::Matches Applier::MatchRows(const std::vector<QueueReading>& readings,
 
 bool Applier::LacksTooMany(const SnapshotHeader& now,
                            const std::vector<QueueReading>& readings) const {
-  if (!state_.last.has_value() || counters::RouterRebooted(*state_.last, now)) return false;
+  if (!state_.last.has_value() || !counters::LineageOf(*state_.last, now).same) return false;
   const std::size_t live = state_.live();
   if (live <= 3) return false;
   const counters::Matches matches = MatchRows(readings, false);
@@ -81,7 +87,7 @@ counters::Matches Applier::MatchNamed(const std::vector<QueueReading>& readings)
     if (state_.rows[row].descriptor == kNoRow) continue;
     const counters::QueueDescriptor& descriptor = DescriptorOf(row);
     if (!ids.contains(descriptor.row_id) && !names.contains(descriptor.name)) continue;
-    before[row] = {&descriptor, state_.rows[row], state_.holds.contains(row)};
+    before[row] = {&descriptor, state_.rows[row], IsDisputed(row)};
   }
   return rebooted_ ? counters::MatchAcrossBoots(before, now)
                    : counters::MatchWithinBoot(before, now);
@@ -106,11 +112,12 @@ absl::Status Applier::ApplyStep(const SnapshotHeader& now, const counters::Merge
     const std::uint32_t row = state_.RowOf(gone);
     if (row != kNoRow && known_[row] == Known::kUnread) Vanish(row);
   }
-  const auto header = std::make_shared<const SnapshotHeader>(now);
+  const Header header = NowShared();
   for (const auto& [row, reading] : writes_) state_.read_at[row] = header;
   for (const std::uint32_t row : freed_) state_.read_at.erase(row);
   Finish();
   last_step_ = now;
+  state_.replies = std::min(state_.replies + 1, kEnoughReplies);
   if (!TwoRowsOfOneId(step.readings)) return absl::OkStatus();
   return absl::InvalidArgumentError("a merged step leaves two queues with one .id");
 }

@@ -14,14 +14,44 @@ using base::TrafficBytes;
 using counters::QueueReading;
 using counters::SnapshotHeader;
 
-// Takes min(bytes, owed) off both.
-void PayOff(std::uint64_t& bytes, std::uint64_t& owed) {
-  const std::uint64_t paid = std::min(bytes, owed);
-  bytes -= paid;
-  owed -= paid;
+// What is left of a parent's own bytes, and of what was owed.
+void Pay(Figures& own, Owed& owed) {
+  const Figures raw = own;
+  own.sure = Less(Less(raw.sure, owed.most), owed.unseen);
+  own.counted = Less(raw.counted, owed.counted);
+  own.upper = Most(Less(raw.upper, owed.least), own.counted);
+  own.sure = Least(own.sure, own.counted);
+  own.visible = Least(Most(Less(raw.visible, owed.least), own.counted), own.upper);
+  owed.least = Less(owed.least, raw.upper);
+  owed.counted = Less(owed.counted, raw.counted);
+  // What passed unseen passed the parent in the same time.
+  owed.unseen = Less(owed.unseen, Less(raw.sure, owed.most));
+  owed.most = Less(owed.most, raw.sure);
 }
 
 }  // namespace
+
+void PayDelta(Delta& delta, Owed& owed, std::vector<Doubt>& doubts) {
+  const TrafficBytes bytes = delta.bytes;
+  Figures own{bytes, bytes, bytes, bytes};
+  Pay(own, owed);
+  if (own.exact()) {
+    delta.bytes = own.counted;
+    return;
+  }
+  delta.bytes = {};
+  Doubt doubt;
+  doubt.descriptor = delta.descriptor;
+  doubt.from_us = delta.from_us;
+  doubt.to_us = delta.to_us;
+  doubt.observed_since_us = delta.observed_since_us;
+  doubt.counted = own.counted;
+  doubt.doubt = Less(own.counted, own.sure);
+  doubt.unseen = Less(own.upper, own.counted);
+  doubt.now = bytes;
+  doubt.possible.emplace_back(Explanation::kWentOn, own.counted);
+  doubts.push_back(std::move(doubt));
+}
 
 void Applier::ApplyPending(std::int64_t at_us, const absl::flat_hash_set<std::uint32_t>& keep) {
   const PendingSnapshot pending = *std::exchange(state_.pending, std::nullopt);
@@ -42,8 +72,8 @@ void Applier::MarkUnseen(const Successor& successor) {
   const SnapshotHeader last = *state_.last;
   const std::int64_t until = successor.now.attribution_us;
   const bool from_zero = successor.is_new && StartedAfter(last, successor.now);
-  const std::int64_t boot =
-      until - std::min(static_cast<std::int64_t>(successor.now.router_uptime_s) * kSecondUs, until);
+  const auto up = static_cast<std::int64_t>(successor.now.router_uptime_s) * kSecondUs;
+  const std::int64_t boot = until - std::min(up, until);
   absl::flat_hash_set<absl::string_view> shown;
   if (successor.is_new) {
     for (const auto& [index, descriptor] : *successor.shows) shown.insert(descriptor.name);
@@ -52,23 +82,27 @@ void Applier::MarkUnseen(const Successor& successor) {
   for (std::uint32_t row = 0; row < state_.rows.size(); ++row) {
     if (state_.rows[row].descriptor == kNoRow) continue;
     const std::int64_t read = ReadAt(row);
+    const Rate rate = RateOf(row);
+    const auto unseen = [&](std::int64_t from_us, std::int64_t to_us) {
+      if (to_us <= from_us) return;
+      AddUnseen(row, {from_us, to_us}, CeilingBytes(rate, to_us - from_us + kSecondUs),
+                Explanation::kUnread);
+    };
     if (!shown.contains(DescriptorOf(row).name)) {
-      AddBlind(row, read, until, {});
+      unseen(read, until);
       continue;
     }
-    AddBlind(row, read, last.attribution_us, {});
-    if (from_zero) AddBlind(row, std::max(read, boot), until, {});
+    unseen(read, last.attribution_us);
+    if (from_zero) unseen(std::max(read, boot), until);
   }
+  Settle();
 }
 
 void Applier::ResolveAll() {
   if (!state_.last.has_value()) return;
   if (state_.pending.has_value()) ApplyPending(state_.pending->header.attribution_us, {});
   Begin(*state_.last);
-  std::vector<std::uint32_t> rows;
-  for (const auto& [row, hold] : state_.holds) rows.push_back(row);
-  std::sort(rows.begin(), rows.end());
-  for (const std::uint32_t row : rows) ResolveAsReset(row);
+  EndAllDisputes();
   Settle();
   DropUnusedDescriptors();
 }
@@ -89,6 +123,7 @@ void Applier::Finish() {
   }
   LinkParents(state_);
   Settle();
+  NoteHabit();
   for (const std::uint32_t row : freed_) {
     state_.debts.erase(row);
     state_.read_at.erase(row);
@@ -113,38 +148,265 @@ void Applier::TrimTombstones() {
   stones.erase(stones.begin(), stones.begin() + static_cast<std::ptrdiff_t>(over));
 }
 
-// --- parents
+// --- writing down -------------------------------------------------------------------------------
 
-void Applier::SettleParents() {
-  absl::flat_hash_map<std::uint32_t, TrafficBytes> owed = std::move(state_.debts);
-  state_.debts.clear();
-  for (const Part& part : parts_) {
-    const std::uint32_t now = state_.slots[part.row].parent;
-    const std::uint32_t before = parent_before_[part.row];
-    if (now != kNoRow) owed[now] += part.delta.bytes;
-    if (before != kNoRow && before != now) owed[before] += part.delta.bytes;
+void Applier::AddEvent(std::int64_t at_us, absl::string_view kind, absl::string_view queue,
+                       absl::string_view detail) {
+  if (effects_.events.size() >= kMaxEventsPerSnapshot) {
+    ++effects_.events_left_out;
+    return;
   }
-  if (owed.empty()) return;
-  for (Part& part : parts_) {
-    const auto found = owed.find(part.row);
-    if (found == owed.end()) continue;
-    PayOff(part.delta.bytes.upload, found->second.upload);
-    PayOff(part.delta.bytes.download, found->second.download);
+  effects_.events.push_back({at_us, context_.router, context_.menu, std::string(queue),
+                             std::string(kind), std::string(detail)});
+}
+
+void Applier::AddEpoch(std::uint32_t row, std::int64_t start_us, EpochReason reason) {
+  const counters::QueueDescriptor& descriptor = DescriptorOf(row);
+  effects_.epochs.push_back({QueueKey{context_.router, context_.menu, descriptor.name},
+                             descriptor.row_id, start_us, reason});
+  effects_.epoch_queues.push_back(state_.rows[row].descriptor);
+}
+
+void Applier::AddHoldRecord(std::uint32_t row, const Dispute& dispute, bool resolved) {
+  effects_.holds.push_back({QueueKey{context_.router, context_.menu, DescriptorOf(row).name},
+                            dispute.seen[1].header->attribution_us,
+                            BytesOf(dispute.seen.front().reading), BytesOf(dispute.seen[1].reading),
+                            resolved});
+}
+
+void Applier::AddPart(std::uint32_t row, std::int64_t from_us, std::int64_t to_us,
+                      TrafficBytes bytes, PartKind kind) {
+  known_[row] = Known::kCounted;
+  if (bytes.zero()) return;
+  const std::int64_t since = kind == PartKind::kOnward     ? state_.slots[row].since_us
+                             : kind == PartKind::kFromZero ? from_us
+                                                           : to_us;
+  parts_.push_back(
+      {row, {state_.rows[row].descriptor, from_us, to_us, std::min(since, to_us), bytes}});
+}
+
+void Applier::AddDoubtful(DoubtfulPart part) {
+  part.doubt.descriptor = state_.rows[part.row].descriptor;
+  doubtful_.push_back(std::move(part));
+}
+
+void Applier::AddUnseen(std::uint32_t row, const Unwatched& time, TrafficBytes unseen,
+                        Explanation why) {
+  if (time.from_us >= time.to_us && unseen.zero()) return;
+  DoubtfulPart part;
+  part.row = row;
+  part.raw.upper = unseen;
+  Doubt& doubt = part.doubt;
+  doubt.from_us = doubt.blind_from_us = time.from_us;
+  doubt.to_us = doubt.blind_to_us = doubt.observed_since_us = time.to_us;
+  doubt.watched_since_us = std::min(state_.slots[row].since_us, time.from_us);
+  doubt.before = doubt.now = BytesOf(state_.rows[row]);
+  doubt.counted_as = why;
+  doubt.possible.emplace_back(why, TrafficBytes{});
+  AddDoubtful(std::move(part));
+}
+
+void Applier::AddFromZero(std::uint32_t row, const QueueReading& before, const QueueReading& now,
+                          const Doubt& times, TrafficBytes unseen) {
+  const TrafficBytes bytes = BytesOf(now);
+  known_[row] = Known::kCounted;
+  DoubtfulPart part;
+  part.row = row;
+  part.raw = {bytes, bytes, bytes, bytes + unseen};
+  part.doubt = times;
+  part.doubt.before = BytesOf(before);
+  part.doubt.now = bytes;
+  part.doubt.possible.emplace_back(times.counted_as, bytes);
+  AddDoubtful(std::move(part));
+}
+
+void Applier::Refuse(std::uint32_t row, const QueueReading& reading, std::int64_t from_us,
+                     TrafficBytes unseen, absl::string_view why) {
+  known_[row] = Known::kBaseline;
+  AddEvent(now_.attribution_us, "implausible", DescriptorOf(row).name,
+           absl::StrCat(why, "; taken as a new baseline. If the line is faster than line_rate, "
+                             "raise it"));
+  DoubtfulPart part;
+  part.row = row;
+  part.raw.upper = unseen;
+  Doubt& doubt = part.doubt;
+  doubt.from_us = doubt.blind_from_us = from_us;
+  doubt.to_us = doubt.blind_to_us = doubt.observed_since_us = now_.attribution_us;
+  doubt.watched_since_us = std::min(state_.slots[row].since_us, from_us);
+  doubt.partial = true;
+  doubt.now = BytesOf(reading);
+  doubt.counted_as = Explanation::kRefused;
+  doubt.possible.emplace_back(Explanation::kRefused, TrafficBytes{});
+  AddDoubtful(std::move(part));
+}
+
+// --- parents ------------------------------------------------------------------------------------
+
+// To the parents at both ends of the step. Of a queue that changed its parent, no bytes are sure to
+// have passed either.
+void Applier::AddToParents(std::uint32_t row, Owed moved) {
+  const std::uint32_t now = state_.slots[row].parent;
+  const std::uint32_t before = row < parent_before_.size() ? parent_before_[row] : kNoRow;
+  const bool moved_over = before != now && before != kNoRow;
+  if (moved_over) moved.least = {};
+  const auto add = [&](std::uint32_t parent) {
+    if (parent == kNoRow || moved.zero()) return;
+    const auto open = state_.disputes.find(parent);
+    (open == state_.disputes.end() ? owed_[parent] : open->second.children) += moved;
+  };
+  add(now);
+  if (moved_over) add(before);
+}
+
+void Applier::AddToParents(const DoubtfulPart& part) {
+  Owed moved{part.raw.sure, part.raw.counted, part.raw.visible,
+             Less(part.raw.upper, part.raw.visible)};
+  if (part.outlived_parent) {
+    // Some of it was taken off a parent that could not wait.
+    moved.least = {};
+    moved.counted = Less(moved.counted, part.taken_early);
   }
-  for (const auto& [parent, rest] : owed) {
-    // What a parent moved before its baseline is not known, so nothing can be taken off it.
-    const bool unknown = known_[parent] == Known::kBaseline || known_[parent] == Known::kGone;
-    if (!unknown && !rest.zero()) state_.debts[parent] = rest;
+  AddToParents(part.row, moved);
+}
+
+// A parent of a queue that is disputed cannot tell what is its own: it waits for the child.
+void Applier::HoldParentsBack() {
+  std::vector<std::uint32_t> held;
+  for (const auto& [row, dispute] : state_.disputes) {
+    int depth = 0;
+    for (std::uint32_t at = state_.slots[row].parent; at != kNoRow && depth < 32; ++depth) {
+      held.push_back(at);
+      at = state_.slots[at].parent;
+    }
+  }
+  std::sort(held.begin(), held.end());
+  held.erase(std::unique(held.begin(), held.end()), held.end());
+  absl::flat_hash_set<std::uint32_t> taken_back;
+  for (const std::uint32_t row : held) {
+    const auto open = state_.disputes.find(row);
+    if (open != state_.disputes.end()) {
+      open->second.waits = true;
+      continue;
+    }
+    const auto plain = parents_before_.find(row);
+    if (plain == parents_before_.end()) continue;
+    taken_back.insert(row);
+    Dispute& dispute = state_.disputes[row];
+    dispute.waits = true;
+    dispute.seen.push_back(plain->second);
+    dispute.seen.push_back({state_.rows[row], NowShared(), LimitsOf(row)});
+    dispute.seen.back().good = true;
+  }
+  if (taken_back.empty()) return;
+  std::erase_if(parts_, [&](const Part& part) { return taken_back.contains(part.row); });
+}
+
+// The parent can wait no longer: what its children may have moved is taken off now.
+void Applier::TakeEarly(std::uint32_t parent, Dispute& dispute) {
+  for (auto& [row, open] : state_.disputes) {
+    if (state_.slots[row].parent != parent) continue;
+    const Figures moved = JudgeRow(row, open).figures;
+    dispute.children += {{}, moved.counted, moved.visible, Less(moved.upper, moved.visible)};
+    open.outlived_parent = true;
+    open.taken_early = moved.counted;
   }
 }
 
-void Applier::Settle() {
-  if (context_.settings.parents == ParentsMode::kResidue) SettleParents();
+// Decides parents whose children are decided. Each round may free the next level.
+void Applier::CloseWaiting() {
+  const bool residue = context_.settings.parents == ParentsMode::kResidue;
+  for (bool closed = true; closed;) {
+    closed = false;
+    std::vector<std::uint32_t> rows;
+    absl::flat_hash_set<std::uint32_t> with_open_child;
+    for (const auto& [row, dispute] : state_.disputes) {
+      if (IsParent(row) || dispute.waits) rows.push_back(row);
+      if (residue) with_open_child.insert(state_.slots[row].parent);
+    }
+    std::sort(rows.begin(), rows.end());
+    for (const std::uint32_t row : rows) {
+      Dispute& dispute = state_.disputes.at(row);
+      if (dispute.seen.back().header != now_shared_) continue;
+      if (const auto found = owed_.find(row); found != owed_.end()) {
+        dispute.children += found->second;
+        owed_.erase(found);
+      }
+      const Verdict verdict = JudgeRow(row, dispute);
+      const bool child = with_open_child.contains(row);
+      const bool too_long = DecidesNow(dispute, {});
+      if (!too_long && (child || !verdict.settled)) continue;
+      if (child) TakeEarly(row, dispute);
+      CloseDispute(row, verdict);
+      if (residue) AddToParents(doubtful_.back());
+      closed = true;
+    }
+  }
+}
+
+void Applier::SettleParents() {
+  for (const auto& [row, debt] : state_.debts) {
+    // A parent that waits pays when it is decided.
+    if (!state_.disputes.contains(row)) owed_[row] += debt;
+  }
+  absl::erase_if(state_.debts, [&](const auto& d) { return !state_.disputes.contains(d.first); });
+  HoldParentsBack();
   for (const Part& part : parts_) {
+    const TrafficBytes bytes = part.delta.bytes;
+    AddToParents(part.row, {bytes, bytes, bytes, {}});
+  }
+  for (const DoubtfulPart& part : doubtful_) AddToParents(part);
+  CloseWaiting();
+}
+
+void Applier::PayDoubtful(DoubtfulPart& part) {
+  Figures own = part.raw;
+  if (context_.settings.parents == ParentsMode::kResidue) {
+    Owed owed = part.children;
+    if (const auto found = owed_.find(part.row); found != owed_.end()) owed += found->second;
+    if (!owed.zero()) {
+      Pay(own, owed);
+      owed_[part.row] = owed;
+    }
+  }
+  Doubt& doubt = part.doubt;
+  doubt.counted = own.counted;
+  doubt.doubt = Less(own.counted, own.sure);
+  doubt.unseen = Less(own.upper, own.counted);
+  if (CountsNothing(part.row)) return;
+  const bool nothing = doubt.counted.zero() && doubt.unseen.zero() && doubt.doubt.zero() &&
+                       doubt.blind_to_us <= doubt.blind_from_us;
+  if (!nothing) effects_.doubts.push_back(std::move(doubt));
+}
+
+// What children moved beyond their parent's own counter is taken off its later bytes.
+void Applier::KeepDebts() {
+  for (const auto& [parent, rest] : owed_) {
+    // What a parent moved before its baseline is not known, so nothing can be taken off it.
+    const bool unknown = known_[parent] == Known::kBaseline || known_[parent] == Known::kGone;
+    Owed debt = rest;
+    debt.unseen = {};
+    if (!unknown && !debt.zero()) state_.debts[parent] = debt;
+  }
+  owed_.clear();
+}
+
+void Applier::Settle() {
+  const bool residue = context_.settings.parents == ParentsMode::kResidue;
+  if (residue) {
+    SettleParents();
+  } else {
+    CloseWaiting();
+  }
+  for (DoubtfulPart& part : doubtful_) PayDoubtful(part);
+  doubtful_.clear();
+  for (Part& part : parts_) {
+    const auto owed = owed_.find(part.row);
+    if (residue && owed != owed_.end()) PayDelta(part.delta, owed->second, effects_.doubts);
     if (part.delta.bytes.zero() || CountsNothing(part.row)) continue;
     effects_.deltas.push_back(part.delta);
   }
   parts_.clear();
+  if (residue) KeepDebts();
 }
 
 void Applier::DropUnusedDescriptors() {

@@ -130,11 +130,21 @@ struct NumberedUsage {
   UsageRow row;
 };
 
+struct NumberedEvidence {
+  std::uint64_t queue_id = 0;
+  std::uint64_t subscriber_id = 0;
+  absl::CivilDay day;
+  std::uint8_t segment = 0;
+  UsageEvidence evidence;
+};
+
 // What a flush writes in one transaction.
 struct StagedFlush {
   std::vector<NumberedQueue> queues;
   std::vector<NumberedSubscriber> subscribers;
   std::vector<NumberedUsage> usage;
+  // Of the rows of `usage` that have any; takes the place of what was stored for them.
+  std::vector<NumberedEvidence> evidence;
   std::vector<CheckpointBlob> checkpoints;
   std::vector<std::pair<std::string, std::uint32_t>> dropped_checkpoints;
   // Days of a router from this one on are open again: it moved to a site where they are not over.
@@ -256,6 +266,16 @@ class Book {
                               absl::CivilDay last) const;
   std::vector<UsageRow> SubscriberUsage(const SubscriberKey& subscriber, absl::CivilDay first,
                                         absl::CivilDay last) const;
+  // Why the rows of the subscriber are what they are: of each row in memory on the days of which a step
+  // was disputed.
+  struct RowEvidence {
+    QueueKey queue;
+    absl::CivilDay day;
+    std::uint8_t segment = 0;
+    UsageEvidence evidence;
+  };
+  std::vector<RowEvidence> Evidence(const SubscriberKey& subscriber, absl::CivilDay first,
+                                    absl::CivilDay last) const;
   // Subscribers of that name that are active or ever had usage, in order of site and router, at
   // most `limit`. Empty `site` or `router` of the key: any. Looks at every subscriber.
   struct NamedSubscriber {

@@ -53,7 +53,7 @@ void Book::Impl::ResolveRetired(RouterBook& router, std::int64_t now_us, StagedF
   for (MenuBook& menu : router.menus) {
     if (menu.current == nullptr) continue;
     DeviceState& device = *menu.current;
-    if (device.state.holds.empty() && !device.state.pending.has_value()) continue;
+    if (device.state.disputes.empty() && !device.state.pending.has_value()) continue;
     auto resolved = std::make_unique<MenuState>(device.state);
     Effects effects;
     ResolveOpen(*resolved, PlaceOf(router, menu), effects);
@@ -65,6 +65,7 @@ void Book::Impl::ResolveRetired(RouterBook& router, std::int64_t now_us, StagedF
     device.state = std::move(*resolved);
     device.stored = false;
     ApplyRows(change);
+    ShowOpen(menu);
     late_epochs.insert(late_epochs.end(), effects.epochs.begin(), effects.epochs.end());
     late_holds.insert(late_holds.end(), effects.holds.begin(), effects.holds.end());
     flush.events.insert(flush.events.end(), effects.events.begin(), effects.events.end());
@@ -169,6 +170,9 @@ void Book::Impl::DropDevice(const MenuBook& menu, const DeviceState& device) {
   }
   for (std::uint32_t i = 0; i < device.stored_tombstone_parts; ++i) {
     to_drop.emplace_back(key, PartNumber(BlobKind::kTombstones, i));
+  }
+  for (std::uint32_t i = 0; i < device.stored_dispute_parts; ++i) {
+    to_drop.emplace_back(key, PartNumber(BlobKind::kDisputes, i));
   }
   for (const std::uint32_t i : device.stored_dictionary_parts) {
     to_drop.emplace_back(key, PartNumber(BlobKind::kDictionary, i));

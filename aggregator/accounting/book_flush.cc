@@ -121,8 +121,13 @@ void Book::Impl::FlushRows(RouterBook& router, StagedFlush& flush) {
         rows[i].dirty = false;
         in_flight.rows.push_back({&menu, {key, i}});
         NumberNames(menu, rows[i], flush);
-        flush.usage.push_back({menu.queues[rows[i].queue].id, subscribers[rows[i].subscriber].id,
-                               Figures(menu, partition, rows[i])});
+        const std::uint64_t queue_id = menu.queues[rows[i].queue].id;
+        const std::uint64_t subscriber_id = subscribers[rows[i].subscriber].id;
+        flush.usage.push_back({queue_id, subscriber_id, Figures(menu, partition, rows[i])});
+        if (const UsageEvidence* evidence = partition.EvidenceOf(rows[i]); evidence != nullptr) {
+          flush.evidence.push_back(
+              {queue_id, subscriber_id, key.first, key.second, *evidence});
+        }
       }
     }
   }
@@ -191,6 +196,8 @@ void Book::Impl::CheckpointDevice(const MenuBook& menu, DeviceState& device, Sta
   const std::size_t stones = state.tombstones.size();
   write(BlobKind::kTombstones, stones - std::min<std::size_t>(stones, kQueuesPerPart),
         device.stored_tombstone_parts, EncodeStateTombstones);
+  write(BlobKind::kDisputes, state.disputes.size(), device.stored_dispute_parts,
+        EncodeStateDisputes);
 
   // Dictionary parts change only by growing; parts in which nothing lives are dropped.
   const std::uint32_t dictionary_parts = PartsOf(state.dictionary.next_index());
@@ -228,8 +235,10 @@ void Book::Impl::CheckpointPartition(MenuBook& menu, Partition& partition, Stage
     const std::size_t end = std::min<std::size_t>(begin + kQueuesPerPart, rows.size());
     for (std::size_t i = begin; i < end; ++i) {
       NumberNames(menu, rows[i], flush);
+      const UsageEvidence* evidence = partition.EvidenceOf(rows[i]);
       stored.push_back({menu.queues[rows[i].queue].id, subscribers[rows[i].subscriber].id, rows[i],
-                        partition.ExtraOf(rows[i])});
+                        partition.ExtraOf(rows[i]),
+                        evidence == nullptr ? UsageEvidence{} : *evidence});
     }
     flush.checkpoints.push_back({key, part, EncodeRows(partition.span(), stored)});
   }

@@ -56,6 +56,7 @@ void Book::Impl::InstallOne(MenuChange& change, const StagedJournal& journal) {
     QueueNamed(*change.router, menu, added.name);
   }
   ApplyRows(change);
+  ShowOpen(menu);
   menu.last_journal_id = std::max(menu.last_journal_id, journal.journal_id);
   ++menu.journal_rows;
   CloseDays(*change.router, change.received_us);
@@ -82,7 +83,31 @@ void Book::Impl::ApplyRows(const MenuChange& change) {
     partitions[row.span]->Apply(row);
     CountUse(row.subscriber, change.spans[row.span].day, row.bytes);
   }
-  for (const DoubtChange& doubt : change.doubts) partitions[doubt.span]->Apply(doubt);
+  for (const DoubtChange& doubt : change.doubts) {
+    partitions[doubt.span]->Apply(doubt);
+    if (doubt.why != kNoRow) partitions[doubt.span]->Explain(doubt, change.steps[doubt.why]);
+  }
+}
+
+void Book::Impl::ShowOpen(MenuBook& menu) {
+  for (auto& [key, partition] : menu.partitions) {
+    if (partition.has_open()) partition.ClearOpen();
+  }
+  if (menu.current == nullptr || menu.current->state.disputes.empty()) return;
+  MenuChange change;
+  change.router = menu.router;
+  change.menu = &menu;
+  change.device = menu.current;
+  for (const Doubt& doubt :
+       OpenDoubts(menu.current->state, PlaceOf(*menu.router, menu))) {
+    ExpandDoubt(doubt, QueueOf(*menu.current, doubt.descriptor, change), change);
+  }
+  for (const RowChange& row : change.rows) {
+    PartitionFor(menu, change.spans[row.span]).ApplyOpen(row);
+  }
+  for (const DoubtChange& doubt : change.doubts) {
+    PartitionFor(menu, change.spans[doubt.span]).ApplyOpen(doubt);
+  }
 }
 
 // A router that shows a new serial number with each reply must not fill the memory.
@@ -121,7 +146,9 @@ void Book::Impl::CloseDays(RouterBook& router, std::int64_t received_us) {
     const MenuState& state = menu.current->state;
     const std::int64_t applied = state.last.has_value() ? state.last->attribution_us : kNeverUs;
     progress = std::min(progress, applied);
-    for (const auto& [row, hold] : state.holds) progress = std::min(progress, hold.before_us);
+    for (const auto& [row, dispute] : state.disputes) {
+      progress = std::min(progress, dispute.from_us());
+    }
     for (const auto& [row, header] : state.read_at) {
       progress = std::min(progress, header->attribution_us);
     }

@@ -49,8 +49,8 @@ bool OfSite(const SubscriberInfo& subscriber, const base::SiteId& site) {
 }  // namespace
 
 UsageRow Book::Impl::Figures(const MenuBook& menu, const Partition& partition,
-                             const DayRow& row) const {
-  UsageRow usage = partition.Figures(row);
+                             const DayRow& row, bool with_open) const {
+  UsageRow usage = partition.Figures(row, with_open);
   usage.queue = {menu.router->settings.id, menu.menu, menu.queues[row.queue].name};
   usage.subscriber = subscribers[row.subscriber].key;
   return usage;
@@ -77,7 +77,27 @@ std::vector<UsageRow> Book::SubscriberUsage(const SubscriberKey& subscriber, abs
                                             absl::CivilDay last) const {
   const auto found = impl_->subscriber_by_key.find(subscriber);
   if (found == impl_->subscriber_by_key.end()) return {};
-  return impl_->RowsOf(found->second, first, last);
+  return impl_->RowsOf(found->second, first, last, true);
+}
+
+std::vector<Book::RowEvidence> Book::Evidence(const SubscriberKey& subscriber,
+                                              absl::CivilDay first, absl::CivilDay last) const {
+  std::vector<RowEvidence> result;
+  const auto found = impl_->subscriber_by_key.find(subscriber);
+  if (found == impl_->subscriber_by_key.end()) return result;
+  for (const auto& [menu, queue] : impl_->subscribers[found->second].queues) {
+    auto it = menu->partitions.lower_bound(PartitionKey{first, 0});
+    for (; it != menu->partitions.end() && it->first.first <= last; ++it) {
+      const DayRow* row = it->second.Find(queue, found->second);
+      const UsageEvidence* evidence = row == nullptr ? nullptr : it->second.EvidenceOf(*row);
+      if (evidence == nullptr) continue;
+      result.push_back({{menu->router->settings.id, menu->menu, menu->queues[queue].name},
+                        it->first.first,
+                        it->first.second,
+                        *evidence});
+    }
+  }
+  return result;
 }
 
 std::vector<Book::NamedSubscriber> Book::SubscribersNamed(const SubscriberKey& wish,
@@ -96,7 +116,7 @@ std::vector<Book::NamedSubscriber> Book::SubscribersNamed(const SubscriberKey& w
     });
     // One who came and went since the last flush has rows in memory only.
     const auto has_rows = [&] {
-      return !impl_->RowsOf(i, absl::CivilDay::min(), absl::CivilDay::max()).empty();
+      return !impl_->RowsOf(i, absl::CivilDay::min(), absl::CivilDay::max(), true).empty();
     };
     if (active || info.stored || has_rows()) named.push_back({info.key, active});
   }
@@ -116,7 +136,7 @@ std::vector<std::pair<SubscriberKey, UsageSum>> Book::SubscriberSums(const base:
       for (; it != menu.partitions.end() && it->first.first <= last; ++it) {
         for (const DayRow& row : it->second.rows()) {
           if (!OfSite(impl_->subscribers[row.subscriber], site)) continue;
-          UsageRow figures = it->second.Figures(row);
+          UsageRow figures = it->second.Figures(row, true);
           figures.queue = {id, menu.menu, menu.queues[row.queue].name};
           rows[row.subscriber].push_back(std::move(figures));
         }
@@ -208,7 +228,7 @@ std::vector<MenuView> Book::Menus() const {
       view.router = id;
       view.menu = menu.menu;
       view.queues = state.live();
-      view.open_holds = state.holds.size();
+      view.open_holds = state.disputes.size();
       view.pending = state.pending.has_value();
       view.accounting_source = router->settings.account == menu.menu;
       if (state.last.has_value()) {

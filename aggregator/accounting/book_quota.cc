@@ -90,7 +90,8 @@ void Book::Impl::Judge(StagedBatch& batch) {
 void Book::Impl::JudgeOne(const FiredKey& key, std::int64_t at_us, StagedBatch& batch) {
   const quota::Rule& rule = quotas[key.rule];
   const absl::CivilDay last = quota::PeriodEnd(rule, key.period_start) - 1;
-  std::vector<UsageRow> rows = RowsOf(key.subscriber, key.period_start, last);
+  // Only what is decided counts for a breach: the batch may decide what was open.
+  std::vector<UsageRow> rows = RowsOf(key.subscriber, key.period_start, last, false);
   AddStagedRows(key.subscriber, *batch.internals_, rows);
   const UsageSum sum = SumUsage(absl::MakeConstSpan(rows), key.period_start, last);
   const quota::Limit limit = LimitOf(key.subscriber, key.rule);
@@ -116,13 +117,13 @@ void Book::Impl::JudgeOne(const FiredKey& key, std::int64_t at_us, StagedBatch& 
 }
 
 std::vector<UsageRow> Book::Impl::RowsOf(std::uint32_t subscriber, absl::CivilDay first,
-                                         absl::CivilDay last) const {
+                                         absl::CivilDay last, bool with_open) const {
   std::vector<UsageRow> rows;
   for (const auto& [menu, queue] : subscribers[subscriber].queues) {
     auto it = menu->partitions.lower_bound(PartitionKey{first, 0});
     for (; it != menu->partitions.end() && it->first.first <= last; ++it) {
       const DayRow* row = it->second.Find(queue, subscriber);
-      if (row != nullptr) rows.push_back(Figures(*menu, it->second, *row));
+      if (row != nullptr) rows.push_back(Figures(*menu, it->second, *row, with_open));
     }
   }
   return rows;
@@ -132,11 +133,11 @@ std::vector<UsageRow> Book::Impl::RowsOf(std::uint32_t subscriber, absl::CivilDa
 void Book::Impl::AddStagedRows(std::uint32_t subscriber, const StagedInternals& staged,
                                std::vector<UsageRow>& rows) const {
   for (const auto& change : staged.changes) {
-    for (const RowChange& add : change->rows) {
-      if (add.subscriber != subscriber || add.only_if_row) continue;
-      const DaySpan& span = change->spans[add.span];
+    const auto add = [&](const auto& part) {
+      if (part.subscriber != subscriber) return;
+      const DaySpan& span = change->spans[part.span];
       const QueueKey key{change->router->settings.id, change->menu->menu,
-                         change->menu->queues[add.queue].name};
+                         change->menu->queues[part.queue].name};
       auto row = std::find_if(rows.begin(), rows.end(), [&](const UsageRow& r) {
         return r.day == span.day && r.segment == span.segment && r.queue == key;
       });
@@ -149,8 +150,12 @@ void Book::Impl::AddStagedRows(std::uint32_t subscriber, const StagedInternals& 
         rows.push_back(std::move(fresh));
         row = rows.end() - 1;
       }
-      ApplyToUsage(add, *row);
+      ApplyToUsage(part, *row);
+    };
+    for (const RowChange& row : change->rows) {
+      if (!row.only_if_row) add(row);
     }
+    for (const DoubtChange& doubt : change->doubts) add(doubt);
   }
 }
 
@@ -168,7 +173,7 @@ std::vector<QuotaStanding> Book::Quotas(const SubscriberKey& subscriber,
     standing.limit = impl_->LimitOf(found->second, i);
     standing.period_start = quota::PeriodStart(rule, today);
     const absl::CivilDay last = quota::PeriodEnd(rule, today) - 1;
-    const std::vector<UsageRow> rows = impl_->RowsOf(found->second, standing.period_start, last);
+    const std::vector<UsageRow> rows = impl_->RowsOf(found->second, standing.period_start, last, true);
     const UsageSum sum = SumUsage(absl::MakeConstSpan(rows), standing.period_start, last);
     standing.best = sum.best;
     standing.lower_bound = sum.lower_bound;

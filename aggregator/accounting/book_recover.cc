@@ -74,6 +74,9 @@ absl::Status Book::Impl::Recover(const RecoveryInput& input) {
           mark.threshold_percent);
     }
   }
+  for (auto& [id, router] : routers) {
+    for (MenuBook& menu : router->menus) ShowOpen(menu);
+  }
   RecountQuotas();
   queue_by_id.clear();
   subscriber_by_id.clear();
@@ -190,6 +193,9 @@ absl::Status Book::Impl::RestoreDevicePart(MenuBook& menu, std::uint32_t ordinal
     case BlobKind::kTombstones:
       device->stored_tombstone_parts = std::max(device->stored_tombstone_parts, number + 1);
       break;
+    case BlobKind::kDisputes:
+      device->stored_dispute_parts = std::max(device->stored_dispute_parts, number + 1);
+      break;
   }
   return absl::OkStatus();
 }
@@ -206,7 +212,7 @@ absl::Status Book::Impl::RestorePartition(MenuBook& menu, const CheckpointBlob& 
     }
     stored.row.queue = queue->second.second;
     stored.row.subscriber = subscriber->second;
-    partition.Restore(stored.row, stored.extra);
+    partition.Restore(stored.row, stored.extra, std::move(stored.evidence));
     auto& queues = subscribers[subscriber->second].queues;
     if (std::find(queues.begin(), queues.end(), queue->second) == queues.end()) {
       queues.push_back(queue->second);

@@ -53,6 +53,7 @@ struct DeviceState {
   std::uint32_t stored_row_parts = 0;
   std::uint32_t stored_pending_parts = 0;
   std::uint32_t stored_tombstone_parts = 0;
+  std::uint32_t stored_dispute_parts = 0;
   std::set<std::uint32_t> stored_dictionary_parts;
   DescriptorIndex stored_next_index = 0;
 };
@@ -144,6 +145,7 @@ struct MenuChange {
   std::vector<DaySpan> spans;
   std::vector<RowChange> rows;
   std::vector<DoubtChange> doubts;
+  std::vector<DisputedStep> steps;  // by DoubtChange::why
 
   StreamDictionary* dictionary = nullptr;
   counters::AddedDescriptors added;
@@ -199,7 +201,12 @@ struct Book::Impl {
   void LeaveBehind(MenuChange& change, StagedBatch& batch);
   void Expand(const Effects& effects, DeviceState& device, MenuChange& change);
   void ExpandDelta(const Delta& delta, std::uint32_t queue, MenuChange& change);
-  void ExpandBlind(const Blind& blind, std::uint32_t queue, MenuChange& change);
+  void ExpandDoubt(const Doubt& doubt, std::uint32_t queue, MenuChange& change);
+  void NoteWatched(const Doubt& doubt, std::uint32_t queue, MenuChange& change);
+  static Grade GradeOf(const Doubt& doubt, const RouterBook& router);
+  static std::uint32_t NoteStep(const Doubt& doubt, const base::TrafficBytes& counted,
+                                const base::TrafficBytes& unseen, Direction direction,
+                                MenuChange& change);
   std::uint32_t SpanIndex(MenuChange& change, std::int64_t at_us);
   std::uint32_t QueueOf(DeviceState& device, DescriptorIndex descriptor, MenuChange& change);
   std::uint32_t QueueNamed(RouterBook& router, MenuBook& menu, const std::string& name);
@@ -212,8 +219,8 @@ struct Book::Impl {
   void JudgeOne(const FiredKey& key, std::int64_t at_us, StagedBatch& batch);
   void AddStagedRows(std::uint32_t subscriber, const StagedInternals& staged,
                      std::vector<UsageRow>& rows) const;
-  std::vector<UsageRow> RowsOf(std::uint32_t subscriber, absl::CivilDay first,
-                               absl::CivilDay last) const;
+  std::vector<UsageRow> RowsOf(std::uint32_t subscriber, absl::CivilDay first, absl::CivilDay last,
+                               bool with_open) const;
   void CountUse(std::uint32_t subscriber, absl::CivilDay day, const base::TrafficBytes& bytes);
   std::uint64_t NextThreshold(std::uint32_t subscriber, std::uint32_t rule,
                               absl::CivilDay period_start) const;
@@ -222,6 +229,8 @@ struct Book::Impl {
   void InstallOne(MenuChange& change, const StagedJournal& journal);
   static void NoteNumbers(const MenuChange& change, DeviceState& device);
   void ApplyRows(const MenuChange& change);
+  // What the disputes of the menu come to as things stand is shown with its rows.
+  void ShowOpen(MenuBook& menu);
   void CloseDays(RouterBook& router, std::int64_t received_us);
   void FinishRows(RouterBook& router, const DaySpan& day);
   Partition& PartitionFor(MenuBook& menu, const DaySpan& span);
@@ -257,7 +266,8 @@ struct Book::Impl {
   absl::Status FinishDevices();
   absl::Status Replay(const StoredJournal& row);
 
-  UsageRow Figures(const MenuBook& menu, const Partition& partition, const DayRow& row) const;
+  UsageRow Figures(const MenuBook& menu, const Partition& partition, const DayRow& row,
+                   bool with_open = true) const;
   RouterBook* FindRouter(const base::RouterId& id) const;
   RouterBook& RouterFor(const base::RouterId& id);
   SiteBook& SiteFor(const base::SiteId& id);

@@ -31,6 +31,7 @@ enum class BlobKind : std::uint32_t {
   kDictionary = 2,
   kPending = 3,
   kTombstones = 4,
+  kDisputes = 5,
 };
 constexpr std::uint32_t PartNumber(BlobKind kind, std::uint32_t number) {
   return (static_cast<std::uint32_t>(kind) << 24) | number;
@@ -54,6 +55,9 @@ std::string EncodeStatePending(const MenuState& state, std::uint32_t number);
 // The first kQueuesPerPart tombstones are in the head, these are the ones behind them.
 std::string EncodeStateTombstones(const MenuState& state, std::uint32_t number);
 
+// Disputes in order of their rows, kQueuesPerPart a part.
+std::string EncodeStateDisputes(const MenuState& state, std::uint32_t number);
+
 // Reads the parts of one state in ascending order of their numbers into `state`, which starts
 // empty.
 absl::Status DecodeStatePart(std::uint32_t part, absl::string_view blob, StateHead& head,
@@ -68,6 +72,7 @@ struct StoredRow {
   std::uint64_t subscriber_id = 0;
   DayRow row;
   RowExtra extra;
+  UsageEvidence evidence;
 };
 std::string EncodeRows(const DaySpan& span, const std::vector<StoredRow>& rows);
 struct DecodedRows {

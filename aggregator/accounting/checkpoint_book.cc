@@ -12,6 +12,70 @@ namespace netsentinel::accounting {
 using base::AppendBytes;
 using base::AppendVarint;
 
+namespace {
+
+void AppendEvidence(std::string& out, const UsageEvidence& evidence) {
+  AppendVarint(out, evidence.totals.size());
+  if (evidence.totals.empty()) return;
+  for (const ExplanationTotal& total : evidence.totals) {
+    AppendVarint(out, static_cast<std::uint64_t>(total.explanation));
+    AppendVarint(out, total.steps);
+    AppendTraffic(out, total.at_stake);
+  }
+  AppendVarint(out, evidence.steps.size());
+  for (const DisputedStep& step : evidence.steps) {
+    AppendTime(out, step.from_us);
+    AppendTime(out, step.to_us);
+    AppendTraffic(out, step.before);
+    AppendTraffic(out, step.now);
+    AppendVarint(out, static_cast<std::uint64_t>(step.counted_as));
+    AppendTraffic(out, step.counted);
+    AppendTraffic(out, step.doubt);
+    AppendTraffic(out, step.unseen);
+    AppendVarint(out, step.possible.size());
+    for (const auto& [explanation, bytes] : step.possible) {
+      AppendVarint(out, static_cast<std::uint64_t>(explanation));
+      AppendTraffic(out, bytes);
+    }
+  }
+}
+
+Explanation ReadExplanation(Fields& in) {
+  const std::uint64_t value = in.U64();
+  in.Require(value >= 1 && value <= kExplanations);
+  return in.ok() ? static_cast<Explanation>(value) : Explanation::kWentOn;
+}
+
+void ReadEvidence(Fields& in, UsageEvidence& evidence) {
+  for (std::size_t n = in.Count(kExplanations); n > 0 && in.ok(); --n) {
+    ExplanationTotal total;
+    total.explanation = ReadExplanation(in);
+    total.steps = in.U32();
+    total.at_stake = in.Sum();
+    in.Require(evidence.totals.empty() ||
+               evidence.totals.back().explanation < total.explanation);
+    evidence.totals.push_back(total);
+  }
+  if (evidence.totals.empty()) return;
+  for (std::size_t n = in.Count(kMostStepsKept); n > 0 && in.ok(); --n) {
+    DisputedStep& step = evidence.steps.emplace_back();
+    step.from_us = in.Time();
+    step.to_us = in.Time();
+    step.before = in.Traffic();
+    step.now = in.Traffic();
+    step.counted_as = ReadExplanation(in);
+    step.counted = in.Sum();
+    step.doubt = in.Sum();
+    step.unseen = in.Sum();
+    for (std::size_t p = in.Count(kExplanations); p > 0 && in.ok(); --p) {
+      const Explanation explanation = ReadExplanation(in);
+      step.possible.emplace_back(explanation, in.Traffic());
+    }
+  }
+}
+
+}  // namespace
+
 std::string EncodeRows(const DaySpan& span, const std::vector<StoredRow>& rows) {
   std::string out = Begin();
   AppendTime(out, span.day - absl::CivilDay(1970, 1, 1));
@@ -32,19 +96,23 @@ std::string EncodeRows(const DaySpan& span, const std::vector<StoredRow>& rows) 
     AppendVarint(out, static_cast<std::uint64_t>(row.grade));
     const RowExtra& extra = stored.extra;
     AppendVarint(out, row.extra == kNoRow ? 0 : 1);
-    if (row.extra == kNoRow) continue;
-    AppendTraffic(out, extra.estimated_at_start);
-    AppendTraffic(out, extra.estimated_at_end);
-    AppendTraffic(out, extra.implausible);
-    AppendTraffic(out, extra.loss_bound);
-    AppendVarint(out, extra.blind_us);
+    if (row.extra != kNoRow) {
+      AppendTraffic(out, extra.doubt);
+      AppendTraffic(out, extra.unseen);
+      AppendTraffic(out, extra.begin_inside);
+      AppendTraffic(out, extra.begin_outside);
+      AppendTraffic(out, extra.end_inside);
+      AppendTraffic(out, extra.end_outside);
+      AppendVarint(out, extra.blind_us);
+    }
+    AppendEvidence(out, stored.evidence);
   }
   return Seal(std::move(out));
 }
 
 absl::StatusOr<DecodedRows> DecodeRows(absl::string_view blob) {
-  NS_ASSIGN_OR_RETURN(const absl::string_view body, Open(blob));
-  Fields in(body);
+  NS_ASSIGN_OR_RETURN(const OpenedBlob opened, Open(blob));
+  Fields in(opened);
   DecodedRows decoded;
   const std::int64_t day = in.I64();
   const std::uint64_t segment = in.U64();
@@ -68,12 +136,24 @@ absl::StatusOr<DecodedRows> DecodeRows(absl::string_view blob) {
     in.Require(epochs <= 0xFFFF && grade >= 1 && grade <= 4);
     stored.row.epochs = static_cast<std::uint16_t>(epochs);
     stored.row.grade = static_cast<Grade>(grade);
-    if (in.U64() != 1) continue;
-    stored.extra.estimated_at_start = in.Sum();
-    stored.extra.estimated_at_end = in.Sum();
-    stored.extra.implausible = in.Sum();
-    stored.extra.loss_bound = in.Sum();
-    stored.extra.blind_us = in.U64();
+    if (in.U64() == 1) {
+      RowExtra& extra = stored.extra;
+      if (in.old()) {
+        extra.begin_inside = in.Sum();
+        extra.end_inside = in.Sum();
+        extra.doubt = in.Sum();
+        extra.unseen = in.Sum();
+      } else {
+        extra.doubt = in.Sum();
+        extra.unseen = in.Sum();
+        extra.begin_inside = in.Sum();
+        extra.begin_outside = in.Sum();
+        extra.end_inside = in.Sum();
+        extra.end_outside = in.Sum();
+      }
+      extra.blind_us = in.U64();
+    }
+    if (!in.old()) ReadEvidence(in, stored.evidence);
   }
   if (!in.done()) return Damaged("usage rows");
   return decoded;
@@ -102,8 +182,8 @@ absl::StatusOr<std::vector<StoredCalendar>> DecodeCalendars(absl::string_view bl
   constexpr std::size_t kMostSites = 100'000;
   constexpr std::size_t kMostVersions = 64;
   constexpr std::int64_t kDaySeconds = 86'400;
-  NS_ASSIGN_OR_RETURN(const absl::string_view body, Open(blob));
-  Fields in(body);
+  NS_ASSIGN_OR_RETURN(const OpenedBlob opened, Open(blob));
+  Fields in(opened);
   std::vector<StoredCalendar> calendars;
   for (std::size_t n = in.Count(kMostSites); n > 0 && in.ok(); --n) {
     StoredCalendar& calendar = calendars.emplace_back();
@@ -156,8 +236,8 @@ std::string EncodeRouter(const StoredRouter& router) {
 }
 
 absl::StatusOr<StoredRouter> DecodeRouter(absl::string_view blob) {
-  NS_ASSIGN_OR_RETURN(const absl::string_view body, Open(blob));
-  Fields in(body);
+  NS_ASSIGN_OR_RETURN(const OpenedBlob opened, Open(blob));
+  Fields in(opened);
   StoredRouter router;
   router.open_from_us = in.I64();
   in.Require(router.open_from_us == kAlways ||

@@ -18,7 +18,9 @@
 
 namespace netsentinel::accounting {
 
-inline constexpr char kVersion = 1;
+inline constexpr char kVersion = 2;
+// Before steps were judged by all explanations: read, never written.
+inline constexpr char kOldVersion = 1;
 inline constexpr std::size_t kCrcBytes = 4;
 inline constexpr std::size_t kPlaceBytes = 8;
 // From the beginning of time; for a router, before its first snapshot.
@@ -49,24 +51,30 @@ inline std::string Seal(std::string body) {
   return body;
 }
 
-inline absl::StatusOr<absl::string_view> Open(absl::string_view blob) {
+struct OpenedBlob {
+  absl::string_view body;
+  bool old = false;  // kOldVersion
+};
+
+inline absl::StatusOr<OpenedBlob> Open(absl::string_view blob) {
   if (blob.size() < 1 + kCrcBytes) return Damaged("too short");
   const absl::string_view body = blob.substr(0, blob.size() - kCrcBytes);
   if (ReadFixed(blob.substr(body.size())) != base::Crc32c(body))
     return Damaged("its checksum is wrong");
-  if (body.front() != kVersion) {
+  if (body.front() != kVersion && body.front() != kOldVersion) {
     return absl::FailedPreconditionError(
         absl::StrCat("written by a newer version of the program (format ",
                      static_cast<int>(static_cast<std::uint8_t>(body.front())), ", this one knows ",
                      static_cast<int>(kVersion), "): run that version"));
   }
-  return body.substr(1);
+  return OpenedBlob{body.substr(1), body.front() == kOldVersion};
 }
 
 // Reads fields one after the other; after the first bad one nothing more is read.
 class Fields {
  public:
-  explicit Fields(absl::string_view body) : in_(body) {}
+  explicit Fields(const OpenedBlob& blob) : in_(blob.body), old_(blob.old) {}
+  bool old() const { return old_; }
   std::uint64_t U64() {
     const std::optional<std::uint64_t> value = in_.Varint();
     ok_ = ok_ && value.has_value();
@@ -132,6 +140,7 @@ class Fields {
 
  private:
   base::ByteReader in_;
+  bool old_ = false;
   bool ok_ = true;
 };
 

@@ -74,32 +74,62 @@ void Partition::Apply(const RowChange& change) {
   if (change.read_at_from) NoteReading(change.from_us, row.first_reading_us, row.last_reading_us);
   if (change.read_at_to) NoteReading(change.to_us, row.first_reading_us, row.last_reading_us);
   Observe(row, change.observed_since_us, change.to_us);
-  if (change.estimated_at_start || change.estimated_at_end) {
-    RowExtra& extra = MakeExtra(row);
-    if (change.estimated_at_start) extra.estimated_at_start += change.bytes;
-    if (change.estimated_at_end) extra.estimated_at_end += change.bytes;
-    row.grade = std::max(row.grade, Grade::kEstimated);
-  }
-  if (change.implausible) {
-    MakeExtra(row).implausible += change.bytes;
-    row.grade = Grade::kPartial;
-  }
   row.dirty = true;
   stored = false;
 }
 
 void Partition::Apply(const DoubtChange& change) {
   DayRow& row = RowFor(change.queue, change.subscriber);
-  if (change.blind_us != 0 || !change.loss.zero()) {
-    RowExtra& extra = MakeExtra(row);
-    extra.blind_us += change.blind_us;
-    extra.loss_bound += change.loss;
-  }
+  if (!(change.extra == RowExtra{})) MakeExtra(row) += change.extra;
   row.grade = std::max(row.grade, change.grade);
   row.epochs =
       static_cast<std::uint16_t>(std::min<std::uint32_t>(kMostEpochs, row.epochs + change.epochs));
   row.dirty = true;
   stored = false;
+}
+
+void Partition::Explain(const DoubtChange& change, const DisputedStep& step) {
+  const std::uint32_t row = IndexOf(RowFor(change.queue, change.subscriber));
+  UsageEvidence& evidence = evidence_[row];
+  for (const auto& [explanation, bytes] : step.possible) {
+    auto at = std::lower_bound(evidence.totals.begin(), evidence.totals.end(), explanation,
+                               [](const ExplanationTotal& total, Explanation wanted) {
+                                 return total.explanation < wanted;
+                               });
+    if (at == evidence.totals.end() || at->explanation != explanation) {
+      at = evidence.totals.insert(at, {explanation, 0, {}});
+    }
+    ++at->steps;
+    at->at_stake += bytes;
+  }
+  if (evidence.steps.size() < kMostStepsKept && evidence_.size() <= kMostRowsWithSteps) {
+    evidence.steps.push_back(step);
+  }
+}
+
+void Partition::ApplyOpen(const RowChange& change) {
+  if (change.only_if_row) return;
+  DayRow& row = RowFor(change.queue, change.subscriber);
+  open_[IndexOf(row)].best += change.bytes;
+  row.dirty = true;
+}
+
+void Partition::ApplyOpen(const DoubtChange& change) {
+  DayRow& row = RowFor(change.queue, change.subscriber);
+  OpenFigures& open = open_[IndexOf(row)];
+  open.extra += change.extra;
+  open.grade = std::max(open.grade, change.grade);
+  row.dirty = true;
+}
+
+void Partition::ClearOpen() {
+  for (const auto& [row, figures] : open_) rows_[row].dirty = true;
+  open_.clear();
+}
+
+const UsageEvidence* Partition::EvidenceOf(const DayRow& row) const {
+  const auto found = evidence_.find(IndexOf(row));
+  return found == evidence_.end() ? nullptr : &found->second;
 }
 
 void Partition::Watch(std::uint32_t queue, std::uint32_t subscriber, const Watched& watched) {
@@ -127,34 +157,52 @@ const RowExtra& Partition::ExtraOf(const DayRow& row) const {
   return row.extra == kNoRow ? kNone : extras_[row.extra];
 }
 
-UsageRow Partition::Figures(const DayRow& row) const {
-  const RowExtra& extra = ExtraOf(row);
+UsageRow Partition::Figures(const DayRow& row, bool with_open) const {
+  RowExtra extra = ExtraOf(row);
   UsageRow usage;
   usage.day = span_.day;
   usage.segment = span_.segment;
   usage.best = row.best;
-  usage.estimated_at_start = extra.estimated_at_start;
-  usage.estimated_at_end = extra.estimated_at_end;
-  usage.implausible = extra.implausible;
-  usage.loss_bound = extra.loss_bound;
+  usage.grade = row.grade;
+  if (with_open && !open_.empty()) {
+    if (const auto open = open_.find(IndexOf(row)); open != open_.end()) {
+      usage.best += open->second.best;
+      extra += open->second.extra;
+      usage.grade = std::max(usage.grade, open->second.grade);
+    }
+  }
+  usage.doubt = extra.doubt;
+  usage.loss_bound = extra.unseen;
+  usage.begin_inside = extra.begin_inside;
+  usage.begin_outside = extra.begin_outside;
+  usage.end_inside = extra.end_inside;
+  usage.end_outside = extra.end_outside;
   usage.blind_us = extra.blind_us;
   usage.observed_us = static_cast<std::uint64_t>(std::max<std::int64_t>(row.observed_us, 0));
   usage.first_reading_us = row.first_reading_us;
   usage.last_reading_us = row.last_reading_us;
   usage.epochs = row.epochs;
-  usage.grade = row.grade;
   return usage;
 }
 
-void Partition::Restore(DayRow row, const RowExtra& extra) {
+void Partition::Restore(DayRow row, const RowExtra& extra, UsageEvidence evidence) {
   DayRow& restored = RowFor(row.queue, row.subscriber);
   row.next = restored.next;
   row.extra = kNoRow;
   restored = row;
-  const bool any = extra.blind_us != 0 || !extra.estimated_at_start.zero() ||
-                   !extra.estimated_at_end.zero() || !extra.implausible.zero() ||
-                   !extra.loss_bound.zero();
-  if (any) MakeExtra(restored) = extra;
+  if (!(extra == RowExtra{})) MakeExtra(restored) = extra;
+  if (!evidence.totals.empty()) evidence_[IndexOf(restored)] = std::move(evidence);
+}
+
+RowExtra& RowExtra::operator+=(const RowExtra& other) {
+  doubt += other.doubt;
+  unseen += other.unseen;
+  begin_inside += other.begin_inside;
+  begin_outside += other.begin_outside;
+  end_inside += other.end_inside;
+  end_outside += other.end_outside;
+  blind_us = base::SaturatingAdd(blind_us, other.blind_us);
+  return *this;
 }
 
 void ApplyToUsage(const RowChange& change, UsageRow& row) {
@@ -164,9 +212,17 @@ void ApplyToUsage(const RowChange& change, UsageRow& row) {
     NoteReading(change.from_us, row.first_reading_us, row.last_reading_us);
   }
   if (change.read_at_to) NoteReading(change.to_us, row.first_reading_us, row.last_reading_us);
-  if (change.estimated_at_start) row.estimated_at_start += change.bytes;
-  if (change.estimated_at_end) row.estimated_at_end += change.bytes;
-  if (change.implausible) row.implausible += change.bytes;
+}
+
+void ApplyToUsage(const DoubtChange& change, UsageRow& row) {
+  row.doubt += change.extra.doubt;
+  row.loss_bound += change.extra.unseen;
+  row.begin_inside += change.extra.begin_inside;
+  row.begin_outside += change.extra.begin_outside;
+  row.end_inside += change.extra.end_inside;
+  row.end_outside += change.extra.end_outside;
+  row.blind_us = base::SaturatingAdd(row.blind_us, change.extra.blind_us);
+  row.grade = std::max(row.grade, change.grade);
 }
 
 }  // namespace netsentinel::accounting

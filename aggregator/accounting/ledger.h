@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/functional/function_ref.h"
 
 #include "aggregator/accounting/calendar.h"
@@ -20,9 +21,6 @@ struct RowChange {
   std::uint32_t span = 0;  // index into the spans beside it
   std::uint32_t queue = 0;
   std::uint32_t subscriber = 0;
-  bool estimated_at_start = false;
-  bool estimated_at_end = false;
-  bool implausible = false;
   bool read_at_from = false;  // a reading at `from` lies in the span
   bool read_at_to = false;
   bool only_if_row = false;  // time alone: makes no row
@@ -32,15 +30,29 @@ struct RowChange {
   base::TrafficBytes bytes;
 };
 
-// What one blind interval, or one new epoch, adds to one row.
+// What few rows have.
+struct RowExtra {
+  base::TrafficBytes doubt;
+  base::TrafficBytes unseen;
+  base::TrafficBytes begin_inside;
+  base::TrafficBytes begin_outside;
+  base::TrafficBytes end_inside;
+  base::TrafficBytes end_outside;
+  std::uint64_t blind_us = 0;
+
+  bool operator==(const RowExtra&) const = default;
+  RowExtra& operator+=(const RowExtra& other);
+};
+
+// What a doubt, bytes that cross an edge, or a new epoch add to one row.
 struct DoubtChange {
   std::uint32_t span = 0;
   std::uint32_t queue = 0;
   std::uint32_t subscriber = 0;
-  std::uint64_t blind_us = 0;
-  base::TrafficBytes loss;
+  RowExtra extra;
   Grade grade = Grade::kComplete;  // at least this bad
   std::uint32_t epochs = 0;
+  std::uint32_t why = kNoRow;  // index into the steps beside it
 };
 
 // A row without its keys.
@@ -59,14 +71,15 @@ struct DayRow {
   bool dirty = false;
 };
 
-// What few rows have.
-struct RowExtra {
-  base::TrafficBytes estimated_at_start;
-  base::TrafficBytes estimated_at_end;
-  base::TrafficBytes implausible;
-  base::TrafficBytes loss_bound;
-  std::uint64_t blind_us = 0;
+// A row's figures that are not decided yet: shown, never kept.
+struct OpenFigures {
+  base::TrafficBytes best;
+  RowExtra extra;
+  Grade grade = Grade::kComplete;
 };
+
+// Beyond so many rows of a partition with evidence, the steps themselves are not kept.
+inline constexpr std::size_t kMostRowsWithSteps = 65'536;
 
 // The rows of one menu of one router on one day and segment.
 class Partition {
@@ -75,6 +88,13 @@ class Partition {
 
   void Apply(const RowChange& change);
   void Apply(const DoubtChange& change);
+  // Takes down why.
+  void Explain(const DoubtChange& change, const DisputedStep& step);
+  // The same for what is not decided yet; ClearOpen takes all of it back.
+  void ApplyOpen(const RowChange& change);
+  void ApplyOpen(const DoubtChange& change);
+  void ClearOpen();
+  bool has_open() const { return !open_.empty(); }
   // The queue has been watched until then without a gap since `since_us`; `read` when it was read
   // at that very instant. Nothing if it has no row.
   struct Watched {
@@ -95,8 +115,11 @@ class Partition {
   }
   std::vector<DayRow>& rows() { return rows_; }
   const std::vector<DayRow>& rows() const { return rows_; }
-  // The row's figures; keys other than day and segment stay empty.
-  UsageRow Figures(const DayRow& row) const;
+  // The row's figures, with or without what is not decided yet; keys other than day and segment stay
+  // empty.
+  UsageRow Figures(const DayRow& row, bool with_open) const;
+  // Null where nothing was disputed.
+  const UsageEvidence* EvidenceOf(const DayRow& row) const;
   // Row of the queue and subscriber, or null.
   const DayRow* Find(std::uint32_t queue, std::uint32_t subscriber) const;
   // Rows of the queue, through DayRow::next.
@@ -104,7 +127,7 @@ class Partition {
     return queue < first_of_.size() ? first_of_[queue] : kNoRow;
   }
   // For reading a checkpoint.
-  void Restore(DayRow row, const RowExtra& extra);
+  void Restore(DayRow row, const RowExtra& extra, UsageEvidence evidence);
   const RowExtra& ExtraOf(const DayRow& row) const;
 
   bool stored = false;  // its checkpoint parts are up to date
@@ -114,16 +137,23 @@ class Partition {
   DayRow& RowFor(std::uint32_t queue, std::uint32_t subscriber);
   DayRow* FindRow(std::uint32_t queue, std::uint32_t subscriber);
   RowExtra& MakeExtra(DayRow& row);
+  std::uint32_t IndexOf(const DayRow& row) const {
+    return static_cast<std::uint32_t>(&row - rows_.data());
+  }
   void Observe(DayRow& row, std::int64_t since_us, std::int64_t until_us) const;
 
   DaySpan span_;
   std::vector<DayRow> rows_;
   std::vector<RowExtra> extras_;
   std::vector<std::uint32_t> first_of_;  // by queue
+  // By row.
+  absl::flat_hash_map<std::uint32_t, UsageEvidence> evidence_;
+  absl::flat_hash_map<std::uint32_t, OpenFigures> open_;
 };
 
 // Adds the change to a row that is given with its figures: the same sum as Partition::Apply.
 void ApplyToUsage(const RowChange& change, UsageRow& row);
+void ApplyToUsage(const DoubtChange& change, UsageRow& row);
 
 using PartitionKey = std::pair<absl::CivilDay, std::uint8_t>;
 using Partitions = std::map<PartitionKey, Partition>;

@@ -44,14 +44,36 @@ void CorrectHeader(SnapshotHeader& header, std::int64_t previous_us, std::int64_
 bool QuickPathMayApply(const MenuState& state, const StageInput& input) {
   const counters::Snapshot& snapshot = *input.snapshot;
   return !input.force_general && state.last.has_value() && !state.pending.has_value() &&
-         state.holds.empty() && state.read_at.empty() && snapshot.steps.empty() &&
+         state.disputes.empty() && state.read_at.empty() && snapshot.steps.empty() &&
          input.added->empty() && snapshot.readings.size() == state.live() &&
          snapshot.header.settings_fingerprint == state.last->settings_fingerprint;
 }
 
-// True when every queue goes on and no witness fell; then `moved` holds the rows that did move.
+bool HasHabit(const MenuState& state, std::int64_t now_us) {
+  return state.resets_us[0] != 0 && now_us - state.resets_us[0] <= kResetHabitUs;
+}
+
+Rate LineOf(const MenuPlace& place) {
+  const std::uint64_t bps = place.settings.line_rate_bps;
+  return {place.menu == counters::Menu::kTree ? 0 : bps, bps};
+}
+
+// The most that queues of each kind of limits can have moved, by Slot::limits.
+std::vector<TrafficBytes> Ceilings(const MenuState& state, const Rate& line,
+                                   const SnapshotHeader& now) {
+  std::vector<TrafficBytes> ceilings;
+  ceilings.reserve(state.limits.size());
+  const std::int64_t reach = ReachUs(*state.last, now);
+  for (const RowLimits& limits : state.limits) {
+    ceilings.push_back(CeilingBytes(RateBetween(limits, limits, line), reach));
+  }
+  return ceilings;
+}
+
+// True when every queue goes on, no witness fell and none moved more than it can have; then `moved`
+// holds the rows that did move.
 bool CompareRows(const MenuState& state, const std::vector<QueueReading>& readings,
-                 std::vector<Staged::Moved>& moved) {
+                 const std::vector<TrafficBytes>& ceilings, std::vector<Staged::Moved>& moved) {
   std::vector<std::uint64_t> seen((state.rows.size() + 63) / 64);
   const std::uint32_t* row_of = state.row_of.data();
   const std::size_t known = state.row_of.size();
@@ -65,8 +87,10 @@ bool CompareRows(const MenuState& state, const std::vector<QueueReading>& readin
     const QueueReading& before = state.rows[row];
     if (!counters::NoWitnessFell(before, now)) return false;
     if (before == now) continue;
-    if (now.upload - before.upload > base::kMaxStoredBytes ||
-        now.download - before.download > base::kMaxStoredBytes) {
+    const Slot& slot = state.slots[row];
+    const TrafficBytes& most = ceilings[slot.limits];
+    if (now.upload - before.upload > most.upload ||
+        now.download - before.download > most.download || slot.base_may_be_bad) {
       return false;
     }
     moved.push_back({row, now});
@@ -74,9 +98,10 @@ bool CompareRows(const MenuState& state, const std::vector<QueueReading>& readin
   return true;
 }
 
-// Takes the children's bytes, and what is still owed, off the parents among the deltas.
+// Takes the children's bytes, and what is still owed, off the parents among the deltas. What comes
+// out doubtful goes to the doubts, and leaves nothing in its delta.
 void SettleQuick(const MenuState& state, Staged& staged, std::vector<Delta>& deltas) {
-  std::vector<TrafficBytes> owed(state.rows.size());
+  std::vector<Owed> owed(state.rows.size());
   std::vector<bool> owes(state.rows.size());
   for (const auto& [row, debt] : state.debts) {
     owed[row] = debt;
@@ -85,24 +110,19 @@ void SettleQuick(const MenuState& state, Staged& staged, std::vector<Delta>& del
   for (std::size_t i = 0; i < deltas.size(); ++i) {
     const std::uint32_t parent = state.slots[staged.moved[i].row].parent;
     if (parent == kNoRow) continue;
-    owed[parent] += deltas[i].bytes;
+    const TrafficBytes& bytes = deltas[i].bytes;
+    owed[parent] += {bytes, bytes, bytes, {}};
     owes[parent] = true;
   }
   for (std::size_t i = 0; i < deltas.size(); ++i) {
     const std::uint32_t row = staged.moved[i].row;
     if (!owes[row]) continue;
-    TrafficBytes& rest = owed[row];
-    const TrafficBytes paid = {std::min(rest.upload, deltas[i].bytes.upload),
-                               std::min(rest.download, deltas[i].bytes.download)};
-    deltas[i].bytes.upload -= paid.upload;
-    deltas[i].bytes.download -= paid.download;
-    rest.upload -= paid.upload;
-    rest.download -= paid.download;
+    PayDelta(deltas[i], owed[row], staged.effects.doubts);
   }
   for (std::uint32_t row = 0; row < owes.size(); ++row) {
     if (!owes[row]) continue;
     const auto before = state.debts.find(row);
-    const TrafficBytes old = before == state.debts.end() ? TrafficBytes{} : before->second;
+    const Owed old = before == state.debts.end() ? Owed{} : before->second;
     if (!(old == owed[row])) staged.debts.emplace_back(row, owed[row]);
   }
 }
@@ -112,11 +132,11 @@ void StageQuick(const MenuState& state, const MenuSettings& settings, Staged& st
   deltas.reserve(staged.moved.size());
   const std::int64_t from = state.last->attribution_us;
   const std::int64_t to = staged.header.attribution_us;
+  staged.elapsed_us = std::max<std::int64_t>(LongestElapsedUs(*state.last, staged.header), 1);
   for (const Staged::Moved& moved : staged.moved) {
     const QueueReading& before = state.rows[moved.row];
     deltas.push_back(
         {before.descriptor,
-         false,
          from,
          to,
          state.slots[moved.row].since_us,
@@ -191,8 +211,8 @@ absl::Status CheckSnapshot(const counters::DescriptorTable& dictionary, const Me
     if (step.header.end_us > next.end_us || step.header.attribution_us > next.attribution_us) {
       return absl::InvalidArgumentError("merged steps are out of order");
     }
-    if (before != nullptr && counters::RouterRebooted(*before, headers[i])) {
-      return absl::InvalidArgumentError("a merged step lies across a reboot");
+    if (before != nullptr && !counters::LineageOf(*before, headers[i]).same) {
+      return absl::InvalidArgumentError("a merged step lies across a restart of the router");
     }
     NS_RETURN_IF_ERROR(CheckRows(dictionary, step.readings));
   }
@@ -209,7 +229,7 @@ absl::Status ApplySnapshot(MenuState& state, const StageInput& input,
 
   if (state.pending.has_value()) {
     absl::flat_hash_set<std::uint32_t> back;
-    if (!counters::RouterRebooted(state.pending->header, staged.header)) {
+    if (counters::LineageOf(state.pending->header, staged.header).same) {
       back = applier.RowsBackAgain(snapshot.steps.empty() ? snapshot.readings
                                                           : snapshot.steps.front().readings);
     }
@@ -268,7 +288,9 @@ bool RenumberIfSparse(MenuState& state) {
     descriptor = now[descriptor];
     state.row_of[descriptor] = row;
   }
-  for (auto& [row, hold] : state.holds) hold.before.descriptor = state.rows[row].descriptor;
+  for (auto& [row, dispute] : state.disputes) {
+    for (Observation& seen : dispute.seen) seen.reading.descriptor = state.rows[row].descriptor;
+  }
   for (Tombstone& stone : state.tombstones) {
     stone.descriptor = stone.reading.descriptor = now[stone.descriptor];
   }
@@ -316,8 +338,11 @@ absl::StatusOr<Staged> Stage(const MenuState& state, const StageInput& input) {
   CorrectHeader(staged.header, previous_us, input.received_us);
   NoteClock(snapshot, staged.header, staged.effects);
 
-  if (QuickPathMayApply(state, input) && !counters::RouterRebooted(*state.last, staged.header)) {
-    if (CompareRows(state, snapshot.readings, staged.moved)) {
+  const MenuPlace place{snapshot.router, snapshot.menu, input.settings};
+  if (QuickPathMayApply(state, input) && !HasHabit(state, staged.header.attribution_us) &&
+      counters::LineageOf(*state.last, staged.header).only_same()) {
+    const std::vector<TrafficBytes> ceilings = Ceilings(state, LineOf(place), staged.header);
+    if (CompareRows(state, snapshot.readings, ceilings, staged.moved)) {
       StageQuick(state, input.settings, staged);
       return staged;
     }
@@ -352,7 +377,15 @@ void Install(MenuState& state, Staged&& staged) {
     state = std::move(*staged.replacement);
     return;
   }
-  for (const Staged::Moved& moved : staged.moved) state.rows[moved.row] = moved.reading;
+  for (const Staged::Moved& moved : staged.moved) {
+    QueueReading& row = state.rows[moved.row];
+    const std::uint64_t bytes =
+        (moved.reading.upload - row.upload) + (moved.reading.download - row.download);
+    if (bytes > 0) {
+      state.slots[moved.row].rate = {bytes, static_cast<std::uint64_t>(staged.elapsed_us)};
+    }
+    row = moved.reading;
+  }
   for (const auto& [row, debt] : staged.debts) {
     if (debt.zero()) {
       state.debts.erase(row);
@@ -373,7 +406,10 @@ void LinkParents(MenuState& state) {
     state.slots[row].parent = kNoRow;
     any = any || (descriptor(row) != nullptr && !descriptor(row)->parent.empty());
   }
-  if (!any) return;
+  if (!any) {
+    LinkLimits(state);
+    return;
+  }
   absl::flat_hash_map<absl::string_view, std::uint32_t> by_name;
   for (std::uint32_t row = 0; row < state.rows.size(); ++row) {
     if (descriptor(row) != nullptr) by_name.try_emplace(descriptor(row)->name, row);
@@ -385,6 +421,16 @@ void LinkParents(MenuState& state) {
     state.slots[row].parent = found->second;
     ++state.parents;
   }
+  LinkLimits(state);
+}
+
+std::vector<Doubt> OpenDoubts(const MenuState& state, const MenuPlace& place) {
+  if (state.disputes.empty()) return {};
+  Effects effects;
+  const Applier::Context context{place.router, place.menu, place.settings, nullptr};
+  // NoteOpen changes nothing of the state.
+  Applier(const_cast<MenuState&>(state), context, effects).NoteOpen();
+  return std::move(effects.doubts);
 }
 
 void ResolveOpen(MenuState& state, const MenuPlace& place, Effects& effects) {

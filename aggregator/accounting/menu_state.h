@@ -7,8 +7,10 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/inlined_vector.h"
 #include "absl/status/statusor.h"
 
+#include "aggregator/accounting/evidence.h"
 #include "aggregator/accounting/records.h"
 #include "aggregator/accounting/settings.h"
 #include "common/counters/descriptor_table.h"
@@ -22,26 +24,54 @@ namespace netsentinel::accounting {
 using counters::DescriptorIndex;
 using counters::kNoRow;
 
+// What children moved that their parent's bytes hold as well: to be taken off the parent's own. As
+// far as counters showed it between `least` and `most`; `unseen` passed parent and child at once.
+struct Owed {
+  base::TrafficBytes least;
+  base::TrafficBytes counted;
+  base::TrafficBytes most;
+  base::TrafficBytes unseen;
+
+  bool operator==(const Owed&) const = default;
+  bool zero() const { return least.zero() && counted.zero() && most.zero() && unseen.zero(); }
+  Owed& operator+=(const Owed& other);
+};
+
 // The cold half of a queue; the hot half is its reading, at the same place.
 struct Slot {
   std::uint32_t parent = kNoRow;  // row of the parent queue
+  std::uint32_t limits = 0;       // its limits, in MenuState::limits
   std::int64_t since_us = 0;      // observed without a gap since
+  LastRate rate;
+  // The last reading ended a dispute that nothing decided: it may have been wrong.
+  bool base_may_be_bad = false;
 };
 
-// A byte counter fell; the next reading will say what that was.
-struct Hold {
-  counters::QueueReading before;  // O
-  std::int64_t before_us = 0;     // when O was read
-  std::int64_t held_us = 0;       // when H was read
-  std::int64_t existed_us = 0;    // the longest that a counter with H can have existed
+// A queue whose last step is not decided yet: the last undisputed reading and all since.
+struct Dispute {
+  std::vector<Observation> seen;
+  bool first_is_first = false;  // seen[0] is the queue's first reading
+  // A child is disputed, so that what is the queue's own cannot be told: it waits for the child.
+  bool waits = false;
+  // What children moved in the meantime.
+  Owed children;
+  // What a parent that could not wait took off itself for this queue.
+  base::TrafficBytes taken_early;
+  bool outlived_parent = false;
+
+  std::int64_t from_us() const { return seen.front().header->attribution_us; }
 };
 
 // A queue that vanished and may come back as if nothing had been.
 struct Tombstone {
   DescriptorIndex descriptor = 0;
   counters::QueueReading reading;
+  std::shared_ptr<const counters::SnapshotHeader> header;  // of the reading
   std::int64_t read_us = 0;
   std::int64_t vanished_us = 0;
+  RowLimits limits;
+  base::TrafficBytes noted;  // as unseen, when it vanished
+  bool may_be_bad = false;   // the reading was disputed
 };
 
 // A complete snapshot that lacked too many queues to be believed at once.
@@ -51,6 +81,9 @@ struct PendingSnapshot {
 };
 
 inline constexpr std::int64_t kSecondUs = 1'000'000;
+inline constexpr std::uint32_t kEnoughReplies = 2;
+// Resets of all queues this close together are a habit, and any step may hide one.
+inline constexpr std::int64_t kResetHabitUs = 3'600 * kSecondUs;
 
 // A vanished queue is remembered for kTombstoneUs; at most this many of them, or as many as the
 // menu has had queues at a time if those were more, so that a whole menu can vanish and return.
@@ -79,9 +112,17 @@ struct MenuState {
   std::vector<std::uint32_t> free_rows;
   std::size_t parents = 0;  // rows that have a parent among the rows
 
-  absl::flat_hash_map<std::uint32_t, Hold> holds;  // by row
+  // What limits the queues have; by Slot::limits. The first is of queues without any.
+  std::vector<RowLimits> limits;
+
+  absl::flat_hash_map<std::uint32_t, Dispute> disputes;  // by row
   // By row: what children moved beyond their parent's own counter, still to be taken off it.
-  absl::flat_hash_map<std::uint32_t, base::TrafficBytes> debts;
+  absl::flat_hash_map<std::uint32_t, Owed> debts;
+  // Complete replies of this course of the device under these settings, held at kEnoughReplies: so
+  // many that lack a queue prove that it was not there.
+  std::uint32_t replies = 0;
+  // When more than half of the queues fell at once, the last two times: another tool's doing.
+  std::int64_t resets_us[2] = {0, 0};
   // By row: when it was read, where that is not `last`.
   absl::flat_hash_map<std::uint32_t, std::shared_ptr<const counters::SnapshotHeader>> read_at;
   std::vector<Tombstone> tombstones;  // in the order they vanished
@@ -99,10 +140,9 @@ struct MenuState {
   }
 };
 
-// Bytes between two observations of one queue, over (from, to].
+// Bytes between two observations of one queue, over (from, to]; what the counter showed, for sure.
 struct Delta {
   DescriptorIndex descriptor = 0;
-  bool implausible = false;  // may be no bytes at all
   std::int64_t from_us = 0;
   std::int64_t to_us = 0;
   // The queue has been observed without a gap since then until `to_us`.
@@ -110,25 +150,32 @@ struct Delta {
   base::TrafficBytes bytes;
 };
 
-// Time in which bytes of a queue may have passed unseen: (from, to].
-struct Blind {
+// Bytes of one queue over (from, to] that are not sure, or not all that passed.
+struct Doubt {
   DescriptorIndex descriptor = 0;
   std::int64_t from_us = 0;
   std::int64_t to_us = 0;
-  // The queue had been observed without a gap since then until `from_us`; equal to it if not.
   std::int64_t observed_since_us = 0;
-  std::uint64_t rate_upload_bps = 0;
-  std::uint64_t rate_download_bps = 0;
-  // Beyond what the rates allow: the counter that a possible reset would have taken away, or that
-  // was refused.
-  base::TrafficBytes extra;
+  base::TrafficBytes counted;
+  base::TrafficBytes doubt;   // of `counted`: may be none
+  base::TrafficBytes unseen;  // beyond `counted`: at most so much
+  // Time in which the queue could not be watched, (blind_from, blind_to]; it had been observed
+  // without a gap since watched_since until blind_from.
+  std::int64_t blind_from_us = 0;
+  std::int64_t blind_to_us = 0;
+  std::int64_t watched_since_us = 0;
   bool partial = false;  // grades the day as partial, however short
+  // Why: what was read before and now, what it may have been and what was counted.
+  base::TrafficBytes before;
+  base::TrafficBytes now;
+  Explanation counted_as = Explanation::kWentOn;
+  absl::InlinedVector<std::pair<Explanation, base::TrafficBytes>, 3> possible;
 };
 
 // What a snapshot causes.
 struct Effects {
   std::vector<Delta> deltas;
-  std::vector<Blind> blinds;
+  std::vector<Doubt> doubts;
   std::vector<EpochRecord> epochs;
   std::vector<DescriptorIndex> epoch_queues;  // beside epochs
   std::vector<HoldRecord> holds;
@@ -140,6 +187,13 @@ struct Effects {
 struct MenuSettings {
   ParentsMode parents = ParentsMode::kResidue;
   std::uint64_t line_rate_bps = 10'000'000'000;
+};
+
+// Whose state it is.
+struct MenuPlace {
+  base::RouterId router;
+  counters::Menu menu = counters::Menu::kSimple;
+  MenuSettings settings;
 };
 
 struct StageInput {
@@ -169,7 +223,8 @@ struct Staged {
     counters::QueueReading reading;
   };
   std::vector<Moved> moved;
-  std::vector<std::pair<std::uint32_t, base::TrafficBytes>> debts;
+  std::vector<std::pair<std::uint32_t, Owed>> debts;
+  std::int64_t elapsed_us = 0;  // of the rows that moved
   std::unique_ptr<MenuState> replacement;
 };
 
@@ -184,18 +239,21 @@ bool TimesAreSane(const counters::SnapshotHeader& header);
 // Takes in what was staged against this very state.
 void Install(MenuState& state, Staged&& staged);
 
-// Finds each queue's parent by name. Part of taking in a snapshot and of reading a checkpoint.
+// Finds each queue's parent by name, and its limits. Part of taking in a snapshot and of reading a
+// checkpoint.
 void LinkParents(MenuState& state);
+void LinkLimits(MenuState& state);
 
-// Whose state it is.
-struct MenuPlace {
-  base::RouterId router;
-  counters::Menu menu = counters::Menu::kSimple;
-  MenuSettings settings;
-};
+// Takes what is owed off a parent's bytes. What is left goes on being owed; what comes out doubtful
+// becomes a doubt, and leaves nothing in the delta.
+void PayDelta(Delta& delta, Owed& owed, std::vector<Doubt>& doubts);
 
-// Takes a pending snapshot as true, and every open hold as a reset at the held reading: the device
-// will say no more.
+// What the open disputes of the state come to as things stand: the same figures as if each ended
+// now. Changes nothing; shown until they are decided.
+std::vector<Doubt> OpenDoubts(const MenuState& state, const MenuPlace& place);
+
+// Takes a pending snapshot as true, and ends every dispute with what is known: the device will say
+// no more.
 void ResolveOpen(MenuState& state, const MenuPlace& place, Effects& effects);
 
 // The device of `state` has given way to another, whose first snapshot here is `now`: what its

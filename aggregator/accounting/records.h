@@ -2,10 +2,12 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/time/civil_time.h"
 
+#include "aggregator/accounting/evidence.h"
 #include "common/base/bytes.h"
 #include "common/base/ids.h"
 #include "common/counters/snapshot.h"
@@ -49,6 +51,7 @@ enum class EpochReason : std::uint8_t {
   kReset = 4,
   kRecreated = 5,
   kReplaced = 6,
+  kTimeline = 7,
 };
 
 // A stretch in which a counter only grew has begun.
@@ -89,22 +92,60 @@ struct UsageRow {
   // 0 unless the site has cut times: the part of the day between two cuts.
   std::uint8_t segment = 0;
 
-  base::TrafficBytes best;
-  // Shares of `best` that come from deltas divided at an edge of this row's span (the day, or the
-  // segment of it), by edge: what a longer period does not have to subtract when the edge lies
-  // inside it. A delta that covers the whole span has its share in both; then it is all of `best`.
-  base::TrafficBytes estimated_at_start;
-  base::TrafficBytes estimated_at_end;
-  // Shares that may be no bytes at all (a bad reply taken back at line rate).
-  base::TrafficBytes implausible;
-  // The most that can have passed unseen.
+  base::TrafficBytes best;  // counted
+  // Of `best`: may be no bytes at all.
+  base::TrafficBytes doubt;
+  // Beyond `best`: at most so much passed unseen.
   base::TrafficBytes loss_bound;
+  // Bytes of deltas that cross the begin (the end) of this row's span, the day or the segment of it:
+  // what of their sure bytes lies on this side of the edge, in this span or beyond it, and what they
+  // counted or may have hidden on the other side. A longer period in which the edge lies needs
+  // neither; SumUsage says how a span's figures come out.
+  base::TrafficBytes begin_inside;
+  base::TrafficBytes begin_outside;
+  base::TrafficBytes end_inside;
+  base::TrafficBytes end_outside;
   std::uint64_t blind_us = 0;
   std::uint64_t observed_us = 0;
   std::int64_t first_reading_us = 0;
   std::int64_t last_reading_us = 0;
   std::uint32_t epochs = 0;  // epochs that began this day, first sight apart
   Grade grade = Grade::kComplete;
+};
+
+// How often one explanation was possible for a queue on a day, and the bytes it would have counted.
+struct ExplanationTotal {
+  Explanation explanation = Explanation::kWentOn;
+  std::uint32_t steps = 0;
+  base::TrafficBytes at_stake;
+
+  bool operator==(const ExplanationTotal&) const = default;
+};
+
+// One step between readings that more than one thing explains, or that hid something.
+struct DisputedStep {
+  std::int64_t from_us = 0;
+  std::int64_t to_us = 0;
+  base::TrafficBytes before;  // counters at the reading before the newest
+  base::TrafficBytes now;     // and at the newest
+  Explanation counted_as = Explanation::kWentOn;
+  base::TrafficBytes counted;
+  base::TrafficBytes doubt;
+  base::TrafficBytes unseen;
+  // What was possible and what each would have counted.
+  std::vector<std::pair<Explanation, base::TrafficBytes>> possible;
+
+  bool operator==(const DisputedStep&) const = default;
+};
+
+inline constexpr std::size_t kMostStepsKept = 8;
+
+// Why a row's figures are what they are. Undisputed steps leave nothing here.
+struct UsageEvidence {
+  std::vector<ExplanationTotal> totals;  // ascending by explanation
+  std::vector<DisputedStep> steps;       // the first kMostStepsKept
+
+  bool operator==(const UsageEvidence&) const = default;
 };
 
 }  // namespace netsentinel::accounting

@@ -8,46 +8,31 @@ namespace {
 
 using base::TrafficBytes;
 
-TrafficBytes Less(const TrafficBytes& a, const TrafficBytes& b) {
-  return {a.upload - std::min(a.upload, b.upload), a.download - std::min(a.download, b.download)};
-}
-
-TrafficBytes Least(const TrafficBytes& a, const TrafficBytes& b) {
-  return {std::min(a.upload, b.upload), std::min(a.download, b.download)};
-}
-
-// A span in which its queue was not read: all of it belongs to one delta that crosses both edges.
-bool Unread(const UsageRow& row) { return row.first_reading_us == 0; }
-
-// The shares of deltas that cross the begin (or the end) of a run of one queue's rows, given from
-// that edge inwards. A delta that covers whole spans reaches on into the next.
-template <typename Iterator>
-TrafficBytes EdgeShares(Iterator row, Iterator end, bool at_start) {
-  TrafficBytes shares;
-  for (; row != end; ++row) {
-    shares += at_start ? (*row)->estimated_at_start : (*row)->estimated_at_end;
-    if (!Unread(**row)) break;
-  }
-  return shares;
-}
-
 bool SameQueue(const UsageRow& a, const UsageRow& b) { return a.queue == b.queue; }
 
 void AddRun(absl::Span<const UsageRow* const> run, absl::CivilDay first, absl::CivilDay last,
             UsageSum& sum) {
   TrafficBytes best;
-  for (const UsageRow* row : run) best += row->best;
+  TrafficBytes doubt;
+  for (const UsageRow* row : run) {
+    best += row->best;
+    doubt += row->doubt;
+    sum.loss_bound += row->loss_bound;
+  }
   TrafficBytes crossing;
   // Only a run that reaches the span's own edge can have bytes crossing it.
-  if (run.front()->day == first) crossing += EdgeShares(run.begin(), run.end(), true);
-  if (run.back()->day == last) crossing += EdgeShares(run.rbegin(), run.rend(), false);
-  crossing = Least(crossing, best);
-  TrafficBytes implausible;
-  for (const UsageRow* row : run) implausible += row->implausible;
+  if (run.front()->day == first) {
+    crossing += run.front()->begin_inside;
+    sum.loss_bound += run.front()->begin_outside;
+  }
+  if (run.back()->day == last) {
+    crossing += run.back()->end_inside;
+    sum.loss_bound += run.back()->end_outside;
+  }
   sum.best += best;
-  sum.estimated += crossing;
-  sum.implausible += implausible;
-  sum.lower_bound += Less(Less(best, crossing), implausible);
+  sum.estimated += Least(crossing, Less(best, doubt));
+  sum.doubt += Least(doubt, best);
+  sum.lower_bound += Less(Less(best, doubt), crossing);
 }
 
 }  // namespace
@@ -64,7 +49,6 @@ UsageSum SumUsage(absl::Span<const UsageRow* const> rows, absl::CivilDay first,
   });
   UsageSum sum;
   for (const UsageRow* row : sorted) {
-    sum.loss_bound += row->loss_bound;
     sum.blind_us += row->blind_us;
     sum.observed_us += row->observed_us;
     sum.epochs += row->epochs;

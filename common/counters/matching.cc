@@ -18,8 +18,7 @@ void Pair(Matches& matches, std::size_t before, std::size_t now, MatchKind kind)
 bool MayBeRenamed(const MatchRow& before, const MatchRow& now) {
   const QueueDescriptor& a = *before.descriptor;
   const QueueDescriptor& b = *now.descriptor;
-  return !a.dynamic && !b.dynamic && a.target == b.target && a.parent == b.parent && !before.held &&
-         NoWitnessFell(before.reading, now.reading);
+  return !a.dynamic && !b.dynamic && !before.held && NoWitnessFell(before.reading, now.reading);
 }
 
 void MatchNames(absl::Span<const MatchRow> before, absl::Span<const MatchRow> now, MatchKind kind,
@@ -95,18 +94,19 @@ std::int64_t SlackUs(const SnapshotHeader& before, const SnapshotHeader& now) {
   return 3 * kSecondUs + requests + ElapsedUs(before, now) / 5000;
 }
 
-bool RouterRebooted(const SnapshotHeader& before, const SnapshotHeader& now) {
-  const bool one_session = !now.host_boot_id.empty() && before.host_boot_id == now.host_boot_id &&
-                           before.session_id == now.session_id;
-  if (one_session) return false;
+Lineage LineageOf(const SnapshotHeader& before, const SnapshotHeader& now) {
+  const bool one_host = !now.host_boot_id.empty() && before.host_boot_id == now.host_boot_id;
+  if (one_host && before.session_id == now.session_id) return {.same = true};
   const std::int64_t slack = SlackUs(before, now);
   const std::int64_t elapsed = ElapsedUs(before, now);
   const auto uptime_before = static_cast<std::int64_t>(before.router_uptime_s) * kSecondUs;
   const auto uptime = static_cast<std::int64_t>(now.router_uptime_s) * kSecondUs;
-  if (uptime_before - uptime > slack) return true;
-  const bool started_since = uptime <= elapsed + slack;
-  const bool lags = uptime_before + elapsed - uptime > slack;
-  return started_since && lags;
+  const bool boot_inside = uptime <= elapsed + slack;
+  const std::int64_t drift = uptime - (uptime_before + elapsed);
+  if (drift > slack) return {.same = !one_host || !now.pause_decided, .timeline = true};
+  if (drift >= -slack) return {.same = true, .restart = boot_inside};
+  if (boot_inside) return {.restart = true};
+  return {.restart = !one_host, .timeline = true};
 }
 
 }  // namespace netsentinel::counters

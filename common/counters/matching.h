@@ -16,14 +16,14 @@ inline constexpr std::uint32_t kNoMatch = 0xFFFFFFFF;
 struct MatchRow {
   const QueueDescriptor* descriptor = nullptr;
   QueueReading reading;
-  // A drop of this queue is not explained yet: it is not renamed.
+  // What this queue moved is disputed: it is not renamed.
   bool held = false;
 };
 
 enum class MatchKind : std::uint8_t {
   kNone = 0,
   kContinues = 1,  // same `.id` and name
-  kRenamed = 2,    // same `.id`, static, same target and parent, no hold, no witness fell
+  kRenamed = 2,    // same `.id`, static, no dispute, no witness fell
   kRecreated = 3,  // same name only
 };
 
@@ -63,10 +63,23 @@ std::int64_t ElapsedUs(const SnapshotHeader& before, const SnapshotHeader& now);
 // What times of a router and its collector may differ by: 3 s, both requests and 200 ppm.
 std::int64_t SlackUs(const SnapshotHeader& before, const SnapshotHeader& now);
 
-// True when the router has started anew between the two snapshots: its uptime fell by more than
-// the slack, or it has been up no longer than elapsed and lags what the old boot would give by
-// more than the slack. Never between two snapshots of one API session.
-bool RouterRebooted(const SnapshotHeader& before, const SnapshotHeader& now);
+// What can lie between two snapshots of one device, as its uptime tells. One at least is true.
+struct Lineage {
+  bool same = false;      // one run of the router: its counters went on
+  bool restart = false;   // the router restarted in between
+  bool timeline = false;  // `now` is of another course: a restored image, a clone, a twin
+
+  bool operator==(const Lineage&) const = default;
+  bool only_same() const { return same && !restart && !timeline; }
+  bool restart_proven() const { return restart && !same && !timeline; }
+};
+
+// Reads the uptime in both directions. It agrees with the elapsed time (within the slack): one run;
+// or a restart as well, when the router has been up no longer than elapsed. It lags: a restart if the
+// boot can lie in between, else another timeline (both, where elapsed is told by stamps alone). It
+// ran ahead: another timeline; one run as well, unless the collector could tell that its own host had
+// not been paused. Within one API session: one run, always.
+Lineage LineageOf(const SnapshotHeader& before, const SnapshotHeader& now);
 
 // True when a snapshot of `live` queues of which the next lacks `missing` must be confirmed:
 // more than 3 and more than a tenth.

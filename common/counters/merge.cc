@@ -19,7 +19,8 @@ bool SameConditions(const SnapshotHeader& x, const SnapshotHeader& y) {
          x.device.Key() == y.device.Key() && x.settings_fingerprint == y.settings_fingerprint &&
          // Where the host stood still, or may have, each step is judged by itself.
          x.host_paused_us == y.host_paused_us && x.pause_decided == y.pause_decided &&
-         x.attribution_us <= y.attribution_us && x.end_us <= y.end_us && !RouterRebooted(x, y);
+         x.attribution_us <= y.attribution_us && x.end_us <= y.end_us &&
+         LineageOf(x, y).only_same();
 }
 
 bool BoundaryBetween(absl::Span<const std::int64_t> boundaries, std::int64_t from,
@@ -193,7 +194,7 @@ class Merger {
     if (a.router != b.router || a.menu != b.menu) return false;
     if (!SameConditions(input_.earlier->header, before)) return false;
     if (!SameConditions(before, a.header) || !SameConditions(a.header, b.header)) return false;
-    if (RouterRebooted(before, b.header)) return false;
+    if (!LineageOf(before, b.header).only_same()) return false;
     return !BoundaryBetween(input_.boundaries_us, before.attribution_us, b.header.attribution_us);
   }
 
