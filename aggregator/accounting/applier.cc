@@ -53,6 +53,7 @@ void Applier::ReadOnward(std::uint32_t row, Observation now) {
     state_.slots[row].rate = {moved.total(),
                               static_cast<std::uint64_t>(std::max<std::int64_t>(elapsed, 1))};
   }
+  if (reading.packets < before.reading.packets) TellOfPackets(row);
   AddPart(row, from, now_.attribution_us, moved, PartKind::kOnward);
   if (IsParent(row)) parents_before_.insert_or_assign(row, std::move(before));
 }
@@ -180,8 +181,8 @@ bool Applier::ComeBack(const QueueReading& reading) {
   const TrafficBytes bytes = BytesOf(reading);
   const bool went_on = !WitnessFell(stone.reading, reading) &&
                        Fits(Difference(stone.reading, reading), most);
-  const TrafficBytes most_since_gone =
-      state_.last.has_value() ? MostSince(*state_.last, rate) : most;
+  const SnapshotHeader* gone = last_step_.has_value() ? &*last_step_ : &*state_.last;
+  const TrafficBytes most_since_gone = MostSince(*gone, rate);
   const bool anew = Fits(bytes, most_since_gone);
   DoubtfulPart part;
   part.row = row;
@@ -219,6 +220,13 @@ bool Applier::ComeBack(const QueueReading& reading) {
                      : "the queue is back with a new counter; counted from zero");
     if (!went_on) AddEpoch(row, stone.vanished_us, EpochReason::kRecreated);
   }
+  part.late = true;
+  // A counter that fell, or leapt, may be a bad reading.
+  if (!went_on) {
+    raw.sure = {};
+    raw.upper = Most(raw.upper, most);
+    state_.slots[row].base_may_be_bad = true;
+  }
   // What was noted as unseen when it vanished stays noted.
   raw.upper = Most(Less(raw.upper, stone.noted), Most(raw.counted, raw.visible));
   state_.slots[row].since_us = now_.attribution_us;
@@ -246,8 +254,32 @@ void Applier::Appear(const QueueReading& reading) {
   const bool replaces = first_ && before != nullptr;
   AddEpoch(row, to, replaces ? EpochReason::kReplaced : EpochReason::kFirstSight);
   if (!replaces && !other_course) return;
-  const Rate rate = RateBetween(LimitsNow(row, reading), LimitsNow(row, reading), Line());
-  AddUnseen(row, {before->attribution_us, to}, MostSince(*before, rate), Explanation::kTimeline);
+  const RowLimits limits = LimitsNow(row, reading);
+  AddUnseen(row, {before->attribution_us, to},
+            CeilingBytes(RateBetween(limits, limits, Line()), ReachSince(*before)),
+            Explanation::kTimeline);
+}
+
+// Of another device's header the uptime says nothing.
+std::int64_t Applier::ReachSince(const SnapshotHeader& before) const {
+  if (!first_) return ReachUs(before, now_);
+  SnapshotHeader other = before;
+  other.router_uptime_s = now_.router_uptime_s;
+  return ReachUs(other, now_);
+}
+
+bool Applier::MayBeAnotherRenamed(const QueueReading& reading) {
+  const counters::QueueDescriptor& now = *state_.dictionary.Find(reading.descriptor);
+  if (now.dynamic || rebooted_) return false;
+  if (!unmatched_ids_.has_value()) {
+    unmatched_ids_.emplace();
+    for (std::size_t row = 0; row < parent_before_.size(); ++row) {
+      if (known_[row] != Known::kUnread || state_.rows[row].descriptor == kNoRow) continue;
+      const counters::QueueDescriptor& d = DescriptorOf(static_cast<std::uint32_t>(row));
+      if (!d.dynamic) unmatched_ids_->insert(d.row_id);
+    }
+  }
+  return unmatched_ids_->contains(now.row_id);
 }
 
 // A queue that the snapshot before lacked: made since, or (one reply is no proof) it was there.
@@ -258,7 +290,7 @@ void Applier::AppearFromZero(std::uint32_t row, const QueueReading& reading,
   const TrafficBytes bytes = BytesOf(reading);
   const RowLimits limits = LimitsNow(row, reading);
   const Rate rate = RateBetween(limits, limits, Line());
-  const std::int64_t reach = ReachUs(before, now_);
+  const std::int64_t reach = ReachSince(before);
   const EpochReason reason = first_ ? EpochReason::kReplaced : EpochReason::kBorn;
   if (rebooted_) {
     // It may have lived before the restart, too.
@@ -281,23 +313,16 @@ void Applier::AppearFromZero(std::uint32_t row, const QueueReading& reading,
   const TrafficBytes most = CeilingBytes(rate, reach);
   if (!Fits(bytes, most)) {
     AddEpoch(row, to, EpochReason::kFirstSight);
-    known_[row] = Known::kBaseline;
-    DoubtfulPart part;
-    part.row = row;
-    part.raw.upper = most;
-    part.doubt.from_us = part.doubt.blind_from_us = from;
-    part.doubt.to_us = part.doubt.blind_to_us = part.doubt.observed_since_us = to;
-    part.doubt.watched_since_us = from;
-    part.doubt.now = bytes;
-    part.doubt.counted_as = Explanation::kMissing;
-    part.doubt.possible.emplace_back(Explanation::kMissing, TrafficBytes{});
-    AddDoubtful(std::move(part));
+    Refuse(row, reading, from, most,
+           "the queue is new in the reply and its counter is too high for the time since the last");
     return;
   }
   AddEpoch(row, from, reason);
   DoubtfulPart part;
   part.row = row;
-  const bool proven = state_.replies >= kEnoughReplies;
+  const bool renamed = MayBeAnotherRenamed(reading);
+  const bool proven = state_.replies >= kEnoughReplies && !renamed;
+  state_.slots[row].base_may_be_bad = renamed;
   part.raw.sure = proven ? bytes : TrafficBytes{};
   part.raw.counted = part.raw.visible = bytes;
   part.raw.upper = most;
@@ -344,12 +369,12 @@ std::uint32_t Applier::NewRow(const QueueReading& reading) {
     state_.rows.emplace_back();
     state_.slots.emplace_back();
     known_.push_back(Known::kUnread);
-    parent_before_.push_back(kNoRow);
+    parent_before_.push_back(kNotThere);
   } else {
     row = state_.free_rows.back();
     state_.free_rows.pop_back();
     state_.slots[row] = Slot{};
-    parent_before_[row] = kNoRow;
+    parent_before_[row] = kNotThere;
   }
   state_.rows[row] = reading;
   known_[row] = Known::kCounted;
@@ -382,8 +407,9 @@ void Applier::Begin(const SnapshotHeader& now) {
   freed_.clear();
   writes_.clear();
   shown_by_name_.reset();
+  unmatched_ids_.reset();
   outer_may_differ_ = false;
-  rows_above_zero_ = rows_fell_ = 0;
+  rows_above_zero_ = rows_reset_ = 0;
   known_.assign(state_.rows.size(), Known::kUnread);
   parent_before_.resize(state_.slots.size());
   has_children_.assign(state_.parents == 0 ? 0 : state_.slots.size(), false);
@@ -414,7 +440,10 @@ void Applier::Begin(const SnapshotHeader& now) {
              "paused, or the router was restored from an image. What it moved since the last "
              "reading is counted and not sure");
   }
-  if (!lineage_.only_same()) EndAllDisputes();
+  if (lineage_.only_same()) return;
+  // What is gone may be of another course of the counters.
+  for (Tombstone& stone : state_.tombstones) stone.may_be_bad = true;
+  EndAllDisputes();
 }
 
 void Applier::ApplyMatched(const QueueReading& reading, const counters::Match& match) {
@@ -443,9 +472,17 @@ void Applier::ApplyMatched(const QueueReading& reading, const counters::Match& m
     const Unwatched step{ReadAt(row), now_.attribution_us};
     // What the old name may have moved before it was deleted and its `.id` used again.
     if (match.kind == MatchKind::kRenamed && Fits(BytesOf(reading), most)) {
-      AddUnseen(row, {step.from_us, step.from_us}, most, Explanation::kMadeAnew);
+      DoubtfulPart part;
+      part.row = row;
+      part.no_child = true;
+      part.raw.upper = most;
+      part.doubt.from_us = step.from_us;
+      part.doubt.to_us = part.doubt.observed_since_us = step.to_us;
+      part.doubt.before = part.doubt.now = BytesOf(state_.rows[row]);
+      part.doubt.counted_as = Explanation::kMadeAnew;
+      part.doubt.possible.emplace_back(Explanation::kMadeAnew, TrafficBytes{});
+      AddDoubtful(std::move(part));
     }
-    if (counters::ByteCounterFell(state_.rows[row], reading)) ++rows_fell_;
     Observation now = SeenNow(row, reading, changed);
     // From here on the row is described as the router describes it now.
     state_.rows[row].descriptor = reading.descriptor;

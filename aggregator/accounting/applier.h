@@ -64,6 +64,9 @@ class Applier {
   using Header = std::shared_ptr<const counters::SnapshotHeader>;
   using DescriptorsByName = absl::flat_hash_map<absl::string_view, const counters::QueueDescriptor*>;
 
+  // In parent_before_: the row was not there.
+  static constexpr std::uint32_t kNotThere = kNoRow - 1;
+
   // What a row's counter said this time.
   enum class Known : std::uint8_t { kUnread, kCounted, kBaseline, kGone };
   // What the time of a part was: watched as part of a longer stretch, watched from its own begin,
@@ -81,6 +84,8 @@ class Applier {
     Owed children;  // of the whole time of the doubt
     bool outlived_parent = false;
     base::TrafficBytes taken_early;
+    bool late = false;     // holds bytes of steps in which its parent's own are told already
+    bool no_child = false; // is told under another name too: not its parent's a second time
   };
   // Time that is not watched, and what passed in it.
   struct Unwatched {
@@ -109,6 +114,8 @@ class Applier {
   void TakeBaseline(std::uint32_t row, const counters::QueueReading& reading);
   void Appear(const counters::QueueReading& reading);
   bool ComeBack(const counters::QueueReading& reading);
+  // A static queue under the `.id` of another static one that is gone: it may be that one renamed.
+  bool MayBeAnotherRenamed(const counters::QueueReading& reading);
   void AppearFromZero(std::uint32_t row, const counters::QueueReading& reading,
                       const counters::SnapshotHeader& before);
   // The tombstone with the reading's `.id`, taken away: it is back, or the `.id` is another's now.
@@ -129,6 +136,7 @@ class Applier {
   DoubtfulPart PartOf(std::uint32_t row, const Dispute& dispute, const Verdict& verdict) const;
   void EndAllDisputes();
   void NoteHabit();
+  void TellOfPackets(std::uint32_t row);
 
   // --- writing down ---------------------------------------------------------------------------
   void AddPart(std::uint32_t row, std::int64_t from_us, std::int64_t to_us,
@@ -173,6 +181,7 @@ class Applier {
   // The limit that held until the row's last reading.
   Rate RateOf(std::uint32_t row) const;
   base::TrafficBytes MostSince(const counters::SnapshotHeader& before, const Rate& rate) const;
+  std::int64_t ReachSince(const counters::SnapshotHeader& before) const;
   bool CountsNothing(std::uint32_t row) const;
   bool IsParent(std::uint32_t row) const {
     return row < has_children_.size() && has_children_[row];
@@ -192,9 +201,11 @@ class Applier {
   bool habit_ = false;     // another tool resets the counters
   std::int64_t boot_us_ = 0;
   std::size_t rows_above_zero_ = 0;
-  std::size_t rows_fell_ = 0;
+  std::size_t rows_reset_ = 0;
   bool outer_may_differ_ = false;
   const std::vector<counters::QueueReading>* readings_ = nullptr;
+  // `.id`s of static rows that no reading matched; made when first asked for.
+  std::optional<absl::flat_hash_set<std::uint64_t>> unmatched_ids_;
   std::optional<DescriptorsByName> shown_by_name_;
   std::vector<Part> parts_;
   std::vector<DoubtfulPart> doubtful_;

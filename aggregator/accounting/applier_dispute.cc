@@ -157,7 +157,7 @@ Observation Applier::SeenNow(std::uint32_t row, const QueueReading& reading, boo
 bool Applier::CountsNothing(std::uint32_t row) const {
   if (context_.settings.parents != ParentsMode::kRoots) return false;
   return state_.slots[row].parent != kNoRow ||
-         (row < parent_before_.size() && parent_before_[row] != kNoRow);
+         (row < parent_before_.size() && parent_before_[row] < kNotThere);
 }
 
 // --- disputes -----------------------------------------------------------------------------------
@@ -193,7 +193,8 @@ void Applier::Contest(std::uint32_t row, Observation before, Observation now) {
   if (fresh && !verdict.settled) AddHoldRecord(row, dispute, false);
   // A parent is decided with its children, once they are known.
   if (dispute.waits || IsParent(row)) return;
-  if (DecidesNow(dispute, verdict)) CloseDispute(row, verdict);
+  // Where the course of the whole device is in question, nothing later decides it for a row.
+  if (DecidesNow(dispute, verdict) || !lineage_.only_same()) CloseDispute(row, verdict);
 }
 
 void Applier::EndDispute(std::uint32_t row) {
@@ -261,6 +262,10 @@ void Applier::CloseDispute(std::uint32_t row, const Verdict& verdict) {
   TellOfDispute(row, dispute, verdict);
   AddDoubtful(PartOf(row, dispute, verdict));
   Slot& slot = state_.slots[row];
+  const bool reset = std::any_of(
+      verdict.counted.begin(), verdict.counted.end(),
+      [](const CountedStep& step) { return step.explanation == Explanation::kReset; });
+  if (verdict.settled && reset) ++rows_reset_;
   for (const CountedStep& step : verdict.counted) {
     if (step.explanation == Explanation::kWentOn || step.explanation == Explanation::kCeilingWrong) {
       continue;
@@ -285,6 +290,11 @@ void Applier::TellOfDispute(std::uint32_t row, const Dispute& dispute, const Ver
     good = step.to;
     const std::int64_t from = dispute.seen[step.from].header->attribution_us;
     switch (step.explanation) {
+      case Explanation::kWentOn:
+        if (dispute.seen[step.to].reading.packets < dispute.seen[step.from].reading.packets) {
+          TellOfPackets(row);
+        }
+        break;
       case Explanation::kReset:
         AddEpoch(row, from, EpochReason::kReset);
         break;
@@ -318,9 +328,14 @@ void Applier::TellOfDispute(std::uint32_t row, const Dispute& dispute, const Ver
   }
 }
 
+void Applier::TellOfPackets(std::uint32_t row) {
+  AddEvent(now_.attribution_us, "packets_fell", DescriptorOf(row).name,
+           "the packet counters fell while the byte counters did not; counted as no reset");
+}
+
 void Applier::NoteHabit() {
-  if (!lineage_.only_same() || first_ || rows_fell_ == 0) return;
-  if (rows_fell_ * 2 <= rows_above_zero_) return;
+  if (!lineage_.only_same() || first_ || rows_reset_ == 0) return;
+  if (rows_reset_ * 2 <= rows_above_zero_) return;
   const bool habit = state_.resets_us[1] != 0 &&
                      now_.attribution_us - state_.resets_us[1] <= kResetHabitUs;
   state_.resets_us[0] = state_.resets_us[1];

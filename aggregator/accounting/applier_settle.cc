@@ -246,8 +246,10 @@ void Applier::Refuse(std::uint32_t row, const QueueReading& reading, std::int64_
 // have passed either.
 void Applier::AddToParents(std::uint32_t row, Owed moved) {
   const std::uint32_t now = state_.slots[row].parent;
-  const std::uint32_t before = row < parent_before_.size() ? parent_before_[row] : kNoRow;
-  const bool moved_over = before != now && before != kNoRow;
+  const bool gone = state_.rows[row].descriptor == kNoRow;
+  std::uint32_t before = row < parent_before_.size() ? parent_before_[row] : kNotThere;
+  const bool moved_over = before != now && before != kNotThere && !gone;
+  if (before == kNotThere) before = kNoRow;
   if (moved_over) moved.least = {};
   const auto add = [&](std::uint32_t parent) {
     if (parent == kNoRow || moved.zero()) return;
@@ -255,7 +257,7 @@ void Applier::AddToParents(std::uint32_t row, Owed moved) {
     (open == state_.disputes.end() ? owed_[parent] : open->second.children) += moved;
   };
   add(now);
-  if (moved_over) add(before);
+  if (before != now) add(before);
 }
 
 void Applier::AddToParents(const DoubtfulPart& part) {
@@ -266,6 +268,8 @@ void Applier::AddToParents(const DoubtfulPart& part) {
     moved.least = {};
     moved.counted = Less(moved.counted, part.taken_early);
   }
+  if (part.late) moved = {{}, moved.counted, {}, moved.most + moved.unseen};
+  if (part.no_child) return;
   AddToParents(part.row, moved);
 }
 

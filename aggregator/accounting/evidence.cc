@@ -67,6 +67,7 @@ struct Option {
 struct Course {
   bool possible = false;
   int bad = 0;
+  int ranks = 0;  // of all its steps
   absl::uint128 bytes = 0;
   // The last step, to follow the course back.
   std::size_t from = 0;
@@ -77,6 +78,7 @@ struct Course {
     if (!other.possible) return possible;
     if (!possible) return false;
     if (bad != other.bad) return bad < other.bad;
+    if (ranks != other.ranks) return ranks < other.ranks;
     return bytes > other.bytes;
   }
 };
@@ -100,7 +102,9 @@ class Courses {
     nodes_[0].best[kUndisputed].possible = true;
     std::size_t newest_good = 0;
     for (std::size_t j = 1; j <= last_; ++j) {
-      for (std::size_t i = newest_good; i < j; ++i) Extend(i, j);
+      for (std::size_t i = newest_good; i < j; ++i) {
+        if (AllBadBetween(i, j)) Extend(i, j);
+      }
       if (in_.first_may_be_bad || (j == 1 && EarlierWasBad())) {
         const int rank = in_.first_may_be_bad ? kRankTimeline : kRankBadReading;
         if (newest_good == 0) Try(0, j, {Explanation::kBadReading, {}, Ceiling(0, j), rank});
@@ -114,7 +118,7 @@ class Courses {
     }
     if (ThreeBeyond()) return CeilingWasWrong();
     for (std::size_t i = newest_good; i <= last_; ++i) {
-      if (!nodes_[i].reached) continue;
+      if (!nodes_[i].reached || !AllBadBetween(i, last_ + 1)) continue;
       const bool ends = i == last_;
       Conclude(i, ends ? TrafficBytes{} : Ceiling(i, last_), static_cast<int>(last_ - i));
     }
@@ -135,6 +139,16 @@ class Courses {
     return CeilingBytes(rate, ReachUs(*in_.seen[i].header, *in_.seen[j].header));
   }
   const QueueReading& At(std::size_t i) const { return in_.seen[i].reading; }
+
+  // Readings that a course leaves out were bad: none of them goes on plainly from the last good one.
+  bool AllBadBetween(std::size_t i, std::size_t j) const {
+    for (std::size_t k = i + 1; k < j; ++k) {
+      if (WitnessFell(At(i), At(k))) continue;
+      const TrafficBytes moved = Difference(At(i), At(k));
+      if (Fits(moved, Ceiling(i, k)) && !TooLargeToStore(moved)) return false;
+    }
+    return true;
+  }
 
   // The very first reading showed nothing, and so much cannot have passed since.
   bool EarlierWasBad() const {
@@ -189,7 +203,8 @@ class Courses {
       Try(i, j, {what, from_zero, Less(most, from_zero),
                  likely && !renamed ? kRankLikelyReset : kRankMadeAnew});
     }
-    if (byte_fell) {
+    // What shows nothing at all did not step back a little.
+    if (byte_fell && !from_zero.zero()) {
       const bool little = FellLittle(before, now);
       if (little || !zero_fits) {
         Try(i, j, {Explanation::kSteppedBack, {}, most, little ? kRankSmallStep : kRankOtherStep});
@@ -229,6 +244,7 @@ class Courses {
       Course course;
       course.possible = true;
       course.bad = before.bad + left_out;
+      course.ranks = before.ranks + option.rank;
       course.bytes = before.bytes + option.bytes.upload + option.bytes.download;
       course.from = i;
       course.from_rank = rank;
@@ -240,7 +256,8 @@ class Courses {
 
   // The newest reading goes on from one that a course reaches: it is good.
   bool GoesOnFromSound(std::size_t j) const {
-    if (IsZero(At(j)) && j > 0) return false;
+    // Zeros after zeros are no evidence of going on; where nothing came before, they are nothing.
+    if (IsZero(At(j)) && !(j == 1 && IsZero(At(0)))) return false;
     for (std::size_t i = 0; i < j; ++i) {
       if (!nodes_[i].reached || WitnessFell(At(i), At(j))) continue;
       if (Fits(Difference(At(i), At(j)), Ceiling(i, j))) return true;
@@ -254,9 +271,7 @@ class Courses {
     for (std::size_t j = last_ - 2; j <= last_; ++j) {
       if (nodes_[j].reached) return false;
       if (j == last_ - 2) continue;
-      if (WitnessFell(At(j - 1), At(j)) || TooLargeToStore(Difference(At(j - 1), At(j)))) {
-        return false;
-      }
+      if (WitnessFell(At(j - 1), At(j))) return false;
     }
     return !WitnessFell(At(Sound()), At(last_));
   }

@@ -394,6 +394,7 @@ void Install(MenuState& state, Staged&& staged) {
     }
   }
   state.last = std::move(staged.header);
+  state.replies = std::min(state.replies + 1, kEnoughReplies);
 }
 
 void LinkParents(MenuState& state) {

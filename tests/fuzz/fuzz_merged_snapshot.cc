@@ -101,7 +101,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   MenuState state = known;
   if (!TakeIn(state, decoded->snapshot, decoded->table)) return 0;
   CheckStored(state);
-  NS_PLANT_BUG_IF(!decoded->snapshot.steps.empty() && !state.holds.empty());
+  NS_PLANT_BUG_IF(!decoded->snapshot.steps.empty() && !state.disputes.empty());
   if (TakeIn(state, decoded->snapshot, decoded->table)) CheckStored(state);
   return 0;
 }

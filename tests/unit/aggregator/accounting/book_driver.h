@@ -93,6 +93,11 @@ class BookDriver {
     return snapshot;
   }
 
+  // The time between two readings that are `seconds` apart, as ceilings are reckoned with.
+  static std::int64_t Reach(std::int64_t seconds) {
+    return seconds * 1'000'000 + 1000 + 3'000'000 + seconds * 200;
+  }
+
   StagedBatch Stage(const counters::Snapshot& snapshot, std::int64_t received_us) {
     const Incoming incoming{&snapshot, &dictionary, received_us};
     return book.Stage(absl::MakeConstSpan(&incoming, 1));
@@ -230,8 +235,8 @@ class BookDriver {
     for (const UsageRow& r : Rows()) {
       lines.push_back(absl::StrCat(
           absl::FormatCivilTime(r.day), "/", r.segment, " ", r.queue.name, " ", r.best.upload, "/",
-          r.best.download, " est ", r.estimated_at_start.total(), "/", r.estimated_at_end.total(),
-          " imp ", r.implausible.total(), " loss ", r.loss_bound.total(), " blind ", r.blind_us,
+          r.best.download, " edges ", r.begin_inside.total(), "/", r.begin_outside.total(), "/",
+          r.end_inside.total(), "/", r.end_outside.total(), " doubt ", r.doubt.total(), " loss ", r.loss_bound.total(), " blind ", r.blind_us,
           " epochs ", r.epochs, " grade ", static_cast<int>(r.grade), " seen ", r.observed_us, " ",
           r.first_reading_us, " ", r.last_reading_us));
     }

@@ -61,7 +61,7 @@ TEST_F(CheckpointTest, ABlobOfANewerVersionIsNoDamage) {
   Poll(1, 100);
   d.Flush(110);
   std::string& blob = d.blobs.at({"r/r1", 0});
-  blob[0] = 2;
+  blob[0] = 3;
   Reseal(blob);
   EXPECT_THAT(Recovered(), test::StatusIs(absl::StatusCode::kFailedPrecondition,
                                           AllOf(HasSubstr("r/r1"), HasSubstr("newer version"))));

@@ -54,7 +54,8 @@ TEST_F(DoubtTest, TheTimeBetweenTwoDevicesIsBlindOnce) {
   for (const std::string name : {"alice", "bob", "carol"}) {
     EXPECT_EQ(d.RowOf(name).best, TrafficBytes{}) << name;
     EXPECT_EQ(d.RowOf(name).blind_us, 30'000'000U) << name;
-    EXPECT_EQ(d.RowOf(name).loss_bound, (TrafficBytes{30'000'000, 30'000'000})) << name;
+    EXPECT_GE(d.RowOf(name).loss_bound.upload, 30'000'000U) << name;
+    EXPECT_LE(d.RowOf(name).loss_bound.upload, CeilingBytes(kMegabyteASecond, d.Reach(30))) << name;
     EXPECT_EQ(d.RowOf(name).grade, Grade::kBounded) << name;
   }
   // The one that comes back goes on; what the other moved meanwhile is blind in its turn.
@@ -103,18 +104,34 @@ TEST_F(DoubtTest, ACounterThatIsRefusedEntersTheLossBound) {
   One(1, 1, 1, 100, 50'000);
   d.Poll({{1, "alice", 1, 1, 1}, {2, "bob", 0, 900 * kMiB, 1'000'000}}, 130, 50'030);
   EXPECT_EQ(d.RowOf("bob").best, TrafficBytes{});
-  EXPECT_EQ(d.RowOf("bob").loss_bound, (TrafficBytes{0, 900 * kMiB}));
+  EXPECT_EQ(d.RowOf("bob").loss_bound.download, CeilingBytes(kMegabyteASecond, d.Reach(30)));
   EXPECT_EQ(d.RowOf("bob").grade, Grade::kPartial);
 }
 
-TEST_F(DoubtTest, AJumpBeyondWhatCanBeStoredEntersTheLossBound) {
-  One(0, 0, 1, 100, 50'000);
+TEST_F(DoubtTest, AJumpBeyondWhatTheLineCarriesIsHeldUntilTheCounterIsBack) {
+  One(1, 1, 1, 100, 50'000);
   One(5, base::kMaxStoredBytes + 6, 2, 130, 50'030);
   EXPECT_EQ(d.RowOf("alice").best, TrafficBytes{});
-  EXPECT_EQ(d.RowOf("alice").loss_bound, (TrafficBytes{5, base::kMaxStoredBytes}));
-  EXPECT_EQ(d.RowOf("alice").grade, Grade::kPartial);
-  One(6, base::kMaxStoredBytes + 10, 3, 160, 50'060);
-  EXPECT_EQ(d.RowOf("alice").best, (TrafficBytes{1, 4}));
+  EXPECT_EQ(d.RowOf("alice").loss_bound.download, CeilingBytes(10'000'000'000, d.Reach(30)));
+  EXPECT_EQ(d.RowOf("alice").grade, Grade::kBounded);
+  One(6, 10, 3, 160, 50'060);
+  EXPECT_EQ(d.RowOf("alice").best, (TrafficBytes{5, 9}));
+  EXPECT_EQ(d.RowOf("alice").loss_bound, TrafficBytes{});
+  EXPECT_EQ(d.RowOf("alice").grade, Grade::kComplete);
+}
+
+TEST_F(DoubtTest, ThreeReadingsBeyondTheCeilingProveTheCeilingWrong) {
+  d.policy.routers[0].line_rate_bps = kMegabyteASecond;
+  d.Start();
+  One(0, 0, 0, 100, 50'000);
+  One(0, kMiB, 1000, 130, 50'030);
+  One(0, 500 * kMiB, 500'000, 160, 50'060);
+  One(0, 900 * kMiB, 900'000, 190, 50'090);
+  EXPECT_EQ(d.Total(), (TrafficBytes{0, kMiB}));
+  One(0, 1300 * kMiB, 1'300'000, 220, 50'120);
+  EXPECT_EQ(d.Total(), (TrafficBytes{0, 1300 * kMiB}));
+  EXPECT_EQ(d.RowOf("alice").doubt, (TrafficBytes{0, 1299 * kMiB}));
+  EXPECT_EQ(Count("ceiling_exceeded"), 1);
 }
 
 // --- days that nobody finishes
@@ -137,19 +154,20 @@ TEST_F(DoubtTest, ADayThatIsClosedByAgeIsPartial) {
   One(9, 90, 3, 36 * kDay + 60, 50'000 + 36 * kDay);
   EXPECT_EQ(d.On(0), (TrafficBytes{5, 50}));
   EXPECT_EQ(d.Total(), (TrafficBytes{9, 90}));
-  EXPECT_FALSE(d.RowOf("alice", 1).estimated_at_start.zero());
+  EXPECT_FALSE(d.RowOf("alice", 1).begin_inside.zero());
 }
 
 TEST_F(DoubtTest, ARouterThatIsTakenOutClosesItsLastDayOnceAndCountsWhatWasOpen) {
-  One(1000, 1000, 500, 100, 50'000);
-  One(100, 100, 50, 130, 50'030);  // fell: a hold
+  One(1000, 1000, 500, 70, 49'970);
+  One(10 * kMiB, 10 * kMiB, 50'000, 100, 50'000);
+  One(9 * kMiB, 9 * kMiB, 40'000, 130, 50'030);  // fell: disputed
   d.Flush(140);
   TakeRouterOut(150);
   d.Flush(160);
-  EXPECT_EQ(d.Total(), TrafficBytes{});  // the day is not over
+  EXPECT_EQ(d.Total(), (TrafficBytes{19 * kMiB - 1000, 19 * kMiB - 1000}));  // as things stand
   d.Restart(170);
   d.Flush(kDay + 1);
-  EXPECT_EQ(d.On(0), (TrafficBytes{100, 100}));
+  EXPECT_EQ(d.On(0), (TrafficBytes{19 * kMiB - 1000, 19 * kMiB - 1000}));
   EXPECT_EQ(d.RowOf("alice").grade, Grade::kPartial);
   for (int day = 2; day < 10; ++day) d.Flush(day * kDay);
   EXPECT_EQ(Count("day_closed_partial"), 1);
@@ -171,14 +189,15 @@ TEST_F(DoubtTest, WhatATakenOutRouterLeftCountsByItsOwnRulesAfterARestart) {
   d.policy.routers[0].line_rate_bps = 100'000'000'000;
   d.Start();
   constexpr std::uint64_t kMuch = 60'000 * kMiB;  // 30 s at 16 Gbit/s
+  d.Poll({{1, "alice", 0, kMuch, kMuch}}, 70, 49'970);
   d.Poll({{1, "alice", 0, 2 * kMuch, 2 * kMuch}}, 100, 50'000);
-  d.Poll({{1, "alice", 0, kMuch, kMuch / 1000}}, 130, 50'030);  // fell: a hold
+  d.Poll({{1, "alice", 0, kMuch, kMuch / 1000}}, 130, 50'030);  // fell: disputed
   d.Flush(140);
   TakeRouterOut(150);
   d.Flush(160);
   d.Restart(170);
   d.Flush(kDay + 1);
-  EXPECT_EQ(d.Total(), (TrafficBytes{0, kMuch}));
+  EXPECT_EQ(d.Total(), (TrafficBytes{0, 2 * kMuch}));
 }
 
 TEST_F(DoubtTest, WhatIsPendingOfARouterThatIsTakenOutCounts) {

@@ -158,7 +158,7 @@ TEST(HistoriesTest, EachDayHasItsOwnBytesToTheByte) {
     RunHistory(d, sim, Nothing);
     std::map<std::pair<int, std::string>, TrafficBytes> counted;
     for (const UsageRow& row : d.Rows()) {
-      EXPECT_TRUE((row.estimated_at_start + row.estimated_at_end).zero()) << "seed " << seed;
+      EXPECT_TRUE((row.begin_inside + row.end_inside).zero()) << "seed " << seed;
       if (row.best.zero()) continue;
       counted[{static_cast<int>(row.day - absl::CivilDay(2026, 1, 1)), row.queue.name}] += row.best;
     }
@@ -200,20 +200,28 @@ TEST(HistoriesTest, UnseenBytesLieWithinTheStatedLossBound) {
 std::string Outcome(const MenuState& state, const Effects& effects) {
   std::vector<std::string> lines;
   for (const Delta& d : effects.deltas) {
-    lines.push_back(absl::StrCat("delta ", d.descriptor, " ", d.implausible, " ", d.from_us, " ",
+    lines.push_back(absl::StrCat("delta ", d.descriptor, " ", d.from_us, " ",
                                  d.to_us, " ", d.observed_since_us, " ", d.bytes.upload, "/",
                                  d.bytes.download));
   }
+  for (const Doubt& d : effects.doubts) {
+    lines.push_back(absl::StrCat("doubt ", d.descriptor, " ", d.from_us, " ", d.to_us, " ",
+                                 d.counted.upload, "/", d.counted.download, " ", d.doubt.total(),
+                                 " ", d.unseen.total()));
+  }
   for (const auto& [row, debt] : state.debts) {
-    lines.push_back(absl::StrCat("debt ", row, " ", debt.upload, "/", debt.download));
+    lines.push_back(absl::StrCat("debt ", row, " ", debt.least.total(), " ", debt.counted.upload,
+                                 "/", debt.counted.download, " ", debt.most.total()));
+  }
+  for (const Slot& slot : state.slots) {
+    lines.push_back(absl::StrCat("rate ", slot.rate.bytes, " in ", slot.rate.us));
   }
   for (const counters::QueueReading& r : state.rows) {
     lines.push_back(
         absl::StrCat("row ", r.descriptor, " ", r.upload, "/", r.download, "/", r.packets));
   }
   std::sort(lines.begin(), lines.end());
-  lines.push_back(absl::StrCat(effects.blinds.size(), " blind, ", effects.epochs.size(),
-                               " epochs, ", effects.events.size(), " events"));
+  lines.push_back(absl::StrCat(effects.epochs.size(), " epochs, ", effects.events.size(), " events"));
   return absl::StrJoin(lines, "\n");
 }
 

@@ -63,7 +63,7 @@ TEST_F(HostileTest, AStepAcrossARebootByItsCorrectedStampIsRefused) {
   d.session = 2;
   counters::Snapshot snapshot = d.Make({{1, "alice", 300, 3000, 30}}, 8000, 100);
   snapshot.steps = {Step({{1, "alice", 200, 2000, 20}}, 7900, 20)};
-  ExpectRefused(snapshot, "across a reboot");
+  ExpectRefused(snapshot, "across a restart");
 }
 
 TEST_F(HostileTest, AStepThatLeavesTwoQueuesWithOneIdIsRefused) {

@@ -14,8 +14,8 @@ std::string Bytes(const BookDriver& d) {
   for (const UsageRow& r : d.Rows()) {
     lines.push_back(absl::StrCat(absl::FormatCivilTime(r.day), " ", r.queue.name, " ",
                                  r.best.upload, "/", r.best.download, " loss ",
-                                 r.loss_bound.total(), " blind ", r.blind_us, " implausible ",
-                                 r.implausible.total(), " epochs ", r.epochs));
+                                 r.loss_bound.total(), " blind ", r.blind_us, " doubt ",
+                                 r.doubt.total(), " epochs ", r.epochs));
   }
   std::sort(lines.begin(), lines.end());
   std::string text;
@@ -30,10 +30,6 @@ void Thin(std::uint64_t seed, bool lives, int& merges) {
   BookDriver thinned;
   if (seed % 3 == 0) {
     plain.policy.routers[0].parents = thinned.policy.routers[0].parents = ParentsMode::kRoots;
-  }
-  // The gate of a queue born late is a short one.
-  if (seed % 5 == 0) {
-    plain.policy.routers[0].line_rate_bps = thinned.policy.routers[0].line_rate_bps = 1'500'000;
   }
   plain.Start();
   thinned.Start();
