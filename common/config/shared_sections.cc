@@ -11,7 +11,8 @@ TlsFiles ReadTlsFiles(Section& section) {
   Section tls = section.RequiredSection("tls");
   // The missing section is reported already.
   if (!tls.present()) return {};
-  return {tls.RequiredPath("ca"), tls.RequiredPath("cert"), tls.RequiredPath("key")};
+  return {tls.RequiredPath("ca"), tls.RequiredPath("cert"), tls.RequiredPath("key"),
+          tls.OptionalPath("crl", "")};
 }
 
 void RefuseInsecure(Section& section, absl::string_view host) {
@@ -19,7 +20,9 @@ void RefuseInsecure(Section& section, absl::string_view host) {
       "insecure",
       absl::StrCat("plaintext is allowed on a loopback address only, and ", host, " is none"),
       "tls: {ca, cert, key}",
-      "make certificates with `netsentinelctl certs init` and `certs issue`");
+      "make certificates with `netsentinelctl certs init` and `netsentinelctl certs issue --role "
+      "ROLE "
+      "--name NAME`");
 }
 
 }  // namespace

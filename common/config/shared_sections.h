@@ -15,6 +15,8 @@ struct TlsFiles {
   std::string ca;    // the authority that the other end's certificate must come from
   std::string cert;  // this end's certificate, its chain behind it
   std::string key;   // its private key; readable by its owner only
+  // The revocation lists of the authority; empty: none is looked at.
+  std::string crl = {};
 
   bool operator==(const TlsFiles&) const = default;
 };
@@ -27,8 +29,9 @@ struct Security {
   bool operator==(const Security&) const = default;
 };
 
-// Reads `tls: {ca, cert, key}` or `insecure: true` of `section`. `host` is what is listened on or
-// connected to: anything but loopback refuses insecure. Neither, or both, is reported.
+// Reads `tls: {ca, cert, key, crl}` (crl may be left out) or `insecure: true` of `section`. `host`
+// is what is listened on or connected to: anything but loopback refuses insecure. Neither, or both,
+// is reported.
 Security ReadSecurity(Section& section, absl::string_view host);
 // As ReadSecurity, but with neither key the answer is `fallback`: for a listener that shares the
 // files of another section. A fallback that is insecure must be on loopback here too.

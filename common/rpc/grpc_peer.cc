@@ -21,9 +21,10 @@ absl::StatusOr<PeerIdentity> PeerAuthority::Identify(const grpc::ServerContextBa
   }
   const std::vector<grpc::string_ref> uris = auth->FindPropertyValues("peer_uri");
   if (uris.size() != 1) {
-    return absl::UnauthenticatedError(
-        absl::StrCat("the caller's certificate has ", uris.size(),
-                     " URI names and must have one; issue it with `netsentinelctl certs issue`"));
+    return absl::UnauthenticatedError(absl::StrCat(
+        "the caller's certificate has ", uris.size(),
+        " URI names and must have one; issue it with `netsentinelctl certs issue --role ROLE "
+        "--name NAME`"));
   }
   return ParsePeerUri(absl::string_view(uris[0].data(), uris[0].size()));
 }

@@ -26,7 +26,7 @@ namespace netsentinel::ctl {
 struct ClientFlags {
   std::string aggregator = "dns:///localhost:7443";
   std::string notifier = "dns:///localhost:7444";
-  std::string ca, cert, key;
+  std::string ca, cert, key, crl;
   bool insecure = false;
   bool json = false;
   int timeout_s = 15;

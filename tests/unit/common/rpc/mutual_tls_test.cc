@@ -112,6 +112,44 @@ TEST_F(MutualTlsTest, AServerOfAnotherAuthorityIsRefusedByTheClient) {
   EXPECT_TRUE(logger_.WaitForText("certificate verify failed")) << logger_.Text();
 }
 
+TEST_F(MutualTlsTest, AServerThatIsRevokedIsRefusedByTheClientAndNamed) {
+  Serve(certificates_.Secure(Role::kAggregator, "stolen"));
+  const config::Security caller = certificates_.Secure(Role::kCollector, "lahore-hq");
+  ASSERT_OK_AND_ASSIGN(const auto before, Channel(caller));
+  EXPECT_THAT(Call(before), IsOk());
+  certificates_.Revoke(Role::kAggregator, "stolen");
+  ASSERT_OK_AND_ASSIGN(const auto after, Channel(caller));
+  EXPECT_THAT(Call(after), StatusIs(absl::StatusCode::kUnavailable,
+                                    AllOf(HasSubstr("aggregator stolen"), HasSubstr("is revoked"),
+                                          HasSubstr("ca.crl"))));
+}
+
+TEST_F(MutualTlsTest, AChannelThatIsOpenReadsAChangedRevocationListForItsNextConnection) {
+  Serve(certificates_.Secure(Role::kAggregator, "stolen"));
+  ASSERT_OK_AND_ASSIGN(
+      const auto channel,
+      MakeChannel({.peer = {target(), certificates_.Secure(Role::kCollector, "lahore-hq")},
+                   .certificate_refresh = absl::ZeroDuration()},
+                  clock_));
+  ASSERT_THAT(Call(channel), IsOk());
+  certificates_.Revoke(Role::kAggregator, "stolen");
+  const std::uint16_t port = server_->port();
+  server_.reset();
+  ServerOptions options;
+  options.address = {"127.0.0.1", port};
+  options.security = {false, certificates_.Issue(Role::kAggregator, "other")};
+  // A server that does not know that it is revoked itself.
+  options.security.tls.crl = "";
+  const std::vector<grpc::Service*> services = {&service_};
+  ASSERT_OK_AND_ASSIGN(server_, Server::Start(options, services, clock_, logger_));
+  EXPECT_THAT(Call(channel), IsOk());
+  certificates_.Revoke(Role::kAggregator, "other");
+  server_.reset();
+  ASSERT_OK_AND_ASSIGN(server_, Server::Start(options, services, clock_, logger_));
+  EXPECT_THAT(Call(channel),
+              StatusIs(absl::StatusCode::kUnavailable, HasSubstr("aggregator other")));
+}
+
 TEST_F(MutualTlsTest, AnExpiredClientIsRefusedAndTheLogSaysWhy) {
   Serve(certificates_.Secure(Role::kAggregator, "main"));
   EXPECT_THAT(CallUnchecked(certificates_.IssueExpired(Role::kCollector, "late")),
