@@ -16,6 +16,7 @@
 #include "aggregator/outbox/dispatcher.h"
 #include "aggregator/outbox/grpc_alert_client.h"
 #include "aggregator/query/grpc_admin_service.h"
+#include "aggregator/query/grpc_audit_service.h"
 #include "aggregator/query/grpc_usage_service.h"
 #include "common/base/status_macros.h"
 #include "common/io/system_clock.h"
@@ -78,10 +79,14 @@ class Aggregator {
             {.store = admin_store_,
              .catalog = catalog_,
              .clock = context.clock,
+             .random = context.random,
              .authority = authority_,
              .fence = [this] { return CurrentFence(); },
              .overrides_changed =
                  [this] { WithEngine([](auto& engine) { engine.RefreshOverrides(); }); }}),
+        audit_service_({.store = admin_store_,
+                        .authority = authority_,
+                        .fence = [this] { return CurrentFence(); }}),
         ingest_service_(events_,
                         [this](grpc::CallbackServerContext& call) { return Admit(call); }) {
     catalog_.Set(settings.catalog);
@@ -103,7 +108,8 @@ class Aggregator {
             {.address = settings_.listen.grpc,
              .security = settings_.security,
              .max_connection_age = settings_.listen.max_connection_age},
-            std::vector<grpc::Service*>{&ingest_service_, &usage_service_, &admin_service_},
+            std::vector<grpc::Service*>{&ingest_service_, &usage_service_, &admin_service_,
+                                        &audit_service_},
             context_.clock, context_.logger));
     const shell::HealthFollower health(context_.readiness, *server);
     NS_RETURN_IF_ERROR(context_.started({{"grpc", server->port()}}));
@@ -392,6 +398,7 @@ class Aggregator {
   query::UsageReader reader_;
   query::GrpcUsageService usage_service_;
   query::GrpcAdminService admin_service_;
+  query::GrpcAuditService audit_service_;
   ingest::GrpcIngestService ingest_service_;
   // From here on once the store is open.
   Stores stores_;

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
 #include <grpcpp/security/auth_context.h>
 #include <grpcpp/server_context.h>
 
@@ -44,6 +45,20 @@ absl::StatusOr<PeerIdentity> PeerAuthority::RequireRole(const grpc::ServerContex
       RoleName(peer.role), " ", peer.id, " may not do this; it takes the role ",
       absl::StrJoin(allowed, " or ",
                     [](std::string* out, Role role) { absl::StrAppend(out, RoleName(role)); })));
+}
+
+CertificateMark PeerAuthority::CertificateOf(const grpc::ServerContextBase& context) const {
+  if (insecure_) return {};
+  const std::shared_ptr<const grpc::AuthContext> auth = context.auth_context();
+  if (auth == nullptr || !auth->IsPeerAuthenticated()) return {};
+  const std::vector<grpc::string_ref> pem = auth->FindPropertyValues("x509_pem_cert");
+  if (pem.empty()) return {};
+  return MarkOf(absl::string_view(pem[0].data(), pem[0].size())).value_or(CertificateMark());
+}
+
+std::string PeerAuthority::AddressOf(const grpc::ServerContextBase& context) const {
+  const std::string peer = context.peer();
+  return std::string(absl::StripPrefix(peer, "ipv4:"));
 }
 
 std::string PeerAddress(const grpc::ServerContextBase& context) { return context.peer(); }

@@ -5,6 +5,7 @@
 
 #include "absl/status/statusor.h"
 
+#include "common/rpc/certificate_mark.h"
 #include "common/rpc/peer_identity.h"
 
 namespace grpc {
@@ -28,6 +29,11 @@ class PeerAuthority {
   // is one of `allowed`. On an insecure server: the first of `allowed`, not authenticated.
   absl::StatusOr<PeerIdentity> RequireRole(const grpc::ServerContextBase& context,
                                            std::initializer_list<Role> allowed) const;
+
+  // The certificate that the caller has shown; both parts are empty when it is not authenticated.
+  CertificateMark CertificateOf(const grpc::ServerContextBase& context) const;
+  // The address that a call came from: "10.0.0.7:51234".
+  std::string AddressOf(const grpc::ServerContextBase& context) const;
 
  private:
   bool insecure_;
