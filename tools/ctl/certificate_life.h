@@ -9,6 +9,7 @@
 #include "absl/time/time.h"
 
 #include "tools/ctl/authority_folder.h"
+#include "tools/ctl/certificate_files.h"
 
 namespace netsentinel::ctl {
 
@@ -20,7 +21,7 @@ struct RenewWish {
   bool new_key = false;
   // Replaces another certificate that is in the way.
   bool overwrite = false;
-  absl::Duration valid;
+  absl::Duration valid = absl::Hours(24) * kCertificateDays;
 };
 
 // Issues the certificate again: same role, name and hosts, a new time, from the authority that

@@ -33,6 +33,12 @@ struct ClientFlags {
 };
 void AddClientFlags(CLI::App& command, ClientFlags& flags);
 
+// What a command that changes something says about it.
+struct ReasonFlags {
+  std::string reason, on_behalf_of;
+};
+void AddReasonFlags(CLI::App& command, ReasonFlags& flags);
+
 // A channel to `target` with the flags' certificates.
 absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const ClientFlags& flags,
                                                        const std::string& target,

@@ -32,6 +32,11 @@ void AddClientFlags(CLI::App& command, ClientFlags& flags) {
       ->capture_default_str();
 }
 
+void AddReasonFlags(CLI::App& command, ReasonFlags& flags) {
+  command.add_option("--reason", flags.reason, "why, for the audit log");
+  command.add_option("--on-behalf-of", flags.on_behalf_of, "for whom, for the audit log");
+}
+
 absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const ClientFlags& flags,
                                                        const std::string& target,
                                                        const base::Clock& clock) {
