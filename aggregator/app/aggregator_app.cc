@@ -70,7 +70,7 @@ class Aggregator {
       : settings_(settings),
         context_(context),
         instance_(absl::StrCat("aggregator-", io::FormatUuid(io::NewUuid(context.random)))),
-        authority_(settings.security.insecure),
+        authority_(context.clock, context.logger, context.metrics),
         engine_pulse_(context.liveness.AddPulse("engine", kLoopSilence)),
         outbox_pulse_(context.liveness.AddPulse("outbox", kLoopSilence)),
         reader_(book_, query_store_, history_store_, catalog_, context.clock),
@@ -105,12 +105,11 @@ class Aggregator {
     NS_ASSIGN_OR_RETURN(
         const std::unique_ptr<rpc::Server> server,
         rpc::Server::Start(
-            {.address = settings_.listen.grpc,
-             .security = settings_.security,
-             .max_connection_age = settings_.listen.max_connection_age},
+            ServerOptions(), authority_,
             std::vector<grpc::Service*>{&ingest_service_, &usage_service_, &admin_service_,
                                         &audit_service_},
-            context_.clock, context_.logger));
+            {context_.clock, context_.random, context_.logger, context_.metrics,
+             context_.readiness, context_.liveness}));
     const shell::HealthFollower health(context_.readiness, *server);
     NS_RETURN_IF_ERROR(context_.started({{"grpc", server->port()}}));
     const std::stop_callback on_stop(context_.stop,
@@ -361,6 +360,13 @@ class Aggregator {
     const std::uint64_t epoch = fence_.load();
     if (epoch == 0) return std::nullopt;
     return store::Fence{.epoch = epoch};
+  }
+
+  rpc::ServerOptions ServerOptions() const {
+    rpc::ServerOptions options = rpc::FromListen(settings_.listen, settings_.security);
+    options.admits = {rpc::Role::kCollector, rpc::Role::kNotifier, rpc::Role::kViewer,
+                      rpc::Role::kOperator, rpc::Role::kAdmin};
+    return options;
   }
 
   // Whether the Book holds what was counted: not before the engine has read it back.

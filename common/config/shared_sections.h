@@ -37,12 +37,14 @@ Security ReadSecurity(Section& section, absl::string_view host);
 // files of another section. A fallback that is insecure must be on loopback here too.
 Security ReadSecurityOr(Section& section, absl::string_view host, const Security& fallback);
 
-// `listen: {grpc: "HOST:PORT", http: "HOST:PORT", max_connection_age: 1h}`. The host must be an IP
-// address or localhost.
+// `listen: {grpc: "HOST:PORT", http: "HOST:PORT", max_connection_age: 1h, max_connections: 4096,
+// max_connections_per_name: 64}`. The host must be an IP address or localhost.
 struct Listen {
   Address grpc;
   Address http;
   absl::Duration max_connection_age;  // of gRPC connections; 1 h unless given
+  std::size_t max_connections = 4096;
+  std::size_t max_connections_per_name = 64;  // of one certificate's name
 };
 Listen ReadListen(Section& root);
 // One more key of the listen section, such as `web`.
@@ -52,6 +54,8 @@ std::optional<Address> ReadListenAddress(Section& listen, absl::string_view key,
 struct Peer {
   std::string target;
   Security security;
+  // Go through the proxy that http_proxy and its like name; else the environment's proxy is not used.
+  bool environment_proxy = false;
 
   bool operator==(const Peer&) const = default;
 };

@@ -29,7 +29,7 @@ absl::string_view RoleName(Role role) {
   for (const auto& [known, name] : kRoles) {
     if (known == role) return name;
   }
-  return "unknown";
+  return "local";
 }
 
 absl::StatusOr<Role> ParseRole(absl::string_view name) {

@@ -5,7 +5,6 @@
 #include <utility>
 
 #include <grpcpp/security/credentials.h>
-#include <grpcpp/security/server_credentials.h>
 #include <grpcpp/security/tls_certificate_provider.h>
 #include <grpcpp/security/tls_certificate_verifier.h>
 #include <grpcpp/security/tls_credentials_options.h>
@@ -57,15 +56,6 @@ class NameAndRevocation final : public tls::ExternalCertificateVerifier {
 };
 
 }  // namespace
-
-std::shared_ptr<grpc::ServerCredentials> TlsServer(const config::TlsFiles& files,
-                                                   absl::Duration refresh) {
-  tls::TlsServerCredentialsOptions options(Watch(files, refresh));
-  options.watch_root_certs();
-  options.watch_identity_key_cert_pairs();
-  options.set_cert_request_type(GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
-  return tls::TlsServerCredentials(options);
-}
 
 std::shared_ptr<grpc::ChannelCredentials> TlsClient(const config::TlsFiles& files,
                                                     absl::Duration refresh) {

@@ -92,7 +92,7 @@ struct Parts {
         smtp(std::move(smtp_channel)),
         alerts_html(std::move(alert_renderer)),
         reports_html(std::move(report_renderer)),
-        authority(settings.security.insecure),
+        authority(context.clock, context.logger, context.metrics),
         source(aggregator, settings.aggregator.target, context.stop),
         audit_client(aggregator, settings.aggregator.target, context.stop),
         audit_sender({*audit_queue, audit_client, context.random, context.logger,
@@ -149,6 +149,14 @@ absl::StatusOr<std::unique_ptr<Parts>> MakeParts(const NotifierSettings& setting
                                  std::move(changes), std::move(alerts_html), std::move(reports_html), aggregator);
 }
 
+rpc::ServerOptions ServerOptions(const NotifierSettings& settings) {
+  rpc::ServerOptions options = rpc::FromListen(settings.listen, settings.security);
+  options.admits = {rpc::Role::kAggregator, rpc::Role::kViewer, rpc::Role::kOperator,
+                    rpc::Role::kAdmin};
+  options.max_receive_bytes = delivery::kMaxAlertRequestBytes;
+  return options;
+}
+
 void ShowCounts(metrics::Registry& metrics, delivery::SqliteDeliveryQueue& queue) {
   const auto pending =
       metrics.AddGauge("netsentinel_notifier_pending_alerts", "Alerts that are in no mail yet.");
@@ -201,13 +209,11 @@ absl::Status NotifierApp::Run(const NotifierSettings& settings, shell::Context& 
   context.certificates.Add(settings.aggregator.security);
   NS_ASSIGN_OR_RETURN(const std::unique_ptr<Parts> parts, MakeParts(settings, context));
   NS_ASSIGN_OR_RETURN(const std::unique_ptr<rpc::Server> server,
-                      rpc::Server::Start({.address = settings.listen.grpc,
-                                          .security = settings.security,
-                                          .max_connection_age = settings.listen.max_connection_age,
-                                          .max_receive_bytes = delivery::kMaxAlertRequestBytes},
+                      rpc::Server::Start(ServerOptions(settings), parts->authority,
                                          std::vector<grpc::Service*>{&parts->alert_service,
                                                                      &parts->notifier_service},
-                                         context.clock, context.logger));
+                                         {context.clock, context.random, context.logger,
+                                          context.metrics, context.readiness, context.liveness}));
   const shell::HealthFollower health(context.readiness, *server);
   std::map<std::string, std::uint16_t> ports = {{"grpc", server->port()}};
   std::unique_ptr<http::Server> web;

@@ -75,9 +75,9 @@ grpc::Status GrpcNotifierService::SendReport(grpc::ServerContext* context,
 grpc::Status GrpcNotifierService::ListDeliveries(grpc::ServerContext* context,
                                                  const v1::ListDeliveriesRequest* request,
                                                  v1::ListDeliveriesResponse* response) {
-  if (const absl::Status allowed = AllowReading(*context); !allowed.ok()) {
-    return rpc::ToGrpc(allowed);
-  }
+  // Addresses and reasons of mails are for those who run the system, not for every viewer.
+  const auto caller = authority_.RequireRole(*context, {rpc::Role::kOperator, rpc::Role::kAdmin});
+  if (!caller.ok()) return rpc::ToGrpc(caller.status());
   if (request->limit() > kListMost) {
     return rpc::ToGrpc(absl::InvalidArgumentError(
         absl::StrCat("limit: ", request->limit(), " is more than ", kListMost)));

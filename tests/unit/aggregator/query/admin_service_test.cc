@@ -13,6 +13,7 @@
 #include "aggregator/query/grpc_admin_service.h"
 #include "aggregator/store/sqlite_store.h"
 #include "tests/support/fake_clock.h"
+#include "tests/support/local_caller.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_folder.h"
 #include "tests/unit/aggregator/ingest/flaky_store.h"
@@ -76,13 +77,13 @@ class AdminServiceTest : public ::testing::Test {
   StoreSlot slot_;
   CatalogHolder catalog_;
   base::SeededRandom random_{1};
-  const rpc::PeerAuthority authority_{/*insecure=*/true};
+  const test::LocalCaller caller_{clock_};
   int changes_ = 0;
   GrpcAdminService service_{{.store = slot_,
                              .catalog = catalog_,
                              .clock = clock_,
                              .random = random_,
-                             .authority = authority_,
+                             .authority = caller_.authority(),
                              .fence = [this] { return std::optional<store::Fence>(fence_); },
                              .overrides_changed = [this] { ++changes_; }}};
 };

@@ -11,12 +11,12 @@
 
 #include "common/base/varint.h"
 #include "common/io/system_clock.h"
-#include "common/log/capturing_logger.h"
 #include "common/rpc/grpc_channel.h"
 #include "common/rpc/grpc_server.h"
 #include "tests/support/child_process.h"
 #include "tests/support/status_matchers.h"
 #include "tests/unit/common/rpc/echo_service.h"
+#include "tests/unit/common/rpc/server_surroundings.h"
 
 namespace netsentinel::rpc {
 namespace {
@@ -30,7 +30,7 @@ class LimitsTest : public testing::Test {
     options.address = {"127.0.0.1", 0};
     options.security.insecure = true;
     const std::vector<grpc::Service*> services = {&service_};
-    auto server = Server::Start(options, services, clock_, logger_);
+    auto server = Server::Start(options, around_.authority, services, around_.all());
     ASSERT_THAT(server, IsOk());
     server_ = *std::move(server);
     ASSERT_OK_AND_ASSIGN(
@@ -56,9 +56,9 @@ class LimitsTest : public testing::Test {
         v1::CollectorService::NewStub(channel_)->ListRouterStates(&context, message, &response));
   }
 
-  const io::SystemClock clock_;
-  log::CapturingLogger logger_;
-  EchoService service_{true, Role::kViewer};
+  ServerSurroundings around_;
+  const io::SystemClock& clock_ = around_.clock;
+  EchoService service_{around_.authority, Role::kViewer};
   std::unique_ptr<Server> server_;
   std::shared_ptr<grpc::Channel> channel_;
 };

@@ -11,11 +11,11 @@
 #include <grpcpp/support/byte_buffer.h>
 
 #include "common/io/system_clock.h"
-#include "common/log/capturing_logger.h"
 #include "common/rpc/grpc_channel.h"
 #include "common/rpc/grpc_server.h"
 #include "tests/support/status_matchers.h"
 #include "tests/unit/common/rpc/echo_service.h"
+#include "tests/unit/common/rpc/server_surroundings.h"
 
 namespace netsentinel::rpc {
 namespace {
@@ -66,8 +66,8 @@ class StandardServicesTest : public testing::Test {
  protected:
   void SetUp() override {
     const std::vector<grpc::Service*> services = {&service_};
-    auto server = Server::Start({.address = {"127.0.0.1", 0}, .security = {true, {}}}, services,
-                                clock_, logger_);
+    auto server = Server::Start({.address = {"127.0.0.1", 0}, .security = {true, {}}},
+                                around_.authority, services, around_.all());
     ASSERT_THAT(server, test::IsOk());
     server_ = *std::move(server);
     ASSERT_OK_AND_ASSIGN(
@@ -75,9 +75,9 @@ class StandardServicesTest : public testing::Test {
         MakeChannel({.peer = {absl::StrCat("127.0.0.1:", server_->port()), {true, {}}}}, clock_));
   }
 
-  const io::SystemClock clock_;
-  log::CapturingLogger logger_;
-  EchoService service_{true, Role::kViewer};
+  ServerSurroundings around_;
+  const io::SystemClock& clock_ = around_.clock;
+  EchoService service_{around_.authority, Role::kViewer};
   std::unique_ptr<Server> server_;
   std::shared_ptr<grpc::Channel> channel_;
 };
