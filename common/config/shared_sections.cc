@@ -71,8 +71,8 @@ Listen ReadListen(Section& root) {
   Listen listen;
   listen.max_connection_age = section.OptionalDuration("max_connection_age", absl::Hours(1),
                                                        {absl::Seconds(1), absl::Hours(24 * 365)});
-  listen.max_connections = static_cast<std::size_t>(
-      section.OptionalInteger("max_connections", 4096, {16, 100'000}));
+  listen.max_connections =
+      static_cast<std::size_t>(section.OptionalInteger("max_connections", 4096, {16, 100'000}));
   listen.max_connections_per_name = static_cast<std::size_t>(
       section.OptionalInteger("max_connections_per_name", 64, {2, 100'000}));
   if (!section.present()) return listen;

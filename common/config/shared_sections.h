@@ -54,7 +54,8 @@ std::optional<Address> ReadListenAddress(Section& listen, absl::string_view key,
 struct Peer {
   std::string target;
   Security security;
-  // Go through the proxy that http_proxy and its like name; else the environment's proxy is not used.
+  // Go through the proxy that http_proxy and its like name; else the environment's proxy is not
+  // used.
   bool environment_proxy = false;
 
   bool operator==(const Peer&) const = default;

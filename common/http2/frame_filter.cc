@@ -181,8 +181,8 @@ std::optional<Violation> FrameFilter::JudgeControl(const Head& head, absl::Durat
 std::optional<Violation> FrameFilter::Spend(Bucket& bucket, Fault fault, absl::string_view what,
                                             absl::Duration now) {
   if (bucket.Take(now)) return std::nullopt;
-  return Violation{fault, absl::StrCat("sent ", what, " faster than ", bucket.rate().per_second,
-                                       " a second")};
+  return Violation{
+      fault, absl::StrCat("sent ", what, " faster than ", bucket.rate().per_second, " a second")};
 }
 
 absl::string_view FaultName(FrameFilter::Fault fault) {

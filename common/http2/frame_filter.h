@@ -39,9 +39,9 @@ struct FilterLimits {
 class FrameFilter {
  public:
   enum class Fault {
-    kPreface,        // not HTTP/2
-    kFrame,          // a length, stream or order that HTTP/2 does not allow
-    kHeaderBlock,    // too many bytes or frames
+    kPreface,      // not HTTP/2
+    kFrame,        // a length, stream or order that HTTP/2 does not allow
+    kHeaderBlock,  // too many bytes or frames
     kStreamRate,
     kResetRate,
     kPingRate,

@@ -6,8 +6,8 @@ namespace netsentinel::io {
 
 // How many descriptors are kept back for the spool, the store, the delivery queue and the health
 // pages: whoever opens one for each peer (connections, router sessions) keeps none whose number is
-// MaxPeerDescriptor() or above. The kernel gives the lowest free number, so those above stay free for
-// the rest, whatever peers do.
+// MaxPeerDescriptor() or above. The kernel gives the lowest free number, so those above stay free
+// for the rest, whatever peers do.
 inline constexpr int kReservedDescriptors = 64;
 
 // The soft limit of open files (RLIMIT_NOFILE) of this process, at most INT_MAX.

@@ -21,10 +21,9 @@ std::optional<Admission::Id> Admission::Enter(Id id, const std::string& host) {
 }
 
 Admission::Id Admission::OldestOfTheFullest() const {
-  const auto fullest =
-      std::max_element(hosts_.begin(), hosts_.end(), [](const auto& left, const auto& right) {
-        return left.second.size() < right.second.size();
-      });
+  const auto fullest = std::max_element(
+      hosts_.begin(), hosts_.end(),
+      [](const auto& left, const auto& right) { return left.second.size() < right.second.size(); });
   return fullest->second.front();
 }
 

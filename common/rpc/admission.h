@@ -12,7 +12,8 @@ namespace netsentinel::rpc {
 
 // Decides which connections a server takes. A connection first is a newcomer: anybody's, counted by
 // its host. Once it has shown a valid certificate it counts for its name and no more for its host,
-// since loopback, NAT and containers put honest peers and strangers on one address. Pure; one thread.
+// since loopback, NAT and containers put honest peers and strangers on one address. Pure; one
+// thread.
 class Admission {
  public:
   struct Limits {
@@ -26,14 +27,14 @@ class Admission {
 
   explicit Admission(const Limits& limits) : limits_(limits) {}
 
-  // A newcomer. It is always taken, since nobody can tell a stranger from a peer yet: where its host
-  // or the whole is at the limit, the oldest newcomer of the host (of the host with the most) has to
-  // go: it is given, and has left.
+  // A newcomer. It is always taken, since nobody can tell a stranger from a peer yet: where its
+  // host or the whole is at the limit, the oldest newcomer of the host (of the host with the most)
+  // has to go: it is given, and has left.
   std::optional<Id> Enter(Id id, const std::string& host);
 
-  // A newcomer has shown who it is. kTaken makes it a peer; at any other verdict it stays a newcomer.
-  // Up to a quarter of all places is kept for names that were here before and are away: a name that
-  // never was gets none of those (kKeptForOthers).
+  // A newcomer has shown who it is. kTaken makes it a peer; at any other verdict it stays a
+  // newcomer. Up to a quarter of all places is kept for names that were here before and are away: a
+  // name that never was gets none of those (kKeptForOthers).
   Verdict Prove(Id id, const std::string& name);
 
   // A newcomer or peer has gone. Nothing for an id that is not known.

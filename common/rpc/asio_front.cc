@@ -49,7 +49,8 @@ constexpr absl::Duration kSweepEvery = absl::Milliseconds(250);
 constexpr absl::Duration kPulseSilence = absl::Seconds(30);
 constexpr absl::Duration kBringOut = absl::Seconds(2);
 
-// A write to a socket that its peer has closed must be an error, not a signal that ends the process.
+// A write to a socket that its peer has closed must be an error, not a signal that ends the
+// process.
 void RunWithoutPipeSignals(asio::io_context& io) {
   sigset_t pipe;
   sigemptyset(&pipe);
@@ -105,7 +106,7 @@ class AsioFront::Impl {
     std::shared_ptr<AsioOpening> opening;
     PeerIdentity identity;  // once it is known
     std::string chain;
-    bool counted = false;   // not the pulse's
+    bool counted = false;  // not the pulse's
   };
   struct Peer {
     std::shared_ptr<AsioShuttle> shuttle;
@@ -125,6 +126,8 @@ class AsioFront::Impl {
   absl::Status JudgeCertificate(Newcomer& newcomer, const std::string& chain);
   absl::Status Refused(absl::string_view reason, const Newcomer& newcomer, std::string words);
   void OpeningDone(Id id, Outcome outcome, const std::string& words);
+  void CutOff(const http2::FrameFilter::Violation& violation, const std::string& address,
+              const std::string& name);
   void HandOver(Id id, Newcomer newcomer);
   void PeerDone(Id id, const std::optional<http2::FrameFilter::Violation>& violation);
   void Forget(Id id);
@@ -270,7 +273,7 @@ absl::Status AsioFront::Impl::Refused(absl::string_view reason, const Newcomer& 
                                       std::string words) {
   const std::string& address = newcomer.opening->address();
   const std::string name = newcomer.identity.id.empty() ? "" : NameOf(newcomer.identity);
-  authority_.refusals().Refuse({reason, address, name, words});
+  authority_.refusals().Refuse({std::string(reason), address, name, words});
   return absl::PermissionDeniedError(words);
 }
 
@@ -317,10 +320,11 @@ absl::Status AsioFront::Impl::Prove(Id id, const std::string& chain) {
                      absl::StrCat("all ", options_.limits.peers,
                                   " connections are taken (listen.max_connections)"));
     case Verdict::kKeptForOthers:
-      return Refused("kept", newcomer,
-                     absl::StrCat("of ", options_.limits.peers,
-                                  " connections (listen.max_connections) the rest is kept for those "
-                                  "who were here before"));
+      return Refused(
+          "kept", newcomer,
+          absl::StrCat("of ", options_.limits.peers,
+                       " connections (listen.max_connections) the rest is kept for those "
+                       "who were here before"));
   }
   return absl::InternalError("unknown verdict");
 }
@@ -343,9 +347,14 @@ void AsioFront::Impl::OpeningDone(Id id, Outcome outcome, const std::string& wor
       return authority_.refusals().Refuse(
           {"handshake", address, name, absl::StrCat("the TLS handshake failed: ", words)});
     case Outcome::kProtocol:
-      return authority_.refusals().Refuse(
-          {"http2", address, name, absl::StrCat("the connection ", words)});
+      return CutOff(newcomer.opening->violation(), address, name);
   }
+}
+
+void AsioFront::Impl::CutOff(const http2::FrameFilter::Violation& violation,
+                             const std::string& address, const std::string& name) {
+  authority_.refusals().Refuse({absl::StrCat("http2_", FaultName(violation.fault)), address, name,
+                                absl::StrCat("the connection was cut: it ", violation.words)});
 }
 
 void AsioFront::Impl::HandOver(Id id, Newcomer newcomer) {
@@ -383,13 +392,12 @@ void AsioFront::Impl::HandOver(Id id, Newcomer newcomer) {
   asio::post(carrier.io, [shuttle] { shuttle->Start(); });
 }
 
-void AsioFront::Impl::PeerDone(Id id, const std::optional<http2::FrameFilter::Violation>& violation) {
+void AsioFront::Impl::PeerDone(Id id,
+                               const std::optional<http2::FrameFilter::Violation>& violation) {
   const auto at = peers_.find(id);
   if (at == peers_.end()) return;
   if (violation.has_value()) {
-    authority_.refusals().Refuse(
-        {FaultName(violation->fault), at->second.address, at->second.name,
-         absl::StrCat("the connection was cut: it ", violation->words)});
+    CutOff(*violation, at->second.address, at->second.name);
   }
   authority_.peers().Retire(at->second.token, around_.clock.MonotonicNow());
   admission_.Leave(id);
@@ -409,8 +417,8 @@ void AsioFront::Impl::Sweep() {
       authority_.refusals().Refuse(
           {"slow", oldest->second.opening->address(), "",
            absl::StrCat("was not done with opening the connection after ",
-                        absl::FormatDuration(options_.opening_time), "; it stopped at: ",
-                        oldest->second.opening->where())});
+                        absl::FormatDuration(options_.opening_time),
+                        "; it stopped at: ", oldest->second.opening->where())});
     }
     oldest->second.opening->Drop();
     admission_.Leave(oldest->first);
@@ -435,9 +443,8 @@ void AsioFront::Impl::Refresh() {
   bool renewed = false;
   const absl::Status status = tls_->Refresh(renewed);
   if (!status.ok()) {
-    const std::string words =
-        absl::StrCat("new files are not taken over, what was read before goes on serving: ",
-                     status.message());
+    const std::string words = absl::StrCat(
+        "new files are not taken over, what was read before goes on serving: ", status.message());
     around_.readiness.NotReady(kCertificates, words);
     authority_.refusals().Refuse({"certificate_files", "", "", words});
     return;
@@ -492,7 +499,8 @@ void AsioFront::Impl::StopAccepting() {
     changed_.notify_all();
   });
   base::MutexLock lock(mutex_);
-  changed_.wait(lock.native(), [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS { return accepting_ended_; });
+  changed_.wait(lock.native(),
+                [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS { return accepting_ended_; });
 }
 
 void AsioFront::Impl::CutAll() {

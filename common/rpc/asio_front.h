@@ -29,17 +29,19 @@ struct FrontOptions {
 };
 
 // Stands between the network and gRPC: accepts, shakes hands (TLS 1.3, client certificates), knows
-// who it is and whether it may be here, and only then hands one end of an in-process socket to gRPC.
-// It carries the bytes of both directions afterwards, and holds those of the peer against
+// who it is and whether it may be here, and only then hands one end of an in-process socket to
+// gRPC. It carries the bytes of both directions afterwards, and holds those of the peer against
 // http2::FrameFilter. Who is behind a connection stands in the authority's table, under the token
 // that gRPC sees as the peer's address.
 //
-// Threads: one for the door (accepting, handshakes, certificates, the pulse), and one for each core,
-// at most four, that carry bytes. A flood of handshakes does not slow down those who are inside.
+// Threads: one for the door (accepting, handshakes, certificates, the pulse), and one for each
+// core, at most four, that carry bytes. A flood of handshakes does not slow down those who are
+// inside.
 //
-// `netsentinel_grpc_connections{state}` counts newcomers and peers; refusals go to the authority. The
-// condition `certificates` of /readyz (shown only) says when files cannot be taken over, the loop
-// `grpc` of /healthz turns while the port answers a TLS handshake and gRPC behind it speaks HTTP/2.
+// `netsentinel_grpc_connections{state}` counts newcomers and peers; refusals go to the authority.
+// The condition `certificates` of /readyz (shown only) says when files cannot be taken over, the
+// loop `grpc` of /healthz turns while the port answers a TLS handshake and gRPC behind it speaks
+// HTTP/2.
 class AsioFront {
  public:
   // Takes a connected socket that does not block, and owns it.

@@ -58,11 +58,11 @@ absl::string_view AsioOpening::where() const {
 }
 
 void AsioOpening::Await(Result wanted) {
-  socket_.async_wait(wanted == Result::kWantWrite ? stream_descriptor::wait_write
-                                                 : stream_descriptor::wait_read,
-                    [self = shared_from_this()](const error_code& error) {
-                      if (!error && !self->ended_) self->Step();
-                    });
+  socket_.async_wait(
+      wanted == Result::kWantWrite ? stream_descriptor::wait_write : stream_descriptor::wait_read,
+      [self = shared_from_this()](const error_code& error) {
+        if (!error && !self->ended_) self->Step();
+      });
 }
 
 void AsioOpening::Step() {
@@ -125,8 +125,9 @@ bool AsioOpening::StepPreface() {
       return false;
     }
     const absl::string_view bytes(piece.data(), count);
-    if (const auto violation = filter_.Look(bytes, clock_.MonotonicNow())) {
-      End(Outcome::kProtocol, violation->words);
+    violation_ = filter_.Look(bytes, clock_.MonotonicNow());
+    if (violation_.has_value()) {
+      End(Outcome::kProtocol);
       return false;
     }
     absl::StrAppend(&bytes_, bytes);

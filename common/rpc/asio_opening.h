@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -16,9 +17,9 @@
 
 namespace netsentinel::rpc {
 
-// The begin of a connection: the TLS handshake, the look at who it is, and the first bytes of HTTP/2,
-// all before gRPC knows of it. TLS is set up with the first byte that comes, so that idle sockets cost
-// next to nothing. One thread: that of its io_context.
+// The begin of a connection: the TLS handshake, the look at who it is, and the first bytes of
+// HTTP/2, all before gRPC knows of it. TLS is set up with the first byte that comes, so that idle
+// sockets cost next to nothing. One thread: that of its io_context.
 class AsioOpening : public std::enable_shared_from_this<AsioOpening> {
  public:
   enum class Outcome {
@@ -26,7 +27,7 @@ class AsioOpening : public std::enable_shared_from_this<AsioOpening> {
     kRefused,    // by `prove`; the peer has been told
     kGone,       // left by itself before anything went wrong
     kHandshake,  // of TLS failed: `words`
-    kProtocol,   // not HTTP/2: `words`
+    kProtocol,   // what came is not to be let through: violation()
   };
   struct Parts {
     boost::asio::io_context& loop;
@@ -35,8 +36,8 @@ class AsioOpening : public std::enable_shared_from_this<AsioOpening> {
     // Of TLS; null: plain. Asked for once, when the first byte is there.
     std::function<SSL_CTX*()> context;
     std::string address;
-    // Judges the peer once: with TLS after the handshake, by its verified chain as PEM, and plain when
-    // it has begun to speak HTTP/2. What an error says is told to the peer.
+    // Judges the peer once: with TLS after the handshake, by its verified chain as PEM, and plain
+    // when it has begun to speak HTTP/2. What an error says is told to the peer.
     std::function<absl::Status(const std::string& chain)> prove;
     std::function<void(Outcome outcome, const std::string& words)> done;
   };
@@ -56,6 +57,8 @@ class AsioOpening : public std::enable_shared_from_this<AsioOpening> {
   ByteStream TakeStream();
   http2::FrameFilter& filter() { return filter_; }
   std::string& bytes() { return bytes_; }
+  // Of kProtocol.
+  const http2::FrameFilter::Violation& violation() const { return *violation_; }
 
  private:
   enum class Phase { kIdle, kHandshake, kPreface, kLinger };
@@ -81,6 +84,7 @@ class AsioOpening : public std::enable_shared_from_this<AsioOpening> {
   Phase phase_ = Phase::kIdle;
   http2::FrameFilter filter_;
   std::string bytes_;
+  std::optional<http2::FrameFilter::Violation> violation_;
   bool ended_ = false;
 };
 

@@ -3,9 +3,8 @@
 #include <array>
 #include <utility>
 
-#include <sys/socket.h>
-
 #include "absl/strings/string_view.h"
+#include <sys/socket.h>
 
 #include "common/rpc/front_socket.h"
 
@@ -51,9 +50,9 @@ void AsioPulse::Start() {
   Listen();
   if (!port_.tls()) return;
   dialled_.async_wait(stream_descriptor::wait_write,
-                            [self = shared_from_this()](const error_code& error) {
-                              if (!error) self->Shake();
-                            });
+                      [self = shared_from_this()](const error_code& error) {
+                        if (!error) self->Shake();
+                      });
 }
 
 void AsioPulse::Accepted() {
@@ -71,11 +70,11 @@ void AsioPulse::Shake() {
   const Result result = port_.Handshake();
   if (result == Result::kDone) return Answered(port_answered_);
   if (result != Result::kWantRead && result != Result::kWantWrite) return;
-  dialled_.async_wait(result == Result::kWantRead ? stream_descriptor::wait_read
-                                                        : stream_descriptor::wait_write,
-                            [self = shared_from_this()](const error_code& error) {
-                              if (!error) self->Shake();
-                            });
+  dialled_.async_wait(
+      result == Result::kWantRead ? stream_descriptor::wait_read : stream_descriptor::wait_write,
+      [self = shared_from_this()](const error_code& error) {
+        if (!error) self->Shake();
+      });
 }
 
 void AsioPulse::Listen() {
@@ -83,8 +82,7 @@ void AsioPulse::Listen() {
       stream_descriptor::wait_read, [self = shared_from_this()](const error_code& error) {
         if (error) return;
         std::array<char, 256> piece;
-        const ssize_t got =
-            ::recv(self->within_.native_handle(), piece.data(), piece.size(), 0);
+        const ssize_t got = ::recv(self->within_.native_handle(), piece.data(), piece.size(), 0);
         if (got <= 0) return;
         self->heard_.append(piece.data(), static_cast<std::size_t>(got));
         if (self->heard_.size() < kFrameHead) return self->Listen();

@@ -13,8 +13,9 @@
 
 namespace netsentinel::rpc {
 
-// One look at whether a server is alive: a client that has its TLS handshake answered by the own port
-// (it shows no certificate, and leaves), and one that gets a frame of HTTP/2 from gRPC. One thread.
+// One look at whether a server is alive: a client that has its TLS handshake answered by the own
+// port (it shows no certificate, and leaves), and one that gets a frame of HTTP/2 from gRPC. One
+// thread.
 class AsioPulse : public std::enable_shared_from_this<AsioPulse> {
  public:
   // `dialled` is being connected to the own port; `within` is the other end of a socket that gRPC

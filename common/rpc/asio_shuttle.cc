@@ -108,8 +108,7 @@ bool AsioShuttle::SendOut() {
   std::size_t sent_in_all = 0;
   while (sent_in_all < kept_out_.size()) {
     std::size_t count = 0;
-    const Result result =
-        peer_.Write(absl::string_view(kept_out_).substr(sent_in_all), count);
+    const Result result = peer_.Write(absl::string_view(kept_out_).substr(sent_in_all), count);
     sent_in_all += count;
     if (result == Result::kDone) continue;
     kept_out_.erase(0, sent_in_all);
@@ -154,7 +153,8 @@ void AsioShuttle::PumpOut() {
 void AsioShuttle::EndOut() {
   peer_.Finish();
   if (peer_ended_) return Close(nullptr);
-  // gRPC reads no more. Closing while the peer still sends would throw away what is on its way to it.
+  // gRPC reads no more. Closing while the peer still sends would throw away what is on its way to
+  // it.
   in_ended_ = true;
   LimitTheRest(absl::Seconds(1));
   peer_socket_.cancel();

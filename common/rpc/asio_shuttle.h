@@ -24,9 +24,9 @@ struct ShuttleScratch {
 };
 
 // Carries the bytes of one connection between its peer and gRPC's end of an in-process socket, and
-// holds what the peer sends against the filter. At most 64 KiB are kept in each direction: while the
-// one side does not take them the other is not read. When either side ends, what is under way is
-// still brought to the other, for at most kFlush. One thread: that of its io_context.
+// holds what the peer sends against the filter. At most 64 KiB are kept in each direction: while
+// the one side does not take them the other is not read. When either side ends, what is under way
+// is still brought to the other, for at most kFlush. One thread: that of its io_context.
 class AsioShuttle : public std::enable_shared_from_this<AsioShuttle> {
  public:
   static constexpr absl::Duration kFlush = absl::Seconds(5);
@@ -39,8 +39,8 @@ class AsioShuttle : public std::enable_shared_from_this<AsioShuttle> {
     io::FileDescriptor local;   // this end of the in-process socket
     http2::FrameFilter filter;  // has seen `opening`
     std::string opening;        // what the peer has sent so far
-    // Called once, from Start or later, when nothing is left to carry. `violation`: why the peer was
-    // cut off, null unless it was.
+    // Called once, from Start or later, when nothing is left to carry. `violation`: why the peer
+    // was cut off, null unless it was.
     std::function<void(const http2::FrameFilter::Violation* violation)> done;
   };
 
@@ -54,13 +54,14 @@ class AsioShuttle : public std::enable_shared_from_this<AsioShuttle> {
   // Carry on until nothing moves; one call at a time each.
   void PumpIn();
   void PumpOut();
-  bool SendIn();    // what is kept for gRPC; true when nothing is left
-  bool SendOut();   // what is kept for the peer
+  bool SendIn();   // what is kept for gRPC; true when nothing is left
+  bool SendOut();  // what is kept for the peer
   void ReadPeer();
-  void EndIn();     // the peer sends nothing more
-  void EndOut();    // gRPC sends nothing more, and all of it has been written
-  void Discard();   // reads what the peer still sends, so that its side closes in peace
-  void Await(boost::asio::posix::stream_descriptor& where, bool to_read, void (AsioShuttle::*then)());
+  void EndIn();    // the peer sends nothing more
+  void EndOut();   // gRPC sends nothing more, and all of it has been written
+  void Discard();  // reads what the peer still sends, so that its side closes in peace
+  void Await(boost::asio::posix::stream_descriptor& where, bool to_read,
+             void (AsioShuttle::*then)());
   void LimitTheRest(absl::Duration limit);
   void Close(const http2::FrameFilter::Violation* violation);
 

@@ -96,8 +96,7 @@ ByteStream::Result ByteStream::Read(absl::Span<char> into, std::size_t& count) {
   // A record at a time: filling the whole saves the way to the other socket.
   while (count < into.size()) {
     std::size_t got = 0;
-    const int returned =
-        SSL_read_ex(ssl_.get(), into.data() + count, into.size() - count, &got);
+    const int returned = SSL_read_ex(ssl_.get(), into.data() + count, into.size() - count, &got);
     if (returned == 1) {
       count += got;
       continue;

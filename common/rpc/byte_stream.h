@@ -31,8 +31,8 @@ class ByteStream {
   Result Handshake();
   // Fills as much of `into` as is there: `count` bytes.
   Result Read(absl::Span<char> into, std::size_t& count);
-  // Takes the first `count` of `bytes`, at least one with kDone. After kWant… the same bytes must be
-  // given again (at any address).
+  // Takes the first `count` of `bytes`, at least one with kDone. After kWant… the same bytes must
+  // be given again (at any address).
   Result Write(absl::string_view bytes, std::size_t& count);
   // Tells the other end that nothing more comes (close_notify, FIN). Never waits.
   void Finish();

@@ -32,8 +32,8 @@ struct InProcess {
 };
 absl::StatusOr<InProcess> ConnectInProcess(base::RandomSource& random);
 
-// A socket that is being connected to the port of `listening` (on loopback where that listens on all
-// networks) and does not block.
+// A socket that is being connected to the port of `listening` (on loopback where that listens on
+// all networks) and does not block.
 absl::StatusOr<io::FileDescriptor> DialOwn(int listening);
 
 }  // namespace netsentinel::rpc

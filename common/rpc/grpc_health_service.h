@@ -5,17 +5,18 @@
 #include <set>
 #include <string>
 
+#include "grpc/health/v1/health.grpc.pb.h"
 #include <grpcpp/server_context.h>
 #include <grpcpp/support/server_callback.h>
 
 #include "common/base/mutex.h"
 #include "common/rpc/grpc_peer.h"
-#include "grpc/health/v1/health.grpc.pb.h"
 
 namespace netsentinel::rpc {
 
-// grpc.health.v1 for whoever the front lets in. gRPC's own one has no descriptor, so that nobody who
-// learns contracts by reflection can call it, and answers without asking who calls. Thread-safe.
+// grpc.health.v1 for whoever the front lets in. gRPC's own one has no descriptor, so that nobody
+// who learns contracts by reflection can call it, and answers without asking who calls.
+// Thread-safe.
 class GrpcHealthService final : public grpc::health::v1::Health::CallbackService {
  public:
   using Status = grpc::health::v1::HealthCheckResponse::ServingStatus;

@@ -33,8 +33,8 @@ class PeerAuthority {
   // As Identify; a refusal is logged and counted. For what everybody may ask who is let in at all.
   absl::StatusOr<PeerIdentity> RequireKnown(const grpc::ServerContextBase& context) const;
 
-  // As RequireKnown, and kPermissionDenied, naming the caller and the roles that may, unless the role
-  // is one of `allowed` or kLocal. A refusal is logged and counted.
+  // As RequireKnown, and kPermissionDenied, naming the caller and the roles that may, unless the
+  // role is one of `allowed` or kLocal. A refusal is logged and counted.
   absl::StatusOr<PeerIdentity> RequireRole(const grpc::ServerContextBase& context,
                                            std::initializer_list<Role> allowed) const;
 

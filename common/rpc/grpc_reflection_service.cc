@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "grpc/reflection/v1/reflection.grpc.pb.h"
+#include "grpc/reflection/v1alpha/reflection.grpc.pb.h"
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/descriptor.pb.h>
 #include <grpcpp/impl/server_builder_option.h>
@@ -13,8 +15,6 @@
 #include <grpcpp/support/server_callback.h>
 
 #include "common/rpc/grpc_status.h"
-#include "grpc/reflection/v1/reflection.grpc.pb.h"
-#include "grpc/reflection/v1alpha/reflection.grpc.pb.h"
 
 namespace netsentinel::rpc {
 namespace {
@@ -102,8 +102,8 @@ void Answer(const Request& request, const std::vector<std::string>& names, Respo
       }
       return;
     case Request::kFileByFilename:
-      return AnswerFile(pool.FindFileByName(request.file_by_filename()),
-                        request.file_by_filename(), response);
+      return AnswerFile(pool.FindFileByName(request.file_by_filename()), request.file_by_filename(),
+                        response);
     case Request::kFileContainingSymbol:
       return AnswerFile(pool.FindFileContainingSymbol(request.file_containing_symbol()),
                         request.file_containing_symbol(), response);
@@ -112,8 +112,8 @@ void Answer(const Request& request, const std::vector<std::string>& names, Respo
       const Descriptor* type = pool.FindMessageTypeByName(asked.containing_type());
       const FieldDescriptor* extension =
           type == nullptr ? nullptr : pool.FindExtensionByNumber(type, asked.extension_number());
-      return AnswerFile(extension == nullptr ? nullptr : extension->file(),
-                        asked.containing_type(), response);
+      return AnswerFile(extension == nullptr ? nullptr : extension->file(), asked.containing_type(),
+                        response);
     }
     case Request::kAllExtensionNumbersOfType:
       return AnswerExtensions<Request>(request.all_extension_numbers_of_type(), response);

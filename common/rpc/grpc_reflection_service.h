@@ -13,8 +13,8 @@ class Service;
 
 namespace netsentinel::rpc {
 
-// Serves the contracts of a server to people who have no files: grpc.reflection, v1 and v1alpha. The
-// library's own one answers without asking who calls.
+// Serves the contracts of a server to people who have no files: grpc.reflection, v1 and v1alpha.
+// The library's own one answers without asking who calls.
 class GrpcReflection {
  public:
   // For viewers, operators and admins; programs know their contracts.

@@ -42,9 +42,9 @@ struct ServerOptions {
 // The options that listen has keys for.
 ServerOptions FromListen(const config::Listen& listen, const config::Security& security);
 
-// A gRPC server behind a front of our own (AsioFront): mutual TLS 1.3 and the identity of the caller
-// before HTTP/2, limits on connections and frames; grpc.health.v1 for everybody who may connect,
-// reflection for people (viewer, operator, admin), and keepalive (10 s, 5 s).
+// A gRPC server behind a front of our own (AsioFront): mutual TLS 1.3 and the identity of the
+// caller before HTTP/2, limits on connections and frames; grpc.health.v1 for everybody who may
+// connect, reflection for people (viewer, operator, admin), and keepalive (10 s, 5 s).
 class Server {
  public:
   // `services` must outlive the server; they ask `authority` who calls. Fails with

@@ -24,9 +24,8 @@ struct Freed {
 
 std::vector<std::string> UriNames(X509* certificate) {
   std::vector<std::string> uris;
-  const std::unique_ptr<GENERAL_NAMES, Freed<GENERAL_NAMES_free>> names(
-      static_cast<GENERAL_NAMES*>(
-          X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr)));
+  const std::unique_ptr<GENERAL_NAMES, Freed<GENERAL_NAMES_free>> names(static_cast<GENERAL_NAMES*>(
+      X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr)));
   for (int i = 0; i < sk_GENERAL_NAME_num(names.get()); ++i) {
     const GENERAL_NAME* name = sk_GENERAL_NAME_value(names.get(), i);
     if (name->type != GEN_URI) continue;

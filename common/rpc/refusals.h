@@ -16,10 +16,10 @@ namespace netsentinel::rpc {
 
 // Who was refused.
 struct Refusal {
-  absl::string_view reason;  // a word of ours, the metric's label: "role", "revoked"
-  std::string address;       // "10.0.0.7:51234"; empty when not known
-  std::string name;          // "viewer eve"; empty when no certificate was shown
-  std::string words;         // what happened, for the log
+  std::string reason;   // a word of ours, the metric's label: "role", "revoked"
+  std::string address;  // "10.0.0.7:51234"; empty when not known
+  std::string name;     // "viewer eve"; empty when no certificate was shown
+  std::string words;    // what happened, for the log
 };
 
 // Keeps a trace of every refused connection and call: each is counted in

@@ -21,7 +21,8 @@ class ServerTls {
   // As CheckTlsFiles. `clock` must outlive it.
   static absl::StatusOr<ServerTls> Load(const config::TlsFiles& files, const base::Clock& clock);
 
-  // For new connections; valid until the next Refresh, and beyond it for whoever has made an SSL of it.
+  // For new connections; valid until the next Refresh, and beyond it for whoever has made an SSL of
+  // it.
   SSL_CTX* context() const { return context_.get(); }
 
   // kPermissionDenied when the list of revoked certificates names one of the PEM chain.
@@ -29,7 +30,8 @@ class ServerTls {
 
   // Looks at the files again. OK when what they hold serves now. An error says why it does not (a
   // certificate without its key, for one); what served before goes on serving. The lists, and the
-  // certificates with their key, are taken over each by itself. Sets `renewed` when something other than before may serve.
+  // certificates with their key, are taken over each by itself. Sets `renewed` when something other
+  // than before may serve.
   absl::Status Refresh(bool& renewed);
 
  private:

@@ -12,9 +12,9 @@ class ChannelCredentials;
 
 namespace netsentinel::rpc {
 
-// A client's mutual TLS from files that are read again every `refresh`: a new certificate is used for new
-// connections without a restart. The files should have passed CheckTlsFiles. With `files.crl` the
-// client refuses a server whose certificate is revoked.
+// A client's mutual TLS from files that are read again every `refresh`: a new certificate is used
+// for new connections without a restart. The files should have passed CheckTlsFiles. With
+// `files.crl` the client refuses a server whose certificate is revoked.
 std::shared_ptr<grpc::ChannelCredentials> TlsClient(const config::TlsFiles& files,
                                                     absl::Duration refresh);
 

@@ -7,8 +7,8 @@
 
 namespace netsentinel::test {
 
-// An authority for services whose functions a test calls itself, without a connection: the caller is
-// local, as on an insecure port.
+// An authority for services whose functions a test calls itself, without a connection: the caller
+// is local, as on an insecure port.
 class LocalCaller {
  public:
   explicit LocalCaller(const base::Clock& clock) : authority_(clock, logger_, metrics_) {

@@ -50,11 +50,10 @@ class TinyProgram final : public shell::Program<TinySettings> {
     rpc::ServerOptions options = rpc::FromListen(settings.listen, settings.security);
     options.admits = {rpc::Role::kCollector};
     const rpc::PeerAuthority authority(context.clock, context.logger, context.metrics);
-    NS_ASSIGN_OR_RETURN(
-        const auto server,
-        rpc::Server::Start(options, authority, {},
-                           {context.clock, context.random, context.logger, context.metrics,
-                            context.readiness, context.liveness}));
+    NS_ASSIGN_OR_RETURN(const auto server,
+                        rpc::Server::Start(options, authority, {},
+                                           {context.clock, context.random, context.logger,
+                                            context.metrics, context.readiness, context.liveness}));
     NS_RETURN_IF_ERROR(context.started({{"grpc", server->port()}}));
     context.readiness.Ready("tiny");
     std::mutex mutex;

@@ -225,9 +225,8 @@ TEST_F(MutualTlsTest, AnInsecureServerOnLoopbackTakesEveryoneAsLocal) {
 }
 
 TEST_F(MutualTlsTest, PlaintextOffLoopbackIsRefusedOnBothEnds) {
-  EXPECT_THAT(
-      Start({.address = {"0.0.0.0", 0}, .security = {true, {}}}).status(),
-      StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("plaintext")));
+  EXPECT_THAT(Start({.address = {"0.0.0.0", 0}, .security = {true, {}}}).status(),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("plaintext")));
   EXPECT_THAT(MakeChannel({.peer = {"dns:///example.org:7443", {true, {}}}}, clock_).status(),
               StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("plaintext")));
 }
