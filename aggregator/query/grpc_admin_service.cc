@@ -45,9 +45,9 @@ absl::Status Change(store::Store& store, store::Fence fence, const store::QuotaO
 
 // "quota default of alice at site lab on router r1".
 std::string SubjectOf(const store::QuotaOverrideRow& row) {
-  std::string text = absl::StrCat("quota ", row.quota_id, " of ",
-                                  base::DisplayName(row.subscriber.name), " at site ",
-                                  row.subscriber.site.value());
+  std::string text =
+      absl::StrCat("quota ", row.quota_id, " of ", base::DisplayName(row.subscriber.name),
+                   " at site ", row.subscriber.site.value());
   if (!row.subscriber.router.empty()) {
     absl::StrAppend(&text, " on router ", row.subscriber.router.value());
   }
@@ -64,10 +64,9 @@ grpc::Status GrpcAdminService::SetQuota(grpc::ServerContext* context,
   if (!caller.ok()) return rpc::ToGrpc(caller.status());
   const ChangeReason said{request->reason(), request->on_behalf_of()};
   if (const absl::Status fits = Validate(said); !fits.ok()) return rpc::ToGrpc(fits);
-  return rpc::ToGrpc(Set(*request,
-                         AuditRowOf(parts_.authority, *context, *caller, said, parts_.clock,
-                                    parts_.random),
-                         *response));
+  return rpc::ToGrpc(Set(
+      *request, AuditRowOf(parts_.authority, *context, *caller, said, parts_.clock, parts_.random),
+      *response));
 }
 
 absl::Status GrpcAdminService::Set(const v1::SetQuotaRequest& request, store::AuditRow audit,

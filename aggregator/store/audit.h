@@ -9,7 +9,7 @@ namespace netsentinel::store {
 
 // One administrative change: a row that is added once and never touched again.
 struct AuditRow {
-  std::uint64_t audit_id = 0;    // the store's number
+  std::uint64_t audit_id = 0;     // the store's number
   std::int64_t stored_at_us = 0;  // the store's time
   std::string entry_id;           // unique; a second row of this id is not stored
   std::int64_t at_us = 0;

@@ -184,7 +184,7 @@ absl::Status Apply(SqlSession& session, const Migration& step) {
 }  // namespace
 
 const std::vector<Migration>& Migrations() {
-  static const auto* const steps = 
+  static const auto* const steps =
       new std::vector<Migration>{Accounting(), Policy(), QuotaView(), Audit()};
   return *steps;
 }

@@ -24,9 +24,9 @@ AuditRow ReadAuditRow(const SqlRows& rows) {
   row.at_us = rows.Int(2);
   row.stored_at_us = rows.Int(3);
   int column = 4;
-  for (std::string* text : {&row.program, &row.role, &row.name, &row.serial, &row.fingerprint,
-                            &row.address, &row.on_behalf_of, &row.action, &row.subject, &row.before,
-                            &row.after, &row.reason}) {
+  for (std::string* text :
+       {&row.program, &row.role, &row.name, &row.serial, &row.fingerprint, &row.address,
+        &row.on_behalf_of, &row.action, &row.subject, &row.before, &row.after, &row.reason}) {
     *text = rows.String(column++);
   }
   return row;
@@ -124,8 +124,8 @@ absl::StatusOr<std::vector<AuditRow>> SqlStore::AuditLog(const AuditQuestion& qu
 }
 
 // The override that stands there, as an audit row tells it.
-absl::StatusOr<std::string> SqlStore::StoredOverrideText(const accounting::SubscriberKey& subscriber,
-                                                         const std::string& quota_id) {
+absl::StatusOr<std::string> SqlStore::StoredOverrideText(
+    const accounting::SubscriberKey& subscriber, const std::string& quota_id) {
   NS_ASSIGN_OR_RETURN(
       auto rows,
       session_->Query(absl::StrCat("SELECT limit_bytes, unlimited FROM quota_overrides WHERE"

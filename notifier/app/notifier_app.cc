@@ -95,8 +95,8 @@ struct Parts {
         authority(context.clock, context.logger, context.metrics),
         source(aggregator, settings.aggregator.target, context.stop),
         audit_client(aggregator, settings.aggregator.target, context.stop),
-        audit_sender({*audit_queue, audit_client, context.random, context.logger,
-                      context.readiness, context.liveness.AddPulse("audit", kReportSilence)}),
+        audit_sender({*audit_queue, audit_client, context.random, context.logger, context.readiness,
+                      context.liveness.AddPulse("audit", kReportSilence)}),
         audit_desk(authority, *audit_queue, audit_sender, context.clock, context.random,
                    context.logger),
         alerts(Alerts(settings), *queue, *alerts_html),
@@ -134,9 +134,8 @@ absl::StatusOr<std::unique_ptr<Parts>> MakeParts(const NotifierSettings& setting
   NS_ASSIGN_OR_RETURN(auto queue, delivery::SqliteDeliveryQueue::Open(
                                       absl::StrCat(settings.state_dir, "/delivery.db"),
                                       delivery::RetryPolicy(), context.clock.WallNow()));
-  NS_ASSIGN_OR_RETURN(
-      auto changes,
-      audit::SqliteAuditQueue::Open(absl::StrCat(settings.state_dir, "/audit.db")));
+  NS_ASSIGN_OR_RETURN(auto changes,
+                      audit::SqliteAuditQueue::Open(absl::StrCat(settings.state_dir, "/audit.db")));
   NS_ASSIGN_OR_RETURN(auto smtp, MakeSmtp(settings, context));
   NS_ASSIGN_OR_RETURN(auto alerts_html, report::HtmlRenderer::Create());
   NS_ASSIGN_OR_RETURN(auto reports_html, report::HtmlRenderer::Create());
@@ -146,7 +145,8 @@ absl::StatusOr<std::unique_ptr<Parts>> MakeParts(const NotifierSettings& setting
   NS_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> aggregator,
                       rpc::MakeChannel(options, context.clock));
   return std::make_unique<Parts>(settings, context, std::move(smtp), std::move(queue),
-                                 std::move(changes), std::move(alerts_html), std::move(reports_html), aggregator);
+                                 std::move(changes), std::move(alerts_html),
+                                 std::move(reports_html), aggregator);
 }
 
 rpc::ServerOptions ServerOptions(const NotifierSettings& settings) {
@@ -172,8 +172,9 @@ void ShowCounts(metrics::Registry& metrics, delivery::SqliteDeliveryQueue& queue
 }
 
 void ShowAudit(metrics::Registry& metrics, audit::SqliteAuditQueue& queue) {
-  const auto waiting = metrics.AddGauge("netsentinel_notifier_waiting_audit_entries",
-                                        "Changes that the aggregator's audit log does not have yet.");
+  const auto waiting =
+      metrics.AddGauge("netsentinel_notifier_waiting_audit_entries",
+                       "Changes that the aggregator's audit log does not have yet.");
   const auto refused = metrics.AddGauge("netsentinel_notifier_refused_audit_entries",
                                         "Changes that the aggregator's audit log never takes.");
   const absl::StatusOr<audit::AuditCounts> counts = queue.Counts();

@@ -44,9 +44,9 @@ void AuditSender::Run(const std::stop_token& stop) {
       pause = backoff_.NextDelay();
       const absl::StatusOr<AuditCounts> counts = parts_.queue.Counts();
       const std::int64_t waiting = counts.ok() ? counts->waiting : 0;
-      parts_.readiness.NotReady(kCondition,
-                                absl::StrCat(waiting, " entries wait for the aggregator: ",
-                                             status.message(), "; trying again"));
+      parts_.readiness.NotReady(
+          kCondition, absl::StrCat(waiting, " entries wait for the aggregator: ", status.message(),
+                                   "; trying again"));
       if (!failing_) {
         parts_.logger.Warn("audit.waiting", "audit entries could not be handed over; trying again",
                            {{"waiting", waiting}, {"status", status}});

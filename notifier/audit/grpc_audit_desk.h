@@ -17,8 +17,8 @@ namespace netsentinel::audit {
 
 // What a caller wants changed, and what it says about it.
 struct Change {
-  std::string action;   // "report.send"
-  std::string subject;  // for people
+  std::string action;        // "report.send"
+  std::string subject;       // for people
   std::string reason;        // at most 1,024 bytes
   std::string on_behalf_of;  // at most 255
 };
@@ -37,8 +37,8 @@ class GrpcAuditDesk {
         random_(random),
         logger_(logger) {}
 
-  // Writes the change down; its id. Not OK: it must not be made. kInvalidArgument when a text is too
-  // long, kResourceExhausted when too many entries wait for the aggregator.
+  // Writes the change down; its id. Not OK: it must not be made. kInvalidArgument when a text is
+  // too long, kResourceExhausted when too many entries wait for the aggregator.
   absl::StatusOr<std::string> Begin(const grpc::ServerContextBase& context,
                                     const rpc::PeerIdentity& caller, const Change& change);
   // What came of it, for people.

@@ -81,9 +81,10 @@ absl::Status SqliteAuditQueue::Begin(const AuditEntry& entry) {
   NS_ASSIGN_OR_RETURN(const AuditCounts counts, Count());
   if (counts.waiting >= limit_) {
     return absl::ResourceExhaustedError(
-        absl::StrCat(counts.waiting, " audit entries wait for the aggregator, as many as may: "
-                                     "nothing is changed until they are handed over; /readyz says "
-                                     "what they wait for"));
+        absl::StrCat(counts.waiting,
+                     " audit entries wait for the aggregator, as many as may: "
+                     "nothing is changed until they are handed over; /readyz says "
+                     "what they wait for"));
   }
   NS_ASSIGN_OR_RETURN(
       sqlite::Statement insert,

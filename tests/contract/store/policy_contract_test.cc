@@ -26,9 +26,9 @@ TEST_P(StoreContract, PolicyRevisionsCountUp) {
 TEST_P(StoreContract, OverridesAreReplacedAndRemovedByTheirKey) {
   QuotaOverrideRow row{Subscriber(HardName()), "daily", base::kMaxStoredBytes, false, 5, "noc"};
   ASSERT_THAT(store_->PutQuotaOverride(fence_, row, Audited("1")), IsOk());
-  ASSERT_THAT(store_->PutQuotaOverride(fence_, {Subscriber("b"), "daily", 1, true, 6, "x"},
-                                       Audited("2")),
-              IsOk());
+  ASSERT_THAT(
+      store_->PutQuotaOverride(fence_, {Subscriber("b"), "daily", 1, true, 6, "x"}, Audited("2")),
+      IsOk());
   row.changed_at_us = 9;
   ASSERT_THAT(store_->PutQuotaOverride(fence_, row, Audited("3")), IsOk());
   ASSERT_OK_AND_ASSIGN(auto rows, other_->QuotaOverrides());

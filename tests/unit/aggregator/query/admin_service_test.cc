@@ -107,7 +107,9 @@ TEST_F(AdminServiceTest, AChangeIsInTheAuditLogOnceAlsoWhenItWasMadeTwiceForALos
   flaky_->FailQuota(absl::UnknownError("the connection died"), /*stores=*/true, 1);
   v1::SetQuotaRequest request;
   request.mutable_subscriber()->set_router_id("r1");
-  request.mutable_subscriber()->mutable_name()->set_name("al\xff" "ce");
+  request.mutable_subscriber()->mutable_name()->set_name(
+      "al\xff"
+      "ce");
   request.set_limit_bytes(4096);
   request.set_reason("paid for more");
   request.set_on_behalf_of("the front desk");
@@ -149,10 +151,10 @@ TEST_F(AdminServiceTest, AnOutcomeThatStaysUnknownIsSaidToBeUnknown) {
     EXPECT_THAT(status.error_message(),
                 AllOf(HasSubstr("quota default of alice was set: nobody knows yet"),
                       HasSubstr("`netsentinelctl quota list`"), HasSubstr("the connection died")));
-    ASSERT_THAT(other_->RemoveQuotaOverride(
-                    fence_, {base::SiteId("lab"), base::RouterId("r1"), "alice"}, "default",
-                    TakenBack(stores ? "first" : "second")),
-                test::IsOk());
+    ASSERT_THAT(
+        other_->RemoveQuotaOverride(fence_, {base::SiteId("lab"), base::RouterId("r1"), "alice"},
+                                    "default", TakenBack(stores ? "first" : "second")),
+        test::IsOk());
   }
   // Whatever is there counts.
   EXPECT_EQ(changes_, 2);

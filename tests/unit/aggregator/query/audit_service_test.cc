@@ -1,5 +1,3 @@
-#include "aggregator/query/grpc_audit_service.h"
-
 #include <memory>
 #include <optional>
 #include <string>
@@ -11,6 +9,7 @@
 #include "gtest/gtest.h"
 #include <grpcpp/server_context.h>
 
+#include "aggregator/query/grpc_audit_service.h"
 #include "aggregator/store/sqlite_store.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_folder.h"

@@ -89,11 +89,11 @@ TEST_F(CertificateLifeTest, TheIndexKnowsEverythingThatWasIssued) {
 TEST_F(CertificateLifeTest, TheIndexComesBackAsItWasWrittenAndABrokenOneIsNamedByItsLine) {
   CertificateIndex index;
   index.list_number = 41;
-  index.entries = {{"0A1B", rpc::Role::kCollector, "lahore", absl::FromUnixSeconds(1),
-                    absl::FromUnixSeconds(2), "FF", "/tls/x y/lahore.crt"},
-                   {"0C", rpc::Role::kAdmin, "root", absl::FromUnixSeconds(3),
-                    absl::FromUnixSeconds(4), "FF", "/r.crt", true, absl::FromUnixSeconds(5),
-                    "keyCompromise"}};
+  index.entries = {
+      {"0A1B", rpc::Role::kCollector, "lahore", absl::FromUnixSeconds(1), absl::FromUnixSeconds(2),
+       "FF", "/tls/x y/lahore.crt"},
+      {"0C", rpc::Role::kAdmin, "root", absl::FromUnixSeconds(3), absl::FromUnixSeconds(4), "FF",
+       "/r.crt", true, absl::FromUnixSeconds(5), "keyCompromise"}};
   const std::string text = FormatIndex(index);
   ASSERT_OK_AND_ASSIGN(const CertificateIndex back, ParseIndex(text));
   EXPECT_EQ(back.list_number, 41u);
@@ -271,7 +271,8 @@ TEST_F(CertificateLifeTest, WhoMayBeMeantIsAskedRatherThanGuessed) {
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("keyCompromise")));
   ASSERT_OK_AND_ASSIGN(
       const auto revoked,
-      Revoke(authority, {.name = "anna", .role = rpc::Role::kViewer, .reason = "superseded"}, now_));
+      Revoke(authority, {.name = "anna", .role = rpc::Role::kViewer, .reason = "superseded"},
+             now_));
   ASSERT_THAT(revoked, SizeIs(1));
   EXPECT_EQ(revoked[0].role, rpc::Role::kViewer);
 }
@@ -283,8 +284,7 @@ TEST_F(CertificateLifeTest, OneCertificateIsRevokedByItsFileOrSerialNumber) {
   ASSERT_OK_AND_ASSIGN(auto revoked, Revoke(authority, {.file = files.cert}, now_));
   ASSERT_THAT(revoked, SizeIs(1));
   EXPECT_EQ(revoked[0].name, "anna");
-  ASSERT_OK_AND_ASSIGN(revoked,
-                       Revoke(authority, {.serial = *SerialOf(Read(other.cert))}, now_));
+  ASSERT_OK_AND_ASSIGN(revoked, Revoke(authority, {.serial = *SerialOf(Read(other.cert))}, now_));
   ASSERT_THAT(revoked, SizeIs(1));
   EXPECT_EQ(revoked[0].name, "bob");
 }
@@ -317,7 +317,8 @@ TEST_F(CertificateLifeTest, AnAuthorityIsReplacedWithBothTrustedInBetween) {
                 StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("aggregator main")));
   }
   EXPECT_THAT(Verified(files), IsOk()) << "a certificate of the old authority";
-  ASSERT_OK_AND_ASSIGN(const rpc::RevocationLists both, rpc::LoadRevocationLists(files.crl, files.ca));
+  ASSERT_OK_AND_ASSIGN(const rpc::RevocationLists both,
+                       rpc::LoadRevocationLists(files.crl, files.ca));
   EXPECT_EQ(both.list_count(), 2u);
   EXPECT_EQ(both.revoked_count(), 1u);
 
