@@ -104,12 +104,11 @@ class Aggregator {
   absl::Status Run() {
     NS_ASSIGN_OR_RETURN(
         const std::unique_ptr<rpc::Server> server,
-        rpc::Server::Start(
-            ServerOptions(), authority_,
-            std::vector<grpc::Service*>{&ingest_service_, &usage_service_, &admin_service_,
-                                        &audit_service_},
-            {context_.clock, context_.random, context_.logger, context_.metrics,
-             context_.readiness, context_.liveness}));
+        rpc::Server::Start(ServerOptions(), authority_,
+                           std::vector<grpc::Service*>{&ingest_service_, &usage_service_,
+                                                       &admin_service_, &audit_service_},
+                           {context_.clock, context_.random, context_.logger, context_.metrics,
+                            context_.readiness, context_.liveness}));
     const shell::HealthFollower health(context_.readiness, *server);
     NS_RETURN_IF_ERROR(context_.started({{"grpc", server->port()}}));
     const std::stop_callback on_stop(context_.stop,

@@ -156,6 +156,7 @@ class AsioFront::Impl {
   Id next_id_ = 0;
   std::map<Id, Newcomer> newcomers_;
   std::map<Id, Peer> peers_;
+  std::string certificate_trouble_;
   bool stopping_ = false;
   std::vector<std::unique_ptr<Carrier>> carriers_;
   std::thread thread_;
@@ -370,19 +371,19 @@ void AsioFront::Impl::HandOver(Id id, Newcomer newcomer) {
   Carrier& carrier = *carriers_[id % carriers_.size()];
   authority_.peers().Put(made->token, {newcomer.identity, opening.address(),
                                        MarkOf(newcomer.chain).value_or(CertificateMark())});
-  auto shuttle = std::make_shared<AsioShuttle>(AsioShuttle::Parts{
-      .loop = carrier.io,
-      .clock = around_.clock,
-      .scratch = carrier.scratch,
-      .peer = opening.TakeStream(),
-      .local = std::move(made->ours),
-      .filter = std::move(opening.filter()),
-      .opening = std::move(opening.bytes()),
-      .done = [this, id](const http2::FrameFilter::Violation* violation) {
-        std::optional<http2::FrameFilter::Violation> why;
-        if (violation != nullptr) why = *violation;
-        asio::post(io_, [this, id, why = std::move(why)] { PeerDone(id, why); });
-      }});
+  auto shuttle = std::make_shared<AsioShuttle>(
+      AsioShuttle::Parts{.loop = carrier.io,
+                         .clock = around_.clock,
+                         .scratch = carrier.scratch,
+                         .peer = opening.TakeStream(),
+                         .local = std::move(made->ours),
+                         .filter = std::move(opening.filter()),
+                         .opening = std::move(opening.bytes()),
+                         .done = [this, id](const http2::FrameFilter::Violation* violation) {
+                           std::optional<http2::FrameFilter::Violation> why;
+                           if (violation != nullptr) why = *violation;
+                           asio::post(io_, [this, id, why = std::move(why)] { PeerDone(id, why); });
+                         }});
   peers_[id] = {shuttle, &carrier, name, opening.address(), std::move(newcomer.chain), made->token};
   {
     base::MutexLock lock(mutex_);
@@ -446,12 +447,17 @@ void AsioFront::Impl::Refresh() {
     const std::string words = absl::StrCat(
         "new files are not taken over, what was read before goes on serving: ", status.message());
     around_.readiness.NotReady(kCertificates, words);
-    authority_.refusals().Refuse({"certificate_files", "", "", words});
-    return;
+    if (std::exchange(certificate_trouble_, words) != words) {
+      around_.logger.Warn("rpc.certificates_unusable", words);
+    }
+  } else {
+    certificate_trouble_.clear();
+    around_.readiness.Ready(kCertificates);
   }
-  around_.readiness.Ready(kCertificates);
   if (!renewed) return;
-  around_.logger.Info("rpc.certificates", "new certificates or revocation lists are in use");
+  if (status.ok()) {
+    around_.logger.Info("rpc.certificates", "new certificates or revocation lists are in use");
+  }
   EndRevoked();
 }
 

@@ -33,13 +33,18 @@ std::string GoAway(absl::string_view words) {
 
 AsioOpening::AsioOpening(Parts parts)
     : clock_(parts.clock),
-      socket_(parts.loop, parts.socket.Release()),
-      stream_(socket_.native_handle(), nullptr),
+      socket_(parts.loop),
+      stream_(parts.socket.get(), nullptr),
       context_(std::move(parts.context)),
       address_(std::move(parts.address)),
       prove_(std::move(parts.prove)),
       done_(std::move(parts.done)),
-      begun_(clock_.MonotonicNow()) {}
+      begun_(clock_.MonotonicNow()) {
+  // Where the kernel has no room to watch it, it is closed with `parts`; its time runs out then.
+  error_code error;
+  socket_.assign(parts.socket.get(), error);
+  if (!error) parts.socket.Release();
+}
 
 void AsioOpening::Start() { Await(Result::kWantRead); }
 

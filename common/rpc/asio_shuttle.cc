@@ -29,15 +29,21 @@ AsioShuttle::AsioShuttle(Parts parts)
       peer_(std::move(parts.peer)),
       filter_(std::move(parts.filter)),
       done_(std::move(parts.done)),
-      peer_socket_(parts.loop, peer_.fd()),
-      local_(parts.loop, parts.local.Release()),
+      peer_socket_(parts.loop),
+      local_(parts.loop),
       limit_(parts.loop),
       kept_in_(std::move(parts.opening)) {
   peer_.ExpectBulk();
+  // Where the kernel has no room to watch one of them, both ends close when it starts.
+  error_code error;
+  peer_socket_.assign(peer_.fd(), error);
+  if (error) ::close(peer_.fd());
+  if (!error) local_.assign(parts.local.get(), error);
+  if (!error) parts.local.Release();
 }
 
 void AsioShuttle::Start() {
-  if (closed_) return;
+  if (closed_ || !peer_socket_.is_open() || !local_.is_open()) return Close(nullptr);
   PumpIn();
   if (!closed_) PumpOut();
 }

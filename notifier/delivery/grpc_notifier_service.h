@@ -10,9 +10,8 @@
 
 namespace netsentinel::delivery {
 
-// Reports on demand and the state of the queue. Rendering and listing are for viewers too, sending
-// is for operators and admins, and
-// stands in the audit log.
+// Reports on demand and the state of the queue. Rendering is for viewers too; listing and sending
+// are for operators and admins, and sending stands in the audit log.
 class GrpcNotifierService final : public v1::NotifierService::Service {
  public:
   // Everything must outlive the service.

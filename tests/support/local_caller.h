@@ -1,5 +1,7 @@
 #pragma once
 
+#include <utility>
+
 #include "common/base/clock.h"
 #include "common/log/capturing_logger.h"
 #include "common/metrics/registry.h"
@@ -11,8 +13,10 @@ namespace netsentinel::test {
 // is local, as on an insecure port.
 class LocalCaller {
  public:
-  explicit LocalCaller(const base::Clock& clock) : authority_(clock, logger_, metrics_) {
-    authority_.peers().Put("", {{rpc::Role::kLocal, "", false}, "in-process"});
+  explicit LocalCaller(const base::Clock& clock,
+                       rpc::PeerIdentity who = {rpc::Role::kLocal, "", false})
+      : authority_(clock, logger_, metrics_) {
+    authority_.peers().Put("", {std::move(who), "in-process"});
   }
   const rpc::PeerAuthority& authority() const { return authority_; }
 

@@ -11,6 +11,8 @@
 
 #include "aggregator/query/grpc_audit_service.h"
 #include "aggregator/store/sqlite_store.h"
+#include "tests/support/fake_clock.h"
+#include "tests/support/local_caller.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_folder.h"
 
@@ -65,9 +67,10 @@ class AuditServiceTest : public ::testing::Test {
   std::unique_ptr<store::Store> other_;
   std::optional<store::Fence> fence_;
   StoreSlot slot_;
-  const rpc::PeerAuthority authority_{/*insecure=*/true};
+  test::FakeClock clock_;
+  const test::LocalCaller caller_{clock_};
   GrpcAuditService service_{
-      {.store = slot_, .authority = authority_, .fence = [this] { return fence_; }}};
+      {.store = slot_, .authority = caller_.authority(), .fence = [this] { return fence_; }}};
 };
 
 TEST_F(AuditServiceTest, PagesGiveEveryEntryOnceNewestFirst) {

@@ -9,6 +9,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
+#include "grpc/health/v1/health.grpc.pb.h"
+#include "grpc/reflection/v1/reflection.grpc.pb.h"
 #include "gtest/gtest.h"
 #include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
@@ -201,6 +203,32 @@ TEST_F(FrontTest, ACallThatItsRoleForbidsIsLoggedAndCounted) {
               AllOf(HasSubstr("operator olga may not do this"), HasSubstr("address=127.0.0.1:")));
 }
 
+TEST_F(FrontTest, ReflectionIsForPeopleAndHealthForWhoeverMayConnect) {
+  const auto check = grpc::health::v1::Health::NewStub(honest_);
+  grpc::ClientContext asked;
+  grpc::health::v1::HealthCheckResponse health;
+  EXPECT_TRUE(check->Check(&asked, {}, &health).ok());
+  const auto reflect = [](const std::shared_ptr<grpc::Channel>& channel) {
+    grpc::ClientContext context;
+    const auto stub = grpc::reflection::v1::ServerReflection::NewStub(channel);
+    const auto stream = stub->ServerReflectionInfo(&context);
+    grpc::reflection::v1::ServerReflectionRequest request;
+    request.set_list_services("");
+    stream->Write(request);
+    stream->WritesDone();
+    grpc::reflection::v1::ServerReflectionResponse response;
+    while (stream->Read(&response)) {
+    }
+    return stream->Finish().error_code();
+  };
+  EXPECT_EQ(reflect(honest_), grpc::StatusCode::PERMISSION_DENIED);
+  ASSERT_OK_AND_ASSIGN(const auto olga,
+                       MakeChannel({.peer = {absl::StrCat("127.0.0.1:", server_->port()),
+                                             certificates_.Secure(Role::kOperator, "olga")}},
+                                   around_.clock));
+  EXPECT_EQ(reflect(olga), grpc::StatusCode::OK);
+}
+
 TEST_F(FrontTest, ANewCertificateWaitsForItsKeyAndTheOldPairServes) {
   const config::TlsFiles served = Files(Role::kAggregator, "main");
   const config::TlsFiles next = Files(Role::kAggregator, "next");
@@ -208,7 +236,7 @@ TEST_F(FrontTest, ANewCertificateWaitsForItsKeyAndTheOldPairServes) {
     std::filesystem::copy_file(from, to, std::filesystem::copy_options::overwrite_existing);
   };
   replace(next.cert, served.cert);
-  EXPECT_TRUE(WaitUntil([&] { return around_.Refused("certificate_files") > 0; }));
+  EXPECT_TRUE(around_.logger.WaitFor("rpc.certificates_unusable"));
   EXPECT_THAT(around_.readiness.Text(), AllOf(HasSubstr("certificates: waiting"),
                                               HasSubstr("does not belong to the certificate")));
   EXPECT_TRUE(around_.readiness.ready());

@@ -1,4 +1,5 @@
 #include <chrono>
+#include <cstdlib>
 #include <memory>
 #include <string>
 #include <vector>
@@ -91,6 +92,19 @@ TEST_F(LimitsTest, AConnectionThatIsOldEnoughIsClosedAndTheNextCallOpensAnother)
   ASSERT_EQ(channel_->GetState(false), GRPC_CHANNEL_READY);
   EXPECT_TRUE(channel_->WaitForStateChange(GRPC_CHANNEL_READY, Soon()));
   EXPECT_THAT(Call(1, 0), IsOk());
+}
+
+TEST_F(LimitsTest, AProxyOfTheEnvironmentIsUsedOnlyWhereItIsConfigured) {
+  Serve({});
+  for (const char* name : {"grpc_proxy", "http_proxy", "https_proxy"}) {
+    ::setenv(name, "http://127.0.0.1:9", 1);
+  }
+  const std::string target = absl::StrCat("127.0.0.1:", server_->port());
+  ASSERT_OK_AND_ASSIGN(channel_, MakeChannel({.peer = {target, {true, {}}}}, clock_));
+  EXPECT_THAT(Call(1, 0), IsOk());
+  ASSERT_OK_AND_ASSIGN(channel_, MakeChannel({.peer = {target, {true, {}}, true}}, clock_));
+  EXPECT_THAT(Call(1, 0), StatusIs(absl::StatusCode::kUnavailable, testing::_));
+  for (const char* name : {"grpc_proxy", "http_proxy", "https_proxy"}) ::unsetenv(name);
 }
 
 }  // namespace

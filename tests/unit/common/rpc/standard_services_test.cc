@@ -3,6 +3,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
+#include "grpc/health/v1/health.grpc.pb.h"
+#include "grpc/reflection/v1/reflection.pb.h"
+#include "grpc/reflection/v1alpha/reflection.pb.h"
 #include "gtest/gtest.h"
 #include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
@@ -99,6 +102,59 @@ TEST_F(StandardServicesTest, ReflectionListsTheServices) {
                std::string("\x3A\x00", 2));
   EXPECT_THAT(answer, HasSubstr("netsentinel.v1.CollectorService"));
   EXPECT_THAT(answer, HasSubstr("grpc.health.v1.Health"));
+}
+
+TEST_F(StandardServicesTest, HealthCanBeCalledByWhoKnowsItByReflectionAlone) {
+  namespace reflection = grpc::reflection::v1;
+  reflection::ServerReflectionRequest request;
+  request.set_file_containing_symbol("grpc.health.v1.Health");
+  reflection::ServerReflectionResponse response;
+  ASSERT_TRUE(response.ParseFromString(
+      Exchange(channel_, "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+               request.SerializeAsString())));
+  ASSERT_EQ(response.file_descriptor_response().file_descriptor_proto_size(), 1)
+      << response.DebugString();
+  EXPECT_THAT(response.file_descriptor_response().file_descriptor_proto(0), HasSubstr("Watch"));
+}
+
+TEST_F(StandardServicesTest, AContractComesWithWhatItImportsAndAnUnknownNameIsAnError) {
+  namespace reflection = grpc::reflection::v1alpha;
+  constexpr char kMethod[] = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo";
+  reflection::ServerReflectionRequest request;
+  reflection::ServerReflectionResponse response;
+  request.set_file_containing_symbol("netsentinel.v1.CollectorService.ListRouterStates");
+  ASSERT_TRUE(response.ParseFromString(Exchange(channel_, kMethod, request.SerializeAsString())));
+  EXPECT_GT(response.file_descriptor_response().file_descriptor_proto_size(), 1);
+  request.set_file_containing_symbol("nobody.Knows");
+  ASSERT_TRUE(response.ParseFromString(Exchange(channel_, kMethod, request.SerializeAsString())));
+  EXPECT_EQ(response.error_response().error_code(), grpc::StatusCode::NOT_FOUND);
+}
+
+TEST_F(StandardServicesTest, AWatchIsToldAtOnceAndAtEveryChange) {
+  const auto stub = grpc::health::v1::Health::NewStub(channel_);
+  grpc::ClientContext context;
+  const auto watch = stub->Watch(&context, {});
+  grpc::health::v1::HealthCheckResponse response;
+  for (const bool serving : {true, false, true}) {
+    server_->SetServing(serving);
+    ASSERT_TRUE(watch->Read(&response));
+    EXPECT_EQ(response.status(), serving ? grpc::health::v1::HealthCheckResponse::SERVING
+                                         : grpc::health::v1::HealthCheckResponse::NOT_SERVING);
+  }
+  server_->Shutdown(absl::Seconds(5));
+  while (watch->Read(&response)) {
+  }
+  EXPECT_EQ(watch->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
+}
+
+TEST_F(StandardServicesTest, HealthOfAServiceThatIsNotKnownIsNotFound) {
+  grpc::ClientContext context;
+  grpc::health::v1::HealthCheckRequest request;
+  request.set_service("nobody.Knows");
+  grpc::health::v1::HealthCheckResponse response;
+  EXPECT_EQ(
+      grpc::health::v1::Health::NewStub(channel_)->Check(&context, request, &response).error_code(),
+      grpc::StatusCode::NOT_FOUND);
 }
 
 TEST_F(StandardServicesTest, AServerThatIsShutDownTakesNoMoreCalls) {
