@@ -16,6 +16,7 @@
 #include "aggregator/outbox/dispatcher.h"
 #include "aggregator/outbox/grpc_alert_client.h"
 #include "aggregator/query/grpc_admin_service.h"
+#include "aggregator/query/grpc_audit_service.h"
 #include "aggregator/query/grpc_usage_service.h"
 #include "common/base/status_macros.h"
 #include "common/io/system_clock.h"
@@ -69,7 +70,7 @@ class Aggregator {
       : settings_(settings),
         context_(context),
         instance_(absl::StrCat("aggregator-", io::FormatUuid(io::NewUuid(context.random)))),
-        authority_(settings.security.insecure),
+        authority_(context.clock, context.logger, context.metrics),
         engine_pulse_(context.liveness.AddPulse("engine", kLoopSilence)),
         outbox_pulse_(context.liveness.AddPulse("outbox", kLoopSilence)),
         reader_(book_, query_store_, history_store_, catalog_, context.clock),
@@ -78,10 +79,14 @@ class Aggregator {
             {.store = admin_store_,
              .catalog = catalog_,
              .clock = context.clock,
+             .random = context.random,
              .authority = authority_,
              .fence = [this] { return CurrentFence(); },
              .overrides_changed =
                  [this] { WithEngine([](auto& engine) { engine.RefreshOverrides(); }); }}),
+        audit_service_({.store = admin_store_,
+                        .authority = authority_,
+                        .fence = [this] { return CurrentFence(); }}),
         ingest_service_(events_,
                         [this](grpc::CallbackServerContext& call) { return Admit(call); }) {
     catalog_.Set(settings.catalog);
@@ -99,12 +104,11 @@ class Aggregator {
   absl::Status Run() {
     NS_ASSIGN_OR_RETURN(
         const std::unique_ptr<rpc::Server> server,
-        rpc::Server::Start(
-            {.address = settings_.listen.grpc,
-             .security = settings_.security,
-             .max_connection_age = settings_.listen.max_connection_age},
-            std::vector<grpc::Service*>{&ingest_service_, &usage_service_, &admin_service_},
-            context_.clock, context_.logger));
+        rpc::Server::Start(ServerOptions(), authority_,
+                           std::vector<grpc::Service*>{&ingest_service_, &usage_service_,
+                                                       &admin_service_, &audit_service_},
+                           {context_.clock, context_.random, context_.logger, context_.metrics,
+                            context_.readiness, context_.liveness}));
     const shell::HealthFollower health(context_.readiness, *server);
     NS_RETURN_IF_ERROR(context_.started({{"grpc", server->port()}}));
     const std::stop_callback on_stop(context_.stop,
@@ -357,6 +361,13 @@ class Aggregator {
     return store::Fence{.epoch = epoch};
   }
 
+  rpc::ServerOptions ServerOptions() const {
+    rpc::ServerOptions options = rpc::FromListen(settings_.listen, settings_.security);
+    options.admits = {rpc::Role::kCollector, rpc::Role::kNotifier, rpc::Role::kViewer,
+                      rpc::Role::kOperator, rpc::Role::kAdmin};
+    return options;
+  }
+
   // Whether the Book holds what was counted: not before the engine has read it back.
   absl::Status Serving() const {
     if (CurrentFence().has_value()) return absl::OkStatus();
@@ -392,6 +403,7 @@ class Aggregator {
   query::UsageReader reader_;
   query::GrpcUsageService usage_service_;
   query::GrpcAdminService admin_service_;
+  query::GrpcAuditService audit_service_;
   ingest::GrpcIngestService ingest_service_;
   // From here on once the store is open.
   Stores stores_;

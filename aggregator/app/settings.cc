@@ -80,6 +80,7 @@ AggregatorSettings ReadAggregatorSettings(config::Section root) {
     const absl::StatusOr<config::Address> address = config::ParseTarget(peer.target);
     peer.security =
         config::ReadSecurityOr(notifier, address.ok() ? address->host : "", settings.security);
+    peer.environment_proxy = notifier.OptionalBool("environment_proxy", false);
     settings.notifier = peer;
   }
   settings.router_lease_ttl = root.OptionalDuration("router_lease_ttl", absl::Seconds(60),

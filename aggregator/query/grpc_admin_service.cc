@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 
+#include "aggregator/query/grpc_audit_service.h"
 #include "aggregator/query/wire.h"
 #include "common/base/bytes.h"
 #include "common/base/display_name.h"
@@ -25,10 +26,10 @@ constexpr std::uint32_t kOverridesMax = 10'000;
 // changes nothing that was done, and waits for a COMMIT that is still under way: what that says is
 // the truth. kUnknown when it could not be learned either.
 absl::Status Change(store::Store& store, store::Fence fence, const store::QuotaOverrideRow& row,
-                    bool remove) {
+                    bool remove, const store::AuditRow& audit) {
   const auto change = [&] {
-    return remove ? store.RemoveQuotaOverride(fence, row.subscriber, row.quota_id)
-                  : store.PutQuotaOverride(fence, row);
+    return remove ? store.RemoveQuotaOverride(fence, row.subscriber, row.quota_id, audit)
+                  : store.PutQuotaOverride(fence, row, audit);
   };
   const absl::Status first = change();
   if (!absl::IsUnknown(first)) return first;
@@ -42,6 +43,17 @@ absl::Status Change(store::Store& store, store::Fence fence, const store::QuotaO
       first.message(), "; then ", second.message(), ")"));
 }
 
+// "quota default of alice at site lab on router r1".
+std::string SubjectOf(const store::QuotaOverrideRow& row) {
+  std::string text =
+      absl::StrCat("quota ", row.quota_id, " of ", base::DisplayName(row.subscriber.name),
+                   " at site ", row.subscriber.site.value());
+  if (!row.subscriber.router.empty()) {
+    absl::StrAppend(&text, " on router ", row.subscriber.router.value());
+  }
+  return text;
+}
+
 }  // namespace
 
 grpc::Status GrpcAdminService::SetQuota(grpc::ServerContext* context,
@@ -50,10 +62,14 @@ grpc::Status GrpcAdminService::SetQuota(grpc::ServerContext* context,
   const absl::StatusOr<rpc::PeerIdentity> caller =
       parts_.authority.RequireRole(*context, {rpc::Role::kOperator, rpc::Role::kAdmin});
   if (!caller.ok()) return rpc::ToGrpc(caller.status());
-  return rpc::ToGrpc(Set(*request, caller->id, *response));
+  const ChangeReason said{request->reason(), request->on_behalf_of()};
+  if (const absl::Status fits = Validate(said); !fits.ok()) return rpc::ToGrpc(fits);
+  return rpc::ToGrpc(Set(
+      *request, AuditRowOf(parts_.authority, *context, *caller, said, parts_.clock, parts_.random),
+      *response));
 }
 
-absl::Status GrpcAdminService::Set(const v1::SetQuotaRequest& request, const std::string& caller,
+absl::Status GrpcAdminService::Set(const v1::SetQuotaRequest& request, store::AuditRow audit,
                                    v1::SetQuotaResponse& response) {
   store::QuotaOverrideRow row;
   NS_ASSIGN_OR_RETURN(row.subscriber, FromWire(request.subscriber()));
@@ -93,10 +109,12 @@ absl::Status GrpcAdminService::Set(const v1::SetQuotaRequest& request, const std
   }
   row.limit_bytes = request.limit_bytes();
   row.unlimited = request.unlimited();
-  row.changed_at_us = absl::ToUnixMicros(parts_.clock.WallNow());
-  row.changed_by = caller;
+  row.changed_at_us = audit.at_us;
+  row.changed_by = audit.name;
+  audit.action = request.remove() ? "quota.remove" : "quota.set";
+  audit.subject = SubjectOf(row);
   const absl::Status changed = parts_.store.Ask(
-      [&](store::Store& store) { return Change(store, *fence, row, request.remove()); });
+      [&](store::Store& store) { return Change(store, *fence, row, request.remove(), audit); });
   // After an unknown outcome too: the engine reads what is there.
   if (changed.ok() || absl::IsUnknown(changed)) parts_.overrides_changed();
   NS_RETURN_IF_ERROR(changed);

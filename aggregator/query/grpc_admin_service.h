@@ -6,6 +6,7 @@
 #include "aggregator/query/store_slot.h"
 #include "aggregator/store/store.h"
 #include "common/base/clock.h"
+#include "common/base/random.h"
 #include "common/rpc/grpc_peer.h"
 #include "netsentinel/v1/admin.grpc.pb.h"
 
@@ -15,6 +16,7 @@ struct AdminParts {
   StoreSlot& store;
   const CatalogHolder& catalog;
   const base::Clock& clock;
+  base::RandomSource& random;
   const rpc::PeerAuthority& authority;
   // The fence to write under; nothing while this aggregator is not the active one.
   std::function<std::optional<store::Fence>()> fence;
@@ -33,7 +35,7 @@ class GrpcAdminService final : public v1::AdminService::Service {
                           v1::ListQuotasResponse* response) override;
 
  private:
-  absl::Status Set(const v1::SetQuotaRequest& request, const std::string& caller,
+  absl::Status Set(const v1::SetQuotaRequest& request, store::AuditRow audit,
                    v1::SetQuotaResponse& response);
   absl::Status List(const v1::ListQuotasRequest& request, v1::ListQuotasResponse& response);
 

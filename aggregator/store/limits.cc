@@ -107,6 +107,19 @@ absl::Status Validate(const accounting::EventRecord& event) {
   return CheckLength("queue name", event.queue, kMaxNameBytes);
 }
 
+absl::Status Validate(const AuditRow& row) {
+  if (row.entry_id.empty() || row.action.empty()) {
+    return absl::InvalidArgumentError("an audit entry needs an id and an action");
+  }
+  NS_RETURN_IF_ERROR(ValidateId("entry id", row.entry_id));
+  NS_RETURN_IF_ERROR(ValidateId("action", row.action));
+  NS_RETURN_IF_ERROR(CheckLength("program", row.program, kMaxHolderBytes));
+  NS_RETURN_IF_ERROR(ValidateId("role", row.role));
+  NS_RETURN_IF_ERROR(ValidateId("name", row.name));
+  NS_RETURN_IF_ERROR(ValidateId("serial number", row.serial));
+  return ValidateId("fingerprint", row.fingerprint);
+}
+
 absl::Status Validate(const CommitBatch& batch) {
   for (const JournalRow& row : batch.journal) NS_RETURN_IF_ERROR(CheckJournal(row));
   for (const auto& epoch : batch.epochs) NS_RETURN_IF_ERROR(CheckQueue(epoch.queue));

@@ -29,6 +29,7 @@ absl::Status Validate(const CommitBatch& batch);
 absl::Status Validate(const FlushBatch& batch);
 absl::Status Validate(const accounting::SubscriberKey& key);
 absl::Status Validate(const accounting::EventRecord& event);
+absl::Status Validate(const AuditRow& row);
 absl::Status ValidateId(const char* what, const std::string& id);
 
 // Valid UTF-8 of at most kMaxDetailBytes: what is not becomes \xHH.

@@ -115,6 +115,20 @@ Migration QuotaView() {
            " GROUP BY q.router, q.menu, q.name, u.local_day"}};
 }
 
+// Rows of audit_log are added and read, never changed and never deleted.
+Migration Audit() {
+  Migration step{4, {}};
+  auto& s = step.statements;
+  s.push_back(
+      "CREATE TABLE IF NOT EXISTS audit_log (audit_id {auto}, entry_id {id}, at_us {u64},"
+      " stored_at_us {u64}, program {holder}, actor_role {id}, actor_name {id}, cert_serial {id},"
+      " cert_sha256 {id}, address {holder}, on_behalf_of {holder}, action {id}, subject {text},"
+      " value_before {text}, value_after {text}, reason {text}){end}");
+  s.push_back("{unique} audit_log_by_entry ON audit_log (entry_id)");
+  s.push_back("{index} audit_log_by_time ON audit_log (at_us)");
+  return step;
+}
+
 absl::StatusOr<std::int64_t> Scalar(SqlSession& session, absl::string_view sql) {
   NS_ASSIGN_OR_RETURN(std::unique_ptr<SqlRows> rows, session.Query(sql));
   NS_ASSIGN_OR_RETURN(const bool found, rows->Next());
@@ -170,7 +184,8 @@ absl::Status Apply(SqlSession& session, const Migration& step) {
 }  // namespace
 
 const std::vector<Migration>& Migrations() {
-  static const auto* const steps = new std::vector<Migration>{Accounting(), Policy(), QuotaView()};
+  static const auto* const steps =
+      new std::vector<Migration>{Accounting(), Policy(), QuotaView(), Audit()};
   return *steps;
 }
 

@@ -255,20 +255,39 @@ absl::StatusOr<PolicyRevision> SqlStore::ImportPolicy(Fence fence, const std::st
       NS_RETURN_IF_ERROR(rows->Next().status());
       policy.revision = rows->Uint(0);
     }
-    return session_->Execute("INSERT INTO policy_revisions VALUES (?, ?, ?)",
-                             {Uint(policy.revision), Text(content), Int(at_us)});
+    NS_RETURN_IF_ERROR(session_->Execute("INSERT INTO policy_revisions VALUES (?, ?, ?)",
+                                         {Uint(policy.revision), Text(content), Int(at_us)}));
+    AuditRow audit;
+    audit.entry_id = absl::StrCat("policy-", policy.revision);
+    audit.at_us = at_us;
+    audit.program = "aggregator";
+    audit.role = "local";
+    audit.address = "configuration file";
+    audit.action = "policy.import";
+    audit.subject = "sites, routers, mapping rules and quotas";
+    audit.before = policy.revision > 1 ? absl::StrCat("revision ", policy.revision - 1) : "none";
+    audit.after = absl::StrCat("revision ", policy.revision);
+    return InsertAudit(audit);
   });
   NS_RETURN_IF_ERROR(done);
   return policy;
 }
 
-absl::Status SqlStore::PutQuotaOverride(Fence fence, const QuotaOverrideRow& row) {
+absl::Status SqlStore::PutQuotaOverride(Fence fence, const QuotaOverrideRow& row,
+                                        const AuditRow& audit) {
+  NS_RETURN_IF_ERROR(Validate(audit));
   NS_RETURN_IF_ERROR(Validate(row.subscriber));
   NS_RETURN_IF_ERROR(ValidateId("quota id", row.quota_id));
   if (row.limit_bytes > base::kMaxStoredBytes) {
     return absl::OutOfRangeError(absl::StrCat("limit ", row.limit_bytes, " is past 2^63-1"));
   }
   return Write(fence, [&]() -> absl::Status {
+    NS_ASSIGN_OR_RETURN(const bool done, HasAudit(audit.entry_id));
+    if (done) return absl::OkStatus();
+    AuditRow entry = audit;
+    NS_ASSIGN_OR_RETURN(entry.before, StoredOverrideText(row.subscriber, row.quota_id));
+    entry.after = QuotaOverrideText(&row);
+    NS_RETURN_IF_ERROR(InsertAudit(entry));
     NS_ASSIGN_OR_RETURN(auto writer,
                         session_->Insert({"quota_overrides",
                                           {"site", "router", "name", "quota_id", "limit_bytes",
@@ -289,8 +308,15 @@ absl::Status SqlStore::PutQuotaOverride(Fence fence, const QuotaOverrideRow& row
 }
 
 absl::Status SqlStore::RemoveQuotaOverride(Fence fence, const accounting::SubscriberKey& subscriber,
-                                           const std::string& quota_id) {
+                                           const std::string& quota_id, const AuditRow& audit) {
+  NS_RETURN_IF_ERROR(Validate(audit));
   return Write(fence, [&]() -> absl::Status {
+    NS_ASSIGN_OR_RETURN(const bool done, HasAudit(audit.entry_id));
+    if (done) return absl::OkStatus();
+    AuditRow entry = audit;
+    NS_ASSIGN_OR_RETURN(entry.before, StoredOverrideText(subscriber, quota_id));
+    entry.after = QuotaOverrideText(nullptr);
+    NS_RETURN_IF_ERROR(InsertAudit(entry));
     return session_->Execute(
         "DELETE FROM quota_overrides WHERE site = ? AND router = ? AND name = ? AND quota_id = ?",
         {Text(subscriber.site.value()), Text(subscriber.router.value()), Bytes(subscriber.name),

@@ -17,6 +17,9 @@ namespace netsentinel::store {
 // Between the numbers of the slices of one checkpoint part.
 inline constexpr std::int64_t kCheckpointSlice = std::int64_t{1} << 32;
 
+// An override as an audit row tells it; null: none stands there.
+std::string QuotaOverrideText(const QuotaOverrideRow* row);
+
 // The store over either engine: everything but connections, literals and error numbers. One thread.
 class SqlStore final : public Store {
  public:
@@ -40,10 +43,14 @@ class SqlStore final : public Store {
   absl::StatusOr<PolicyRevision> LatestPolicy() override;
   absl::StatusOr<PolicyRevision> ImportPolicy(Fence fence, const std::string& content,
                                               std::int64_t at_us) override;
-  absl::Status PutQuotaOverride(Fence fence, const QuotaOverrideRow& row) override;
+  absl::Status PutQuotaOverride(Fence fence, const QuotaOverrideRow& row,
+                                const AuditRow& audit) override;
   absl::Status RemoveQuotaOverride(Fence fence, const accounting::SubscriberKey& subscriber,
-                                   const std::string& quota_id) override;
+                                   const std::string& quota_id, const AuditRow& audit) override;
   absl::StatusOr<std::vector<QuotaOverrideRow>> QuotaOverrides() override;
+
+  absl::Status AppendAudit(Fence fence, const std::vector<AuditRow>& rows) override;
+  absl::StatusOr<std::vector<AuditRow>> AuditLog(const AuditQuestion& question) override;
 
   absl::StatusOr<std::vector<OutboxClaim>> ClaimOutbox(Fence fence, const std::string& owner,
                                                        absl::Duration claim_for,
@@ -95,6 +102,11 @@ class SqlStore final : public Store {
   absl::Status SawFence(std::uint64_t epoch);
   absl::Status AwaitWriters();
   absl::StatusOr<std::int64_t> Now();
+
+  absl::StatusOr<bool> HasAudit(const std::string& entry_id);
+  absl::Status InsertAudit(const AuditRow& row);
+  absl::StatusOr<std::string> StoredOverrideText(const accounting::SubscriberKey& subscriber,
+                                                 const std::string& quota_id);
 
   absl::Status CommitJournal(const std::vector<JournalRow>& journal);
   absl::Status InsertEpochs(const std::vector<accounting::EpochRecord>& epochs);

@@ -16,6 +16,7 @@
 #include "absl/types/span.h"
 
 #include "aggregator/accounting/records.h"
+#include "aggregator/store/audit.h"
 #include "common/counters/snapshot.h"
 
 // The interface that SQLite and MySQL both implement and one contract suite tests.
@@ -231,13 +232,23 @@ class Store {
 
   // --- policy and quotas --------------------------------------------------------------------
   virtual absl::StatusOr<PolicyRevision> LatestPolicy() = 0;
-  // Stores `content` as the next revision; returns it.
+  // Stores `content` as the next revision, and an audit row beside it; returns it.
   virtual absl::StatusOr<PolicyRevision> ImportPolicy(Fence fence, const std::string& content,
                                                       std::int64_t at_us) = 0;
-  virtual absl::Status PutQuotaOverride(Fence fence, const QuotaOverrideRow& row) = 0;
+  // Each brings its audit row, stored in the same transaction with `before` and `after` as they are
+  // there. One whose entry_id is stored already was done, and is not done again.
+  virtual absl::Status PutQuotaOverride(Fence fence, const QuotaOverrideRow& row,
+                                        const AuditRow& audit) = 0;
   virtual absl::Status RemoveQuotaOverride(Fence fence, const accounting::SubscriberKey& subscriber,
-                                           const std::string& quota_id) = 0;
+                                           const std::string& quota_id, const AuditRow& audit) = 0;
   virtual absl::StatusOr<std::vector<QuotaOverrideRow>> QuotaOverrides() = 0;
+
+  // --- the audit log ------------------------------------------------------------------------
+  // Nothing here changes or deletes a row. Stores rows whose entry_id is not stored yet; all or
+  // none. Texts for people are cut where they are too long, ids refused.
+  virtual absl::Status AppendAudit(Fence fence, const std::vector<AuditRow>& rows) = 0;
+  // The first `limit` rows that the question asks for, newest first.
+  virtual absl::StatusOr<std::vector<AuditRow>> AuditLog(const AuditQuestion& question) = 0;
 
   // --- outbox -------------------------------------------------------------------------------
   // Up to `limit` waiting rows that no other owner has claimed or whose claim ran out, oldest first

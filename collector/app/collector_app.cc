@@ -234,8 +234,8 @@ class Collector {
                 .aggregator_clock = aggregator_clock_,
                 .random = context.random,
                 .sink = poll_reporter_}),
-        service_([this] { return delivery_.status(); },
-                 rpc::PeerAuthority(settings.security.insecure)),
+        authority_(context.clock, context.logger, context.metrics),
+        service_([this] { return delivery_.status(); }, authority_),
         work_(asio::make_work_guard(io_)),
         beat_(io_) {}
 
@@ -252,11 +252,9 @@ class Collector {
     NS_RETURN_IF_ERROR(delivery_.Start());
     NS_ASSIGN_OR_RETURN(
         const std::unique_ptr<rpc::Server> server,
-        rpc::Server::Start({.address = settings_.listen.grpc,
-                            .security = settings_.security,
-                            .max_connection_age = settings_.listen.max_connection_age},
-                           std::vector<grpc::Service*>{&service_}, context_.clock,
-                           context_.logger));
+        rpc::Server::Start(ServerOptions(), authority_, std::vector<grpc::Service*>{&service_},
+                           {context_.clock, context_.random, context_.logger, context_.metrics,
+                            context_.readiness, context_.liveness}));
     const shell::HealthFollower health(context_.readiness, *server);
     WarnOfOpenTransports(settings_.routers, context_.logger);
     TakeRouters(settings_);
@@ -269,6 +267,12 @@ class Collector {
     delivery_.Stop();
     server->Shutdown(kServerGrace);
     return started;
+  }
+
+  rpc::ServerOptions ServerOptions() const {
+    rpc::ServerOptions options = rpc::FromListen(settings_.listen, settings_.security);
+    options.admits = {rpc::Role::kViewer, rpc::Role::kOperator, rpc::Role::kAdmin};
+    return options;
   }
 
   // Thread-safe.
@@ -357,6 +361,7 @@ class Collector {
   DeliveryReporter delivery_reporter_;
   PollReporter poll_reporter_;
   poll::PollGroup polls_;
+  rpc::PeerAuthority authority_;
   GrpcCollectorService service_;
   asio::executor_work_guard<asio::io_context::executor_type> work_;
   asio::steady_timer beat_;

@@ -8,8 +8,8 @@ namespace netsentinel::app {
 grpc::Status GrpcCollectorService::ListRouterStates(grpc::ServerContext* context,
                                                     const v1::ListRouterStatesRequest* /*request*/,
                                                     v1::ListRouterStatesResponse* response) {
-  const auto peer = authority_.RequireRole(*context, {rpc::Role::kViewer, rpc::Role::kOperator,
-                                                      rpc::Role::kAdmin, rpc::Role::kCollector});
+  const auto peer = authority_.RequireRole(
+      *context, {rpc::Role::kViewer, rpc::Role::kOperator, rpc::Role::kAdmin});
   if (!peer.ok()) return rpc::ToGrpc(peer.status());
   const DeliveryStatus status = status_();
   for (const poll::RouterStateReport& report : status.states) {

@@ -26,7 +26,8 @@ std::string Explain(const absl::Status& status) {
     case absl::StatusCode::kPermissionDenied:
       absl::StrAppend(&words,
                       "; the certificate must carry the name in collector.id: check "
-                      "aggregator.tls.cert, or issue one with netsentinelctl certs issue");
+                      "aggregator.tls.cert, or issue one with `netsentinelctl certs issue "
+                      "--role collector --name ID`");
       break;
     case absl::StatusCode::kFailedPrecondition:
       absl::StrAppend(&words, "; upgrade the older of collector and aggregator");

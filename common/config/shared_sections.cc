@@ -11,7 +11,8 @@ TlsFiles ReadTlsFiles(Section& section) {
   Section tls = section.RequiredSection("tls");
   // The missing section is reported already.
   if (!tls.present()) return {};
-  return {tls.RequiredPath("ca"), tls.RequiredPath("cert"), tls.RequiredPath("key")};
+  return {tls.RequiredPath("ca"), tls.RequiredPath("cert"), tls.RequiredPath("key"),
+          tls.OptionalPath("crl", "")};
 }
 
 void RefuseInsecure(Section& section, absl::string_view host) {
@@ -19,7 +20,9 @@ void RefuseInsecure(Section& section, absl::string_view host) {
       "insecure",
       absl::StrCat("plaintext is allowed on a loopback address only, and ", host, " is none"),
       "tls: {ca, cert, key}",
-      "make certificates with `netsentinelctl certs init` and `certs issue`");
+      "make certificates with `netsentinelctl certs init` and `netsentinelctl certs issue --role "
+      "ROLE "
+      "--name NAME`");
 }
 
 }  // namespace
@@ -68,6 +71,10 @@ Listen ReadListen(Section& root) {
   Listen listen;
   listen.max_connection_age = section.OptionalDuration("max_connection_age", absl::Hours(1),
                                                        {absl::Seconds(1), absl::Hours(24 * 365)});
+  listen.max_connections =
+      static_cast<std::size_t>(section.OptionalInteger("max_connections", 4096, {16, 100'000}));
+  listen.max_connections_per_name = static_cast<std::size_t>(
+      section.OptionalInteger("max_connections_per_name", 64, {2, 100'000}));
   if (!section.present()) return listen;
   listen.grpc = ReadListenAddress(section, "grpc", true).value_or(Address());
   listen.http = ReadListenAddress(section, "http", true).value_or(Address());
@@ -80,6 +87,7 @@ Peer ReadPeer(Section& section) {
   const absl::StatusOr<Address> address = ParseTarget(peer.target);
   // A target that could not be read is reported already; do not report its host as well.
   peer.security = ReadSecurity(section, address.ok() ? address->host : "localhost");
+  peer.environment_proxy = section.OptionalBool("environment_proxy", false);
   return peer;
 }
 

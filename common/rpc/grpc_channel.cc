@@ -51,6 +51,8 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> MakeChannel(const ChannelOptions&
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 500);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS,
                    static_cast<int>(absl::ToInt64Milliseconds(options.max_reconnect_backoff)));
+  // Debian's and Docker's environments name proxies for the web, which carry no mutual TLS.
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, options.peer.environment_proxy ? 1 : 0);
   // Channels of one process do not share a connection: their certificates and fates are their own.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   if (!options.server_name.empty()) arguments.SetSslTargetNameOverride(options.server_name);

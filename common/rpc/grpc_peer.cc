@@ -1,50 +1,71 @@
 #include "common/rpc/grpc_peer.h"
 
-#include <memory>
-#include <vector>
+#include <algorithm>
+#include <optional>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include <grpcpp/security/auth_context.h>
+#include "absl/strings/strip.h"
 #include <grpcpp/server_context.h>
 
 #include "common/base/check.h"
-#include "common/base/status_macros.h"
 
 namespace netsentinel::rpc {
+namespace {
+
+// gRPC names a connection by the address of its other end: the front's end of the in-process socket
+// is bound to the token.
+std::string TokenOf(const grpc::ServerContextBase& context) {
+  const std::string peer = context.peer();
+  return std::string(absl::StripPrefix(peer, "unix-abstract:"));
+}
+
+}  // namespace
 
 absl::StatusOr<PeerIdentity> PeerAuthority::Identify(const grpc::ServerContextBase& context) const {
-  if (insecure_) return PeerIdentity{Role::kViewer, "", false};
-  const std::shared_ptr<const grpc::AuthContext> auth = context.auth_context();
-  if (auth == nullptr || !auth->IsPeerAuthenticated()) {
-    return absl::UnauthenticatedError("the caller showed no certificate");
+  const std::optional<PeerTable::Peer> peer = state_->peers.Find(TokenOf(context));
+  if (!peer.has_value()) {
+    return absl::UnauthenticatedError("it is not known who is behind the call's connection");
   }
-  const std::vector<grpc::string_ref> uris = auth->FindPropertyValues("peer_uri");
-  if (uris.size() != 1) {
-    return absl::UnauthenticatedError(
-        absl::StrCat("the caller's certificate has ", uris.size(),
-                     " URI names and must have one; issue it with `netsentinelctl certs issue`"));
+  return peer->identity;
+}
+
+absl::StatusOr<PeerIdentity> PeerAuthority::RequireKnown(
+    const grpc::ServerContextBase& context) const {
+  absl::StatusOr<PeerIdentity> peer = Identify(context);
+  if (!peer.ok()) {
+    state_->refusals.Refuse(
+        {"unknown_connection", context.peer(), "", std::string(peer.status().message())});
   }
-  return ParsePeerUri(absl::string_view(uris[0].data(), uris[0].size()));
+  return peer;
 }
 
 absl::StatusOr<PeerIdentity> PeerAuthority::RequireRole(const grpc::ServerContextBase& context,
                                                         std::initializer_list<Role> allowed) const {
   NS_CHECK(allowed.size() > 0, "a call that nobody may make");
-  NS_ASSIGN_OR_RETURN(PeerIdentity peer, Identify(context));
-  if (!peer.authenticated) {
-    peer.role = *allowed.begin();
+  const absl::StatusOr<PeerIdentity> peer = RequireKnown(context);
+  if (!peer.ok()) return peer;
+  if (peer->role == Role::kLocal ||
+      std::find(allowed.begin(), allowed.end(), peer->role) != allowed.end()) {
     return peer;
   }
-  for (const Role role : allowed) {
-    if (role == peer.role) return peer;
-  }
-  return absl::PermissionDeniedError(absl::StrCat(
-      RoleName(peer.role), " ", peer.id, " may not do this; it takes the role ",
+  const std::string name = absl::StrCat(RoleName(peer->role), " ", peer->id);
+  const std::string words = absl::StrCat(
+      name, " may not do this; it takes the role ",
       absl::StrJoin(allowed, " or ",
-                    [](std::string* out, Role role) { absl::StrAppend(out, RoleName(role)); })));
+                    [](std::string* out, Role role) { absl::StrAppend(out, RoleName(role)); }));
+  state_->refusals.Refuse({"call", AddressOf(context), name, words});
+  return absl::PermissionDeniedError(words);
 }
 
-std::string PeerAddress(const grpc::ServerContextBase& context) { return context.peer(); }
+CertificateMark PeerAuthority::CertificateOf(const grpc::ServerContextBase& context) const {
+  const std::optional<PeerTable::Peer> peer = state_->peers.Find(TokenOf(context));
+  return peer.has_value() ? peer->certificate : CertificateMark();
+}
+
+std::string PeerAuthority::AddressOf(const grpc::ServerContextBase& context) const {
+  const std::optional<PeerTable::Peer> peer = state_->peers.Find(TokenOf(context));
+  return peer.has_value() ? peer->address : "";
+}
 
 }  // namespace netsentinel::rpc

@@ -5,9 +5,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include <grpc/grpc_security_constants.h>
+#include <grpc/grpc.h>
 #include <grpc/support/time.h>
-#include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/resource_quota.h>
 #include <grpcpp/security/server_credentials.h>
@@ -16,8 +15,10 @@
 
 #include "common/base/mutex.h"
 #include "common/base/status_macros.h"
+#include "common/rpc/asio_front.h"
+#include "common/rpc/grpc_health_service.h"
 #include "common/rpc/grpc_library.h"
-#include "common/rpc/tls_credentials.h"
+#include "common/rpc/grpc_reflection_service.h"
 #include "common/rpc/tls_files.h"
 
 namespace netsentinel::rpc {
@@ -41,90 +42,118 @@ void SetLimits(const ServerOptions& options, grpc::ServerBuilder& builder) {
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   // Our clients ping every 10 s; the library's default would call that abuse.
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5000);
-  // A port in use must be an error, not a second listener that shares the connections.
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   grpc::ResourceQuota quota("netsentinel");
   quota.Resize(options.memory_quota_bytes);
   builder.SetResourceQuota(quota);
 }
 
-absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> Credentials(const ServerOptions& options,
-                                                                     absl::Time now) {
-  if (!options.security.insecure) {
-    NS_RETURN_IF_ERROR(CheckTlsFiles(options.security.tls, now).status());
-    return TlsServer(options.security.tls, options.certificate_refresh);
-  }
-  if (!config::IsLoopback(options.address.host)) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("plaintext gRPC is refused on ", config::FormatAddress(options.address),
-                     ": give the server certificates or a loopback address"));
-  }
-  return grpc::InsecureServerCredentials();
+absl::Status CheckTransport(const ServerOptions& options, absl::Time now) {
+  if (!options.security.insecure) return CheckTlsFiles(options.security.tls, now).status();
+  if (config::IsLoopback(options.address.host)) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat("plaintext gRPC is refused on ", config::FormatAddress(options.address),
+                   ": give the server certificates or a loopback address"));
+}
+
+// Of the front; who reaches an insecure port has no name to count by.
+FrontOptions ForFront(const ServerOptions& options) {
+  FrontOptions front = {.address = options.address,
+                        .security = options.security,
+                        .certificate_refresh = options.certificate_refresh,
+                        .admits = options.admits,
+                        .limits = options.connections};
+  if (options.security.insecure) front.limits.peers_per_name = 0;
+  return front;
 }
 
 }  // namespace
 
+ServerOptions FromListen(const config::Listen& listen, const config::Security& security) {
+  ServerOptions options;
+  options.address = listen.grpc;
+  options.security = security;
+  options.max_connection_age = listen.max_connection_age;
+  options.connections.peers = listen.max_connections;
+  options.connections.peers_per_name = listen.max_connections_per_name;
+  return options;
+}
+
 class Server::Impl {
  public:
-  explicit Impl(bool insecure) : authority(insecure) {}
+  explicit Impl(const PeerAuthority& authority) : health(authority), reflection(authority) {}
   ~Impl() { Shutdown(absl::ZeroDuration()); }
 
   void Shutdown(absl::Duration grace) {
     base::MutexLock lock(mutex);
     if (stopped || server == nullptr) return;
     stopped = true;
+    if (front != nullptr) front->StopAccepting();
+    health.Shutdown();
     server->Shutdown(
         gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
                      gpr_time_from_millis(absl::ToInt64Milliseconds(grace), GPR_TIMESPAN)));
     server->Wait();
+    if (front != nullptr) front->Stop();
   }
 
-  const PeerAuthority authority;
+  GrpcHealthService health;
+  GrpcReflection reflection;
+  std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor;
   std::unique_ptr<grpc::Server> server;
-  std::uint16_t port = 0;
+  std::unique_ptr<AsioFront> front;
   base::Mutex mutex;
   bool stopped ABSL_GUARDED_BY(mutex) = false;
 };
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options,
+                                                      const PeerAuthority& authority,
                                                       absl::Span<grpc::Service* const> services,
-                                                      const base::Clock& clock,
-                                                      log::Logger& logger) {
+                                                      const Surroundings& around) {
   PrepareLibrary();
-  NS_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::ServerCredentials> credentials,
-                      Credentials(options, clock.WallNow()));
-  grpc::EnableDefaultHealthCheckService(true);
-  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  NS_RETURN_IF_ERROR(CheckTransport(options, around.clock.WallNow()));
+  auto impl = std::make_unique<Impl>(authority);
+  grpc::EnableDefaultHealthCheckService(false);
   grpc::ServerBuilder builder;
   SetLimits(options, builder);
-  int port = 0;
-  const std::string address = config::FormatAddress(options.address);
-  builder.AddListeningPort(address, credentials, &port);
+  // gRPC has no port: it serves what the front hands to it, and nothing else.
+  impl->acceptor = builder.experimental().AddExternalConnectionAcceptor(
+      grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,
+      grpc::InsecureServerCredentials());
   for (grpc::Service* service : services) builder.RegisterService(service);
-  auto impl = std::make_unique<Impl>(options.security.insecure);
+  builder.RegisterService(&impl->health);
+  impl->reflection.RegisterIn(builder);
   impl->server = builder.BuildAndStart();
-  if (impl->server == nullptr || port <= 0) {
+  if (impl->server == nullptr) return absl::InternalError("gRPC does not start");
+  const auto handover = [acceptor = impl->acceptor.get()](int fd) {
+    grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
+    connection.listener_fd = -1;
+    connection.fd = fd;
+    acceptor->HandleNewConnection(&connection);
+  };
+  absl::StatusOr<std::unique_ptr<AsioFront>> front =
+      AsioFront::Start(ForFront(options), authority, handover, around);
+  if (absl::IsUnavailable(front.status())) {
     return absl::UnavailableError(
-        absl::StrCat("cannot listen for gRPC on ", address,
-                     "; is another process using the port? choose another one as listen.grpc"));
+        absl::StrCat("cannot listen for gRPC on ", config::FormatAddress(options.address), " (",
+                     front.status().message(),
+                     "); is another process using the port? choose another one as listen.grpc"));
   }
-  impl->port = static_cast<std::uint16_t>(port);
-  logger.Info("rpc.listening", "taking gRPC calls",
-              {{"address", config::FormatAddress({options.address.host, impl->port})},
-               {"tls", !options.security.insecure}});
+  NS_RETURN_IF_ERROR(front.status());
+  impl->front = *std::move(front);
+  around.logger.Info(
+      "rpc.listening", "taking gRPC calls",
+      {{"address", config::FormatAddress({options.address.host, impl->front->port()})},
+       {"tls", !options.security.insecure}});
   return std::unique_ptr<Server>(new Server(std::move(impl)));
 }
 
 Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Server::~Server() = default;
 
-std::uint16_t Server::port() const { return impl_->port; }
-const PeerAuthority& Server::authority() const { return impl_->authority; }
+std::uint16_t Server::port() const { return impl_->front->port(); }
 
 void Server::SetServing(bool serving, const std::string& service) {
-  grpc::HealthCheckServiceInterface* health = impl_->server->GetHealthCheckService();
-  health->SetServingStatus(serving);
-  if (!service.empty()) health->SetServingStatus(service, serving);
+  impl_->health.SetServing(serving, service);
 }
 
 void Server::Shutdown(absl::Duration grace) { impl_->Shutdown(grace); }

@@ -4,16 +4,17 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 
-#include "common/base/clock.h"
 #include "common/config/address.h"
 #include "common/config/shared_sections.h"
-#include "common/log/logger.h"
+#include "common/rpc/admission.h"
 #include "common/rpc/grpc_peer.h"
+#include "common/rpc/surroundings.h"
 
 namespace grpc {
 class Service;
@@ -24,34 +25,40 @@ namespace netsentinel::rpc {
 struct ServerOptions {
   config::Address address;  // port 0: the kernel chooses
   config::Security security;
+  // Whose certificates may connect at all; what a call needs beyond that is the services' business.
+  std::vector<Role> admits = {};
   absl::Duration certificate_refresh = absl::Seconds(10);
   // Connections are asked to leave after this time, and cut after the grace: so that load moves to
-  // new servers and a withdrawn certificate ends somewhere.
+  // new servers and a withdrawn authority ends somewhere.
   absl::Duration max_connection_age = absl::Hours(1);
   absl::Duration max_connection_age_grace = absl::Seconds(30);
+  Admission::Limits connections = {};
   int max_receive_bytes = 4 << 20;  // a larger message ends its call with kResourceExhausted
   int max_metadata_bytes = 8192;
   int max_concurrent_streams = 256;                         // for each connection
   std::size_t memory_quota_bytes = std::size_t{512} << 20;  // for reading and writing, all calls
 };
 
-// A gRPC server with mutual TLS 1.3, grpc.health.v1, reflection and keepalive (10 s, 5 s).
+// The options that listen has keys for.
+ServerOptions FromListen(const config::Listen& listen, const config::Security& security);
+
+// A gRPC server behind a front of our own (AsioFront): mutual TLS 1.3 and the identity of the
+// caller before HTTP/2, limits on connections and frames; grpc.health.v1 for everybody who may
+// connect, reflection for people (viewer, operator, admin), and keepalive (10 s, 5 s).
 class Server {
  public:
-  // `services` must outlive the server. Fails with kFailedPrecondition when a TLS file is not
-  // usable or insecure is asked for off loopback, with kUnavailable when the address is not free.
+  // `services` must outlive the server; they ask `authority` who calls. Fails with
+  // kFailedPrecondition when a TLS file is not usable or insecure is asked for off loopback, with
+  // kUnavailable when the address is not free.
   static absl::StatusOr<std::unique_ptr<Server>> Start(const ServerOptions& options,
+                                                       const PeerAuthority& authority,
                                                        absl::Span<grpc::Service* const> services,
-                                                       const base::Clock& clock,
-                                                       log::Logger& logger);
+                                                       const Surroundings& around);
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
   std::uint16_t port() const;
-  // Who calls; for the services, which get it before they are registered when made from
-  // PeerAuthority(options.security.insecure).
-  const PeerAuthority& authority() const;
   // What grpc.health.v1 answers for the whole server (and for `service` when given). Starts as
   // serving.
   void SetServing(bool serving, const std::string& service = "");

@@ -29,7 +29,7 @@ absl::string_view RoleName(Role role) {
   for (const auto& [known, name] : kRoles) {
     if (known == role) return name;
   }
-  return "unknown";
+  return "local";
 }
 
 absl::StatusOr<Role> ParseRole(absl::string_view name) {
@@ -56,7 +56,7 @@ absl::StatusOr<PeerIdentity> ParsePeerUri(absl::string_view uri) {
   const auto refuse = [&](absl::string_view why) {
     return absl::UnauthenticatedError(
         absl::StrCat("the certificate's name \"", base::DisplayName(uri.substr(0, 200)), "\" ", why,
-                     "; issue one with `netsentinelctl certs issue`"));
+                     "; issue one with `netsentinelctl certs issue --role ROLE --name NAME`"));
   };
   absl::string_view rest = uri;
   if (!absl::ConsumePrefix(&rest, kPrefix)) return refuse("is not one of NetSentinel");

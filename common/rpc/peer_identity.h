@@ -7,11 +7,13 @@
 
 namespace netsentinel::rpc {
 
-// What a certificate is for.
-enum class Role { kCollector, kAggregator, kNotifier, kOperator, kViewer, kAdmin };
+// What a certificate is for. kLocal is no certificate's: whoever reaches a listener that is
+// configured with `insecure: true`, on a loopback address only, and may do what every role may.
+enum class Role { kCollector, kAggregator, kNotifier, kOperator, kViewer, kAdmin, kLocal };
 
-// "collector" and so on, as in a certificate.
+// "collector" and so on, as in a certificate; "local".
 absl::string_view RoleName(Role role);
+// Of a certificate's role: never kLocal.
 absl::StatusOr<Role> ParseRole(absl::string_view name);
 
 // Who is at the other end of a connection.
@@ -19,7 +21,7 @@ struct PeerIdentity {
   Role role = Role::kViewer;
   std::string id =
       {};  // the certificate's name, [A-Za-z0-9._-]{1,64}; empty when not authenticated
-  // False on an insecure server, where every peer may act in every role.
+  // False for kLocal.
   bool authenticated = true;
 
   bool operator==(const PeerIdentity&) const = default;

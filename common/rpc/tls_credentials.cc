@@ -1,11 +1,17 @@
 #include "common/rpc/tls_credentials.h"
 
 #include <algorithm>
+#include <functional>
+#include <utility>
 
 #include <grpcpp/security/credentials.h>
-#include <grpcpp/security/server_credentials.h>
 #include <grpcpp/security/tls_certificate_provider.h>
+#include <grpcpp/security/tls_certificate_verifier.h>
 #include <grpcpp/security/tls_credentials_options.h>
+
+#include "common/io/system_clock.h"
+#include "common/rpc/grpc_status.h"
+#include "common/rpc/revocation.h"
 
 namespace netsentinel::rpc {
 namespace {
@@ -20,16 +26,36 @@ std::shared_ptr<tls::CertificateProviderInterface> Watch(const config::TlsFiles&
                                                                seconds);
 }
 
-}  // namespace
+// Refuses a server under another name, and one whose certificate has been revoked. The chain itself
+// has been verified when this is asked.
+class NameAndRevocation final : public tls::ExternalCertificateVerifier {
+ public:
+  NameAndRevocation(const config::TlsFiles& files, absl::Duration refresh)
+      : revoked_(files.crl, files.ca, refresh, clock_) {}
 
-std::shared_ptr<grpc::ServerCredentials> TlsServer(const config::TlsFiles& files,
-                                                   absl::Duration refresh) {
-  tls::TlsServerCredentialsOptions options(Watch(files, refresh));
-  options.watch_root_certs();
-  options.watch_identity_key_cert_pairs();
-  options.set_cert_request_type(GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
-  return tls::TlsServerCredentials(options);
-}
+  bool Verify(tls::TlsCustomVerificationCheckRequest* request, std::function<void(grpc::Status)>,
+              grpc::Status* sync_status) override {
+    // Answers at once, never later.
+    names_.Verify(
+        request, [](const grpc::Status&) {}, sync_status);
+    if (!sync_status->ok()) return true;
+    absl::Status status = revoked_.Check(Text(request->peer_cert()));
+    const absl::string_view chain = Text(request->peer_cert_full_chain());
+    if (status.ok() && !chain.empty()) status = revoked_.Check(chain);
+    *sync_status = ToGrpc(status);
+    return true;
+  }
+  void Cancel(tls::TlsCustomVerificationCheckRequest*) override {}
+
+ private:
+  static absl::string_view Text(const grpc::string_ref& text) { return {text.data(), text.size()}; }
+
+  const io::SystemClock clock_;
+  tls::HostNameCertificateVerifier names_;
+  RevocationFile revoked_;
+};
+
+}  // namespace
 
 std::shared_ptr<grpc::ChannelCredentials> TlsClient(const config::TlsFiles& files,
                                                     absl::Duration refresh) {
@@ -37,7 +63,12 @@ std::shared_ptr<grpc::ChannelCredentials> TlsClient(const config::TlsFiles& file
   options.set_certificate_provider(Watch(files, refresh));
   options.watch_root_certs();
   options.watch_identity_key_cert_pairs();
-  options.set_certificate_verifier(std::make_shared<tls::HostNameCertificateVerifier>());
+  if (files.crl.empty()) {
+    options.set_certificate_verifier(std::make_shared<tls::HostNameCertificateVerifier>());
+  } else {
+    options.set_certificate_verifier(
+        tls::ExternalCertificateVerifier::Create<NameAndRevocation>(files, refresh));
+  }
   return tls::TlsCredentials(options);
 }
 

@@ -8,15 +8,13 @@
 
 namespace grpc {
 class ChannelCredentials;
-class ServerCredentials;
 }  // namespace grpc
 
 namespace netsentinel::rpc {
 
-// Mutual TLS from files that are read again every `refresh`: a new certificate is used for new
-// connections without a restart. The files should have passed CheckTlsFiles.
-std::shared_ptr<grpc::ServerCredentials> TlsServer(const config::TlsFiles& files,
-                                                   absl::Duration refresh);
+// A client's mutual TLS from files that are read again every `refresh`: a new certificate is used
+// for new connections without a restart. The files should have passed CheckTlsFiles. With
+// `files.crl` the client refuses a server whose certificate is revoked.
 std::shared_ptr<grpc::ChannelCredentials> TlsClient(const config::TlsFiles& files,
                                                     absl::Duration refresh);
 

@@ -15,6 +15,7 @@
 
 #include "common/base/status_macros.h"
 #include "common/io/files.h"
+#include "common/rpc/revocation.h"
 
 namespace netsentinel::rpc {
 namespace {
@@ -105,7 +106,7 @@ absl::Status CheckDates(const std::string& path, const CertificateFacts& facts, 
   if (now > facts.not_after) {
     return absl::FailedPreconditionError(
         absl::StrCat("the certificate ", path, " expired on ", day(facts.not_after),
-                     "; issue a new one with `netsentinelctl certs issue`"));
+                     "; make a new one with `netsentinelctl certs renew NAME`"));
   }
   if (now < facts.not_before) {
     return absl::FailedPreconditionError(
@@ -132,7 +133,19 @@ absl::Status CheckIssuer(const config::TlsFiles& files, const std::vector<Certif
   return absl::FailedPreconditionError(
       absl::StrCat("the certificate ", files.cert, " does not verify against ", files.ca, ": ",
                    X509_verify_cert_error_string(error),
-                   "; both must come from the same `netsentinelctl certs` folder"));
+                   "; both must come from one authority's folder (docs/certificates.md)"));
+}
+
+absl::Status CheckNotRevoked(const config::TlsFiles& files) {
+  if (files.crl.empty()) return absl::OkStatus();
+  NS_ASSIGN_OR_RETURN(const RevocationLists lists, LoadRevocationLists(files.crl, files.ca));
+  NS_ASSIGN_OR_RETURN(const std::string own, io::ReadFile(files.cert, kMaxPemBytes));
+  const absl::Status status = lists.Check(own);
+  if (status.ok()) return status;
+  return absl::FailedPreconditionError(
+      absl::StrCat(files.cert, ": ", status.message(), " in ", files.crl,
+                   ", so every connection with it is refused; issue a new one under the same name "
+                   "with `netsentinelctl certs issue --overwrite --role ROLE --name NAME`"));
 }
 
 }  // namespace
@@ -155,6 +168,7 @@ absl::StatusOr<CertificateFacts> CheckTlsFiles(const config::TlsFiles& files, ab
   CertificateFacts facts = FactsOf(*chain[0]);
   NS_RETURN_IF_ERROR(CheckDates(files.cert, facts, now));
   NS_RETURN_IF_ERROR(CheckIssuer(files, chain, authorities, now));
+  NS_RETURN_IF_ERROR(CheckNotRevoked(files));
   return facts;
 }
 

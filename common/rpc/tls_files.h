@@ -19,10 +19,10 @@ struct CertificateFacts {
 // The first certificate of a PEM text. kInvalidArgument when there is none.
 absl::StatusOr<CertificateFacts> ReadCertificate(absl::string_view pem);
 
-// Checks that the three files can serve a connection: readable, the key private and belonging to
-// the certificate, the certificate from the authority and valid at `now`. gRPC itself would start,
-// and refuse every handshake without a word. kFailedPrecondition (or as io::ReadFile) names the
-// file and the fix.
+// Checks that the files can serve a connection: readable, the key private and belonging to the
+// certificate, the certificate from the authority, valid at `now` and, where there is a revocation
+// list, not in it. gRPC itself would start, and refuse every handshake without a word.
+// kFailedPrecondition (or as io::ReadFile) names the file and the fix.
 absl::StatusOr<CertificateFacts> CheckTlsFiles(const config::TlsFiles& files, absl::Time now);
 
 // As CheckTlsFiles; an insecure connection has no files and passes.

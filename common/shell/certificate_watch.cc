@@ -4,12 +4,13 @@
 
 #include "common/base/status_macros.h"
 #include "common/io/files.h"
+#include "common/rpc/revocation.h"
 #include "common/rpc/tls_files.h"
 
 namespace netsentinel::shell {
 namespace {
 
-constexpr absl::Duration kLookEvery = absl::Minutes(1);
+constexpr absl::Duration kLookEvery = absl::Seconds(10);
 constexpr absl::Duration kWarnBefore = absl::Hours(30 * 24);
 constexpr absl::Duration kWarnEvery = absl::Hours(24);
 constexpr std::size_t kMaxPemBytes = std::size_t{1} << 20;
@@ -34,6 +35,15 @@ void CertificateWatch::Add(const config::Security& security) {
     at->second.quiet_until = clock_.MonotonicNow();
     LookAt(path, at->second);
   }
+  if (security.tls.crl.empty()) return;
+  const auto [at, added] = lists_.try_emplace(security.tls.crl);
+  if (!added) return;
+  at->second.ca = security.tls.ca;
+  at->second.revoked = metrics_.AddGauge("netsentinel_revoked_certificates",
+                                         "How many certificates the revocation list refuses.",
+                                         {{"file", at->first}});
+  at->second.quiet_until = clock_.MonotonicNow();
+  LookAtList(at->first, at->second);
 }
 
 void CertificateWatch::Look() {
@@ -42,6 +52,22 @@ void CertificateWatch::Look() {
   if (now < next_look_) return;
   next_look_ = now + kLookEvery;
   for (auto& [path, file] : files_) LookAt(path, file);
+  for (auto& [path, list] : lists_) LookAtList(path, list);
+}
+
+void CertificateWatch::LookAtList(const std::string& path, List& list) {
+  const absl::StatusOr<rpc::RevocationLists> lists = rpc::LoadRevocationLists(path, list.ca);
+  const absl::Duration now = clock_.MonotonicNow();
+  if (lists.ok()) {
+    list.revoked.Set(static_cast<double>(lists->revoked_count()));
+    list.quiet_until = now;
+    return;
+  }
+  if (now < list.quiet_until) return;
+  list.quiet_until = now + kWarnEvery;
+  logger_.Warn("revocation_list.unreadable",
+               "a revocation list cannot be read; the last one that could be read stays in force",
+               {{"file", path}, {"reason", lists.status()}});
 }
 
 void CertificateWatch::LookAt(const std::string& path, File& file) {
@@ -61,12 +87,12 @@ void CertificateWatch::LookAt(const std::string& path, File& file) {
                  {{"file", path}, {"reason", end.status()}});
   } else if (left < absl::ZeroDuration()) {
     logger_.Error("certificate.expired",
-                  "a certificate has ended and connections fail; issue a new one with "
-                  "`netsentinelctl certs issue`, no restart is needed",
+                  "a certificate has ended and connections fail; renew it with "
+                  "`netsentinelctl certs renew NAME`, no restart is needed",
                   {{"file", path}, {"ended", *end}});
   } else {
     logger_.Warn("certificate.expiring",
-                 "a certificate ends soon; issue a new one with `netsentinelctl certs issue`, no "
+                 "a certificate ends soon; renew it with `netsentinelctl certs renew NAME`, no "
                  "restart is needed",
                  {{"file", path}, {"ends", *end}, {"days_left", left / absl::Hours(24)}});
   }

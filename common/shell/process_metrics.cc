@@ -12,6 +12,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "common/io/descriptors.h"
 #include "common/io/files.h"
 #include "common/shell/version.h"
 
@@ -56,6 +57,8 @@ void AddProcessMetrics(metrics::Registry& registry, const base::Clock& clock) {
       registry.AddGauge("process_cpu_seconds_total", "CPU time used, user and system.");
   const metrics::Gauge resident =
       registry.AddGauge("process_resident_memory_bytes", "Memory in use.");
+  registry.AddGauge("process_max_fds", "The limit of open file descriptors.")
+      .Set(io::DescriptorLimit());
   const metrics::Gauge descriptors =
       registry.AddGauge("process_open_fds", "Open file descriptors.");
   registry.OnCollect([cpu, resident, descriptors] {

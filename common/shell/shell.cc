@@ -17,6 +17,7 @@
 #include "common/config/shared_sections.h"
 #include "common/http/client.h"
 #include "common/http/server.h"
+#include "common/io/descriptors.h"
 #include "common/io/files.h"
 #include "common/io/os_random.h"
 #include "common/io/sd_notify.h"
@@ -314,6 +315,10 @@ int Main(const ProgramInfo& info, AnyProgram& program, int argc, const char* con
     std::printf("%s: OK\n", flags.config.c_str());
     return kExitClean;
   }
+  // Each connection and router session takes descriptors; the soft limit is a default for programs
+  // that use select().
+  const absl::StatusOr<int> descriptors = io::RaiseDescriptorLimit();
+  if (!descriptors.ok()) PrintError(info, descriptors.status());
   // While there is one thread: the signal mask is inherited, the environment is shared.
   rpc::PrepareLibrary();
   const auto signals = io::SignalWaiter::Create();

@@ -43,6 +43,14 @@ for collector in $NETSENTINEL_COLLECTORS; do
   issue "$collector" collector "$collector" localhost
 done
 
+# In place, those that end within 30 days; run setup monthly at least.
+netsentinelctl certs renew --dir authority --due
+# What is trusted and what is revoked, beside every certificate.
+netsentinelctl certs publish --dir authority >/dev/null
+for ca in tls/*/ca.crt; do
+  cp authority/ca.crt authority/ca.crl "${ca%/*}"
+done
+
 # MariaDB's certificate comes from no authority: the aggregator is given it to trust.
 if [ ! -e tls/mariadb/mariadb.key ]; then
   mkdir -p tls/mariadb
@@ -71,6 +79,7 @@ done
 chmod 0755 . tls tls/*
 chmod 0700 authority
 chmod 0444 tls/*/*.crt
+chmod 0444 tls/*/ca.crl
 chmod 0400 tls/*/*.key
 chown -R "$programs:$programs" tls
 chown -R "$mysql:$mysql" tls/mariadb

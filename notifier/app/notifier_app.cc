@@ -18,6 +18,10 @@
 #include "common/shell/health_follower.h"
 #include "common/shell/reload.h"
 #include "notifier/app/report_page.h"
+#include "notifier/audit/audit_sender.h"
+#include "notifier/audit/grpc_audit_client.h"
+#include "notifier/audit/grpc_audit_desk.h"
+#include "notifier/audit/sqlite_audit_queue.h"
 #include "notifier/channel/curl_smtp_channel.h"
 #include "notifier/channel/replaceable_channel.h"
 #include "notifier/delivery/alert_desk.h"
@@ -79,15 +83,22 @@ struct Parts {
   Parts(const NotifierSettings& settings, shell::Context& context,
         std::unique_ptr<channel::Channel> smtp_channel,
         std::unique_ptr<delivery::SqliteDeliveryQueue> delivery_queue,
+        std::unique_ptr<audit::SqliteAuditQueue> changes,
         std::unique_ptr<report::HtmlRenderer> alert_renderer,
         std::unique_ptr<report::HtmlRenderer> report_renderer,
         const std::shared_ptr<grpc::Channel>& aggregator)
       : queue(std::move(delivery_queue)),
+        audit_queue(std::move(changes)),
         smtp(std::move(smtp_channel)),
         alerts_html(std::move(alert_renderer)),
         reports_html(std::move(report_renderer)),
-        authority(settings.security.insecure),
+        authority(context.clock, context.logger, context.metrics),
         source(aggregator, settings.aggregator.target, context.stop),
+        audit_client(aggregator, settings.aggregator.target, context.stop),
+        audit_sender({*audit_queue, audit_client, context.random, context.logger, context.readiness,
+                      context.liveness.AddPulse("audit", kReportSilence)}),
+        audit_desk(authority, *audit_queue, audit_sender, context.clock, context.random,
+                   context.logger),
         alerts(Alerts(settings), *queue, *alerts_html),
         worker({context.clock, *queue, smtp, alerts, wakeup, context.logger, context.metrics,
                 context.readiness, context.liveness.AddPulse("delivery", kWorkerSilence)},
@@ -96,15 +107,19 @@ struct Parts {
                 {context.clock, *queue, source, *reports_html, wakeup, context.logger,
                  context.readiness}),
         alert_service(authority, *queue, wakeup, context.clock, context.logger),
-        notifier_service(authority, *queue, reports) {}
+        notifier_service(authority, *queue, reports, audit_desk) {}
 
   std::unique_ptr<delivery::SqliteDeliveryQueue> queue;
+  std::unique_ptr<audit::SqliteAuditQueue> audit_queue;
   channel::ReplaceableChannel smtp;
   // One for each thread that renders.
   std::unique_ptr<report::HtmlRenderer> alerts_html;
   std::unique_ptr<report::HtmlRenderer> reports_html;
   rpc::PeerAuthority authority;
   delivery::GrpcUsageSource source;
+  audit::GrpcAuditClient audit_client;
+  audit::AuditSender audit_sender;
+  audit::GrpcAuditDesk audit_desk;
   delivery::Wakeup wakeup;
   delivery::AlertDesk alerts;
   delivery::DeliveryWorker worker;
@@ -119,6 +134,8 @@ absl::StatusOr<std::unique_ptr<Parts>> MakeParts(const NotifierSettings& setting
   NS_ASSIGN_OR_RETURN(auto queue, delivery::SqliteDeliveryQueue::Open(
                                       absl::StrCat(settings.state_dir, "/delivery.db"),
                                       delivery::RetryPolicy(), context.clock.WallNow()));
+  NS_ASSIGN_OR_RETURN(auto changes,
+                      audit::SqliteAuditQueue::Open(absl::StrCat(settings.state_dir, "/audit.db")));
   NS_ASSIGN_OR_RETURN(auto smtp, MakeSmtp(settings, context));
   NS_ASSIGN_OR_RETURN(auto alerts_html, report::HtmlRenderer::Create());
   NS_ASSIGN_OR_RETURN(auto reports_html, report::HtmlRenderer::Create());
@@ -128,7 +145,16 @@ absl::StatusOr<std::unique_ptr<Parts>> MakeParts(const NotifierSettings& setting
   NS_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> aggregator,
                       rpc::MakeChannel(options, context.clock));
   return std::make_unique<Parts>(settings, context, std::move(smtp), std::move(queue),
-                                 std::move(alerts_html), std::move(reports_html), aggregator);
+                                 std::move(changes), std::move(alerts_html),
+                                 std::move(reports_html), aggregator);
+}
+
+rpc::ServerOptions ServerOptions(const NotifierSettings& settings) {
+  rpc::ServerOptions options = rpc::FromListen(settings.listen, settings.security);
+  options.admits = {rpc::Role::kAggregator, rpc::Role::kViewer, rpc::Role::kOperator,
+                    rpc::Role::kAdmin};
+  options.max_receive_bytes = delivery::kMaxAlertRequestBytes;
+  return options;
 }
 
 void ShowCounts(metrics::Registry& metrics, delivery::SqliteDeliveryQueue& queue) {
@@ -143,6 +169,18 @@ void ShowCounts(metrics::Registry& metrics, delivery::SqliteDeliveryQueue& queue
   pending.Set(static_cast<double>(counts->pending_alerts));
   waiting.Set(static_cast<double>(counts->waiting));
   parked.Set(static_cast<double>(counts->parked));
+}
+
+void ShowAudit(metrics::Registry& metrics, audit::SqliteAuditQueue& queue) {
+  const auto waiting =
+      metrics.AddGauge("netsentinel_notifier_waiting_audit_entries",
+                       "Changes that the aggregator's audit log does not have yet.");
+  const auto refused = metrics.AddGauge("netsentinel_notifier_refused_audit_entries",
+                                        "Changes that the aggregator's audit log never takes.");
+  const absl::StatusOr<audit::AuditCounts> counts = queue.Counts();
+  if (!counts.ok()) return;
+  waiting.Set(static_cast<double>(counts->waiting));
+  refused.Set(static_cast<double>(counts->refused));
 }
 
 }  // namespace
@@ -164,7 +202,7 @@ absl::Status NotifierApp::Run(const NotifierSettings& settings, shell::Context& 
   // Breaches are accepted and kept while the mail server is away, reports wait for the aggregator:
   // neither is a reason to bring breaches elsewhere.
   context.readiness.MakeAdvisory(kChannel);
-  for (const char* shown : {"aggregator", "alerts", "reports"}) {
+  for (const char* shown : {"aggregator", "alerts", "audit", "reports"}) {
     context.readiness.MakeAdvisory(shown);
   }
   context.readiness.NotReady("queue", "not opened yet");
@@ -172,13 +210,11 @@ absl::Status NotifierApp::Run(const NotifierSettings& settings, shell::Context& 
   context.certificates.Add(settings.aggregator.security);
   NS_ASSIGN_OR_RETURN(const std::unique_ptr<Parts> parts, MakeParts(settings, context));
   NS_ASSIGN_OR_RETURN(const std::unique_ptr<rpc::Server> server,
-                      rpc::Server::Start({.address = settings.listen.grpc,
-                                          .security = settings.security,
-                                          .max_connection_age = settings.listen.max_connection_age,
-                                          .max_receive_bytes = delivery::kMaxAlertRequestBytes},
+                      rpc::Server::Start(ServerOptions(settings), parts->authority,
                                          std::vector<grpc::Service*>{&parts->alert_service,
                                                                      &parts->notifier_service},
-                                         context.clock, context.logger));
+                                         {context.clock, context.random, context.logger,
+                                          context.metrics, context.readiness, context.liveness}));
   const shell::HealthFollower health(context.readiness, *server);
   std::map<std::string, std::uint16_t> ports = {{"grpc", server->port()}};
   std::unique_ptr<http::Server> web;
@@ -194,6 +230,7 @@ absl::Status NotifierApp::Run(const NotifierSettings& settings, shell::Context& 
   std::jthread reports([&] {
     parts->reports.Run(loops.get_token(), context.liveness.AddPulse("reports", kReportSilence));
   });
+  std::jthread audit([&] { parts->audit_sender.Run(loops.get_token()); });
   {
     base::MutexLock lock(mutex_);
     running_ = settings;
@@ -210,6 +247,7 @@ absl::Status NotifierApp::Run(const NotifierSettings& settings, shell::Context& 
   delivery::Wakeup sleep;
   while (result.ok() && !context.stop.stop_requested()) {
     ShowCounts(context.metrics, *parts->queue);
+    ShowAudit(context.metrics, *parts->audit_queue);
     sleep.Wait(absl::Seconds(5), context.stop);
   }
   {

@@ -108,6 +108,7 @@ NotifierSettings ReadNotifierSettings(config::Section root) {
   const absl::StatusOr<config::Address> address = config::ParseTarget(settings.aggregator.target);
   settings.aggregator.security = config::ReadSecurityOr(
       aggregator, address.ok() ? address->host : "localhost", settings.security);
+  settings.aggregator.environment_proxy = aggregator.OptionalBool("environment_proxy", false);
   ReadSmtp(root, settings);
   config::Section alerts = root.RequiredSection("alerts");
   if (alerts.present()) settings.alert_recipients = ReadRecipients(alerts);

@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 
+#include "common/base/display_name.h"
 #include "common/rpc/grpc_status.h"
 #include "notifier/delivery/wire.h"
 
@@ -15,6 +16,16 @@ namespace {
 
 constexpr std::uint32_t kListDefault = 100;
 constexpr std::uint32_t kListMost = 10'000;
+
+// "report daily of site lahore, day 2026-03-29".
+std::string SubjectOf(const v1::SendReportRequest& request) {
+  const std::string report = request.report().empty() ? "(the first)" : request.report();
+  const std::string site =
+      request.site_id().empty() ? "every site" : absl::StrCat("site ", request.site_id());
+  const std::string day = request.day().empty() ? "so far" : absl::StrCat("day ", request.day());
+  return absl::StrCat("report ", base::DisplayName(report), " of ", base::DisplayName(site), ", ",
+                      base::DisplayName(day));
+}
 
 }  // namespace
 
@@ -45,11 +56,17 @@ grpc::Status GrpcNotifierService::SendReport(grpc::ServerContext* context,
                                              v1::SendReportResponse* response) {
   const auto caller = authority_.RequireRole(*context, {rpc::Role::kOperator, rpc::Role::kAdmin});
   if (!caller.ok()) return rpc::ToGrpc(caller.status());
+  const absl::StatusOr<std::string> entry = audit_.Begin(
+      *context, *caller,
+      {"report.send", SubjectOf(*request), request->reason(), request->on_behalf_of()});
+  if (!entry.ok()) return rpc::ToGrpc(entry.status());
   const absl::StatusOr<std::vector<std::string>> ids =
       reports_.Send({.report = request->report(),
                      .site_id = request->site_id(),
                      .day = request->day(),
                      .gone = [context] { return context->IsCancelled(); }});
+  audit_.Finish(*entry, ids.ok() ? absl::StrCat("mails queued: ", ids->size())
+                                 : absl::StrCat("failed: ", ids.status().message()));
   if (!ids.ok()) return rpc::ToGrpc(ids.status());
   for (const std::string& id : *ids) response->add_delivery_ids(id);
   return grpc::Status::OK;
@@ -58,9 +75,9 @@ grpc::Status GrpcNotifierService::SendReport(grpc::ServerContext* context,
 grpc::Status GrpcNotifierService::ListDeliveries(grpc::ServerContext* context,
                                                  const v1::ListDeliveriesRequest* request,
                                                  v1::ListDeliveriesResponse* response) {
-  if (const absl::Status allowed = AllowReading(*context); !allowed.ok()) {
-    return rpc::ToGrpc(allowed);
-  }
+  // Addresses and reasons of mails are for those who run the system, not for every viewer.
+  const auto caller = authority_.RequireRole(*context, {rpc::Role::kOperator, rpc::Role::kAdmin});
+  if (!caller.ok()) return rpc::ToGrpc(caller.status());
   if (request->limit() > kListMost) {
     return rpc::ToGrpc(absl::InvalidArgumentError(
         absl::StrCat("limit: ", request->limit(), " is more than ", kListMost)));

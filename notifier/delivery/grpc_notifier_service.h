@@ -4,19 +4,20 @@
 
 #include "common/rpc/grpc_peer.h"
 #include "netsentinel/v1/notifier.grpc.pb.h"
+#include "notifier/audit/grpc_audit_desk.h"
 #include "notifier/delivery/report_desk.h"
 #include "notifier/delivery/sqlite_delivery_queue.h"
 
 namespace netsentinel::delivery {
 
-// Reports on demand and the state of the queue. Rendering and listing are for viewers too, sending
-// is for operators and admins.
+// Reports on demand and the state of the queue. Rendering is for viewers too; listing and sending
+// are for operators and admins, and sending stands in the audit log.
 class GrpcNotifierService final : public v1::NotifierService::Service {
  public:
   // Everything must outlive the service.
   GrpcNotifierService(const rpc::PeerAuthority& authority, SqliteDeliveryQueue& queue,
-                      ReportDesk& reports)
-      : authority_(authority), queue_(queue), reports_(reports) {}
+                      ReportDesk& reports, audit::GrpcAuditDesk& audit)
+      : authority_(authority), queue_(queue), reports_(reports), audit_(audit) {}
 
   grpc::Status RenderReport(grpc::ServerContext* context, const v1::RenderReportRequest* request,
                             v1::RenderReportResponse* response) override;
@@ -32,6 +33,7 @@ class GrpcNotifierService final : public v1::NotifierService::Service {
   const rpc::PeerAuthority& authority_;
   SqliteDeliveryQueue& queue_;
   ReportDesk& reports_;
+  audit::GrpcAuditDesk& audit_;
 };
 
 }  // namespace netsentinel::delivery

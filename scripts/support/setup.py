@@ -64,13 +64,15 @@ class Setup:
         found = {path.suffix + path.name: path for path in files.iterdir()}
         by_kind = {}
         for path in found.values():
-            kind = "key" if path.suffix == ".key" else "ca" if path.name.startswith("ca") else "cert"
+            kind = {".key": "key", ".crl": "crl"}.get(
+                path.suffix, "ca" if path.name == "ca.crt" else "cert")
             by_kind[kind] = path
         return by_kind
 
     def tls_yaml(self, role):
         files = self.tls(role)
-        return f"{{ca: {files['ca']}, cert: {files['cert']}, key: {files['key']}}}"
+        return (f"{{ca: {files['ca']}, cert: {files['cert']}, key: {files['key']}, "
+                f"crl: {files['crl']}}}")
 
     def ctl(self, *arguments):
         files = self.tls("operator")

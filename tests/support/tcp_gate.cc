@@ -78,6 +78,10 @@ void TcpGate::Accept() {
     if (::poll(&waiting, 1, kPollMilliseconds) <= 0) continue;
     const int client = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
     if (client < 0) continue;
+    if (closed_) {
+      ::close(client);
+      continue;
+    }
     const int server = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     const sockaddr_in address = Loopback(server_port_);
     if (::connect(server, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
@@ -93,7 +97,7 @@ void TcpGate::Accept() {
 void TcpGate::Relay(int client, int server) {
   std::vector<char> buffer(64 * 1024);
   bool open = true;
-  while (open && !stopping_) {
+  while (open && !stopping_ && !closed_) {
     pollfd waiting[2] = {{client, POLLIN, 0}, {server, POLLIN, 0}};
     if (::poll(waiting, 2, kPollMilliseconds) <= 0) continue;
     for (int side = 0; side < 2 && open; ++side) {

@@ -29,6 +29,9 @@ class TcpGate {
   std::uint16_t port() const { return port_; }
   // Cuts the connection on which `bytes` come next, once.
   void CutOn(absl::string_view bytes, Cut cut);
+  // Ends every connection and takes no more, until Open.
+  void Close() { closed_ = true; }
+  void Open() { closed_ = false; }
   // How many connections were cut so far.
   int cuts() const { return cuts_.load(); }
 
@@ -42,6 +45,7 @@ class TcpGate {
   std::uint16_t port_ = 0;
   int listener_ = -1;
   std::atomic<bool> stopping_{false};
+  std::atomic<bool> closed_{false};
   std::atomic<int> cuts_{0};
   base::Mutex mutex_;
   std::string awaited_ ABSL_GUARDED_BY(mutex_);

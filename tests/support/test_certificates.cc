@@ -4,6 +4,7 @@
 
 #include "common/base/check.h"
 #include "tools/ctl/certificate_files.h"
+#include "tools/ctl/certificate_life.h"
 
 namespace netsentinel::test {
 
@@ -29,9 +30,20 @@ config::TlsFiles TestCertificates::IssueAt(rpc::Role role, absl::string_view nam
   request.dns_names = {"localhost"};
   request.ip_addresses = {"127.0.0.1", "::1"};
   auto files = ctl::IssueInto(
-      folder_.path(), absl::StrCat(folder_.path(), "/", rpc::RoleName(role)), request, now, valid);
+      folder_.path(), absl::StrCat(folder_.path(), "/", rpc::RoleName(role)), request, now, valid,
+      /*overwrite=*/true);
   NS_CHECK(files.ok(), files.status().message());
   return *std::move(files);
+}
+
+void TestCertificates::Revoke(rpc::Role role, absl::string_view name) const {
+  auto authority = ctl::AuthorityFolder::Open(folder_.path());
+  NS_CHECK(authority.ok(), authority.status().message());
+  const auto revoked =
+      ctl::Revoke(*authority, {.name = std::string(name), .role = role}, absl::Now());
+  NS_CHECK(revoked.ok(), revoked.status().message());
+  const auto published = ctl::Publish(*authority, absl::Now());
+  NS_CHECK(published.ok(), published.status().message());
 }
 
 }  // namespace netsentinel::test

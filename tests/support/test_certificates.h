@@ -21,6 +21,8 @@ class TestCertificates {
   config::TlsFiles Issue(rpc::Role role, absl::string_view name) const;
   // One that ended an hour ago.
   config::TlsFiles IssueExpired(rpc::Role role, absl::string_view name) const;
+  // Revokes every certificate of that name, in the list of everything that was issued here.
+  void Revoke(rpc::Role role, absl::string_view name) const;
   // As Issue, ready for a server or a channel.
   config::Security Secure(rpc::Role role, absl::string_view name) const {
     return {false, Issue(role, name)};

@@ -26,12 +26,18 @@ namespace netsentinel::ctl {
 struct ClientFlags {
   std::string aggregator = "dns:///localhost:7443";
   std::string notifier = "dns:///localhost:7444";
-  std::string ca, cert, key;
+  std::string ca, cert, key, crl;
   bool insecure = false;
   bool json = false;
   int timeout_s = 15;
 };
 void AddClientFlags(CLI::App& command, ClientFlags& flags);
+
+// What a command that changes something says about it.
+struct ReasonFlags {
+  std::string reason, on_behalf_of;
+};
+void AddReasonFlags(CLI::App& command, ReasonFlags& flags);
 
 // A channel to `target` with the flags' certificates.
 absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const ClientFlags& flags,

@@ -21,5 +21,6 @@ void AddCertsCommand(CLI::App& app, CommandContext& context);
 void AddUsageCommands(CLI::App& app, CommandContext& context);
 void AddQuotaCommand(CLI::App& app, CommandContext& context);
 void AddReportCommand(CLI::App& app, CommandContext& context);
+void AddAuditCommand(CLI::App& app, CommandContext& context);
 
 }  // namespace netsentinel::ctl

@@ -27,6 +27,7 @@ constexpr std::uint32_t kQuotaPage = 10'000;
 
 struct QuotaFlags {
   ClientFlags client;
+  ReasonFlags why;
   std::string site, router, name, limit, quota = "default";
   bool remove = false;
   bool unlimited = false;
@@ -57,6 +58,8 @@ absl::Status SetQuota(const QuotaFlags& flags, const CommandContext& context) {
   request.set_quota_id(flags.quota);
   request.set_remove(flags.remove);
   request.set_unlimited(flags.unlimited);
+  request.set_reason(flags.why.reason);
+  request.set_on_behalf_of(flags.why.on_behalf_of);
   if (!flags.limit.empty()) {
     NS_ASSIGN_OR_RETURN(const std::uint64_t limit, base::ParseByteSize(flags.limit));
     request.set_limit_bytes(limit);
@@ -131,6 +134,7 @@ absl::Status ListQuotas(const QuotaFlags& flags, const CommandContext& context) 
 
 struct ReportFlags {
   ClientFlags client;
+  ReasonFlags why;
   std::string report, site, day, html;
   bool render = false;
 };
@@ -170,6 +174,8 @@ absl::Status ReportNow(const ReportFlags& flags, const CommandContext& context) 
   request.set_report(flags.report);
   request.set_site_id(flags.site);
   request.set_day(flags.day);
+  request.set_reason(flags.why.reason);
+  request.set_on_behalf_of(flags.why.on_behalf_of);
   grpc::ClientContext client;
   SetDeadline(flags.client, client);
   v1::SendReportResponse response;
@@ -199,6 +205,7 @@ void AddQuotaCommand(CLI::App& app, CommandContext& context) {
   set->add_flag("--remove", flags->remove, "back to the configuration");
   set->add_flag("--unseen", flags->unseen,
                 "take site, router and name as they are given, though nobody was seen under them");
+  AddReasonFlags(*set, flags->why);
   set->callback([&context, flags] { context.result = SetQuota(*flags, context); });
   CLI::App* list = quota->add_subcommand("list", "configured quotas and overrides");
   AddClientFlags(*list, flags->client);
@@ -219,6 +226,7 @@ void AddReportCommand(CLI::App& app, CommandContext& context) {
   CLI::Option* render = now->add_flag("--render", flags->render, "do not send: print the text");
   now->add_option("--html", flags->html, "with --render: write the page to this file")
       ->needs(render);
+  AddReasonFlags(*now, flags->why);
   now->callback([&context, flags] { context.result = ReportNow(*flags, context); });
 }
 

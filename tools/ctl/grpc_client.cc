@@ -4,6 +4,7 @@
 #include <google/protobuf/util/json_util.h>
 #include <grpcpp/grpcpp.h>
 
+#include "common/io/files.h"
 #include "common/rpc/grpc_channel.h"
 #include "tools/ctl/client.h"
 
@@ -20,11 +21,20 @@ void AddClientFlags(CLI::App& command, ClientFlags& flags) {
   command.add_option("--cert", flags.cert, "your certificate (role viewer, operator or admin)")
       ->envname("NETSENTINEL_CERT");
   command.add_option("--key", flags.key, "its private key")->envname("NETSENTINEL_KEY");
+  command
+      .add_option("--crl", flags.crl,
+                  "the authority's revocation list; default: ca.crl beside --ca, if there is one")
+      ->envname("NETSENTINEL_CRL");
   command.add_flag("--insecure", flags.insecure, "no TLS; loopback only");
   command.add_flag("--json", flags.json, "print JSON instead of a table");
   command.add_option("--timeout", flags.timeout_s, "seconds to wait for an answer")
       ->check(CLI::Range(1, 600))
       ->capture_default_str();
+}
+
+void AddReasonFlags(CLI::App& command, ReasonFlags& flags) {
+  command.add_option("--reason", flags.reason, "why, for the audit log");
+  command.add_option("--on-behalf-of", flags.on_behalf_of, "for whom, for the audit log");
 }
 
 absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const ClientFlags& flags,
@@ -33,12 +43,19 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const ClientFlags& flags,
   if (!flags.insecure && (flags.ca.empty() || flags.cert.empty() || flags.key.empty())) {
     return absl::InvalidArgumentError(
         "give --ca, --cert and --key (or NETSENTINEL_CA, NETSENTINEL_CERT, NETSENTINEL_KEY): "
-        "`netsentinelctl certs issue --role operator --name NAME` makes them");
+        "`netsentinelctl certs issue --role operator --name NAME`, run beside the authority's "
+        "folder, "
+        "makes them and prints the export lines");
   }
   rpc::ChannelOptions options;
   options.peer.target = target;
   options.peer.security.insecure = flags.insecure;
-  options.peer.security.tls = {.ca = flags.ca, .cert = flags.cert, .key = flags.key};
+  options.peer.security.tls = {
+      .ca = flags.ca, .cert = flags.cert, .key = flags.key, .crl = flags.crl};
+  if (const std::string beside = io::FolderOf(flags.ca) + "/ca.crl";
+      flags.crl.empty() && io::Exists(beside)) {
+    options.peer.security.tls.crl = beside;
+  }
   options.max_receive_bytes = 256 << 20;  // a ranking of 100,000 rows
   return rpc::MakeChannel(options, clock);
 }

@@ -21,6 +21,7 @@ int main(int argc, char** argv) {
   netsentinel::ctl::AddUsageCommands(app, context);
   netsentinel::ctl::AddQuotaCommand(app, context);
   netsentinel::ctl::AddReportCommand(app, context);
+  netsentinel::ctl::AddAuditCommand(app, context);
   netsentinel::ctl::AddCertsCommand(app, context);
   try {
     app.parse(argc, argv);

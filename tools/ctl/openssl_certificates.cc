@@ -60,15 +60,20 @@ absl::StatusOr<Key> NewKey() {
   return key;
 }
 
+absl::StatusOr<std::string> ToPem(X509& certificate) {
+  const Bio text(BIO_new(BIO_s_mem()));
+  if (PEM_write_bio_X509(text.get(), &certificate) != 1) return OpenSslError("write PEM");
+  return TextOf(*text);
+}
+
 absl::StatusOr<CertificatePair> ToPem(X509& certificate, EVP_PKEY& key) {
-  const Bio certificate_text(BIO_new(BIO_s_mem()));
+  NS_ASSIGN_OR_RETURN(std::string certificate_text, ToPem(certificate));
   const Bio key_text(BIO_new(BIO_s_secmem()));
-  if (PEM_write_bio_X509(certificate_text.get(), &certificate) != 1 ||
-      PEM_write_bio_PKCS8PrivateKey(key_text.get(), &key, nullptr, nullptr, 0, nullptr, nullptr) !=
-          1) {
+  if (PEM_write_bio_PKCS8PrivateKey(key_text.get(), &key, nullptr, nullptr, 0, nullptr, nullptr) !=
+      1) {
     return OpenSslError("write PEM");
   }
-  return CertificatePair{TextOf(*certificate_text), base::Secret(TextOf(*key_text))};
+  return CertificatePair{std::move(certificate_text), base::Secret(TextOf(*key_text))};
 }
 
 absl::Status AddExtension(X509& certificate, X509& issuer, int nid, const std::string& value) {
@@ -107,7 +112,7 @@ absl::StatusOr<Certificate> ParseCertificate(const std::string& pem) {
   Certificate certificate(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
   ERR_clear_error();
   if (certificate == nullptr) {
-    return absl::FailedPreconditionError("the authority's certificate is no PEM certificate");
+    return absl::FailedPreconditionError("the text holds no PEM certificate");
   }
   return certificate;
 }
@@ -180,9 +185,38 @@ absl::Status CheckValidity(const CertificatePair& authority, const CertificateRe
     return absl::FailedPreconditionError(absl::StrCat(
         "the authority ends on ",
         absl::FormatTime("%Y-%m-%d", facts.not_after, absl::UTCTimeZone()),
-        ", before the certificate would; ask for fewer --days or make a new authority"));
+        ", before the certificate would; ask for fewer --days, or replace the authority with "
+        "`netsentinelctl certs rotate-ca --begin`"));
   }
   return absl::OkStatus();
+}
+
+// The signed certificate for `key`.
+absl::StatusOr<Certificate> Sign(const CertificatePair& authority,
+                                 const CertificateRequest& request, EVP_PKEY& key) {
+  NS_ASSIGN_OR_RETURN(const std::string names, AlternativeNames(request));
+  NS_ASSIGN_OR_RETURN(const Certificate issuer, ParseCertificate(authority.certificate));
+  NS_ASSIGN_OR_RETURN(const Key issuer_key, ParseKey(authority.key));
+  NS_RETURN_IF_ERROR(CheckValidity(authority, request));
+  NS_ASSIGN_OR_RETURN(Certificate certificate,
+                      NewCertificate(absl::StrCat(rpc::RoleName(request.role), " ", request.name)
+                                         .substr(0, 64),  // X.520's limit for a common name
+                                     key, request.not_before, request.not_after));
+  X509& made = *certificate;
+  if (X509_set_issuer_name(&made, X509_get_subject_name(issuer.get())) != 1) {
+    return OpenSslError("name the issuer");
+  }
+  NS_RETURN_IF_ERROR(AddExtension(made, *issuer, NID_basic_constraints, "critical,CA:FALSE"));
+  NS_RETURN_IF_ERROR(AddExtension(made, *issuer, NID_key_usage, "critical,digitalSignature"));
+  NS_RETURN_IF_ERROR(AddExtension(made, *issuer, NID_ext_key_usage,
+                                  Serves(request.role) ? "serverAuth,clientAuth" : "clientAuth"));
+  NS_RETURN_IF_ERROR(AddExtension(made, *issuer, NID_subject_key_identifier, "hash"));
+  NS_RETURN_IF_ERROR(AddExtension(made, *issuer, NID_authority_key_identifier, "keyid"));
+  NS_RETURN_IF_ERROR(AddExtension(made, *issuer, NID_subject_alt_name, names));
+  if (X509_sign(&made, issuer_key.get(), EVP_sha256()) == 0) {
+    return OpenSslError("sign the certificate; does the authority's key belong to it?");
+  }
+  return certificate;
 }
 
 }  // namespace
@@ -205,30 +239,19 @@ absl::StatusOr<CertificatePair> MakeAuthority(absl::string_view common_name, abs
 
 absl::StatusOr<CertificatePair> IssueCertificate(const CertificatePair& authority,
                                                  const CertificateRequest& request) {
-  NS_ASSIGN_OR_RETURN(const std::string names, AlternativeNames(request));
-  NS_ASSIGN_OR_RETURN(const Certificate issuer, ParseCertificate(authority.certificate));
-  NS_ASSIGN_OR_RETURN(const Key issuer_key, ParseKey(authority.key));
-  NS_RETURN_IF_ERROR(CheckValidity(authority, request));
   NS_ASSIGN_OR_RETURN(const Key key, NewKey());
-  NS_ASSIGN_OR_RETURN(const Certificate certificate,
-                      NewCertificate(absl::StrCat(rpc::RoleName(request.role), " ", request.name)
-                                         .substr(0, 64),  // X.520's limit for a common name
-                                     *key, request.not_before, request.not_after));
-  X509& made = *certificate;
-  if (X509_set_issuer_name(&made, X509_get_subject_name(issuer.get())) != 1) {
-    return OpenSslError("name the issuer");
-  }
-  NS_RETURN_IF_ERROR(AddExtension(made, *issuer, NID_basic_constraints, "critical,CA:FALSE"));
-  NS_RETURN_IF_ERROR(AddExtension(made, *issuer, NID_key_usage, "critical,digitalSignature"));
-  NS_RETURN_IF_ERROR(AddExtension(made, *issuer, NID_ext_key_usage,
-                                  Serves(request.role) ? "serverAuth,clientAuth" : "clientAuth"));
-  NS_RETURN_IF_ERROR(AddExtension(made, *issuer, NID_subject_key_identifier, "hash"));
-  NS_RETURN_IF_ERROR(AddExtension(made, *issuer, NID_authority_key_identifier, "keyid"));
-  NS_RETURN_IF_ERROR(AddExtension(made, *issuer, NID_subject_alt_name, names));
-  if (X509_sign(&made, issuer_key.get(), EVP_sha256()) == 0) {
-    return OpenSslError("sign the certificate; does the authority's key belong to it?");
-  }
-  return ToPem(made, *key);
+  NS_ASSIGN_OR_RETURN(const Certificate certificate, Sign(authority, request, *key));
+  return ToPem(*certificate, *key);
+}
+
+absl::StatusOr<std::string> IssueForSameKey(const CertificatePair& authority,
+                                            const CertificateRequest& request,
+                                            const std::string& certificate) {
+  NS_ASSIGN_OR_RETURN(const Certificate old, ParseCertificate(certificate));
+  EVP_PKEY* key = X509_get0_pubkey(old.get());
+  if (key == nullptr) return OpenSslError("read the certificate's key");
+  NS_ASSIGN_OR_RETURN(const Certificate made, Sign(authority, request, *key));
+  return ToPem(*made);
 }
 
 }  // namespace netsentinel::ctl

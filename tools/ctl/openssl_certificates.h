@@ -40,4 +40,10 @@ struct CertificateRequest {
 absl::StatusOr<CertificatePair> IssueCertificate(const CertificatePair& authority,
                                                  const CertificateRequest& request);
 
+// As IssueCertificate, for the key that `certificate` (PEM) names: whoever holds that key goes on
+// with it. Only the certificate is made.
+absl::StatusOr<std::string> IssueForSameKey(const CertificatePair& authority,
+                                            const CertificateRequest& request,
+                                            const std::string& certificate);
+
 }  // namespace netsentinel::ctl

@@ -11,8 +11,8 @@ import re
 import sys
 
 PAGE = "docs/operations.md"
-# Program of the table: the folder of its sources.
-PROGRAMS = {"all": "common/shell", "aggregator": "aggregator", "notifier": "notifier",
+# Program of the table: the folders of its sources.
+PROGRAMS = {"all": "common/shell common/rpc", "aggregator": "aggregator", "notifier": "notifier",
             "collector": "collector"}
 
 _SAID = re.compile(r"\breadiness_?\.(?P<how>NotReady|Ready|MakeAdvisory)\(\s*"
@@ -29,10 +29,10 @@ def _names(text, variable):
     return re.findall(r"\"(\w+)\"", loop[1]) if loop else None
 
 
-def shown_by(root, folder):
-    """({condition: "shown" or "not ready"}, [variables nothing is known of]) of a folder's sources."""
+def shown_by(root, folders):
+    """({condition: "shown" or "not ready"}, [variables nothing is known of]) of folders' sources."""
     said, advisory, unknown = set(), set(), []
-    for path in sorted((root / folder).rglob("*.cc")):
+    for path in sorted(path for folder in folders.split() for path in (root / folder).rglob("*.cc")):
         text = path.read_text()
         for match in _SAID.finditer(text):
             names = [match["name"]] if match["name"] else _names(text, match["variable"])

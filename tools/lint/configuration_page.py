@@ -30,8 +30,8 @@ _STEP = re.compile(
     r"(?=\s*\w+(?:,\s*\"(?P<given_key>\w+)\")?)")
 # A key that is read through a parameter, with the word that the caller gives.
 _BY_PARAMETER = "ReadListenAddress"
-# One row tells of the three files of a peer that has a tls of its own.
-_PEER_TLS = re.compile(r"^(\w+\.tls)\.(ca|cert|key)$")
+# One row tells of the files of a peer that has a tls of its own.
+_PEER_TLS = re.compile(r"^(\w+\.tls)\.(ca|cert|key|crl)$")
 
 
 def functions(text):

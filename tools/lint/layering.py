@@ -10,6 +10,7 @@ PROGRAMS = ("collector", "aggregator", "notifier")
 PURE_FOLDERS = (
     "common/base",
     "common/counters",
+    "common/http2",
     "collector/routeros",
     "aggregator/accounting",
     "aggregator/quota",

@@ -7,6 +7,7 @@ import sys
 
 sys.dont_write_bytecode = True
 
+import append_only
 import house_rules
 import layering
 import source_tree
@@ -14,7 +15,7 @@ import source_tree
 
 def findings_in(root):
     files = source_tree.read_tree(root)
-    found = layering.check(files) + house_rules.check(files)
+    found = layering.check(files) + house_rules.check(files) + append_only.check(files)
     return files, sorted(found, key=lambda item: (item.path, item.line, item.rule, item.message))
 
 

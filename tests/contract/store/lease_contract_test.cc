@@ -65,9 +65,13 @@ TEST_P(StoreContract, EveryWritingCallIsAbortedUnderAnEndedFence) {
   EXPECT_THAT(store_->Flush(fence_, TwoQueues()), aborted);
   EXPECT_THAT(store_->NextLeaseEpochs(fence_, 3, 0), aborted);
   EXPECT_THAT(store_->ImportPolicy(fence_, "a: 1", 5), aborted);
-  EXPECT_THAT(store_->PutQuotaOverride(fence_, {Subscriber("ali"), "daily", 1, false, 1, "x"}),
+  EXPECT_THAT(store_->PutQuotaOverride(fence_, {Subscriber("ali"), "daily", 1, false, 1, "x"},
+                                       Audited("a")),
               aborted);
-  EXPECT_THAT(store_->RemoveQuotaOverride(fence_, Subscriber("ali"), "daily"), aborted);
+  EXPECT_THAT(store_->RemoveQuotaOverride(fence_, Subscriber("ali"), "daily", Audited("b")),
+              aborted);
+  EXPECT_THAT(store_->AppendAudit(fence_, {Audited("c")}), aborted);
+  EXPECT_THAT(*store_->AuditLog({}), testing::IsEmpty());
   EXPECT_THAT(store_->ClaimOutbox(fence_, "first", absl::Minutes(1), 10), aborted);
   EXPECT_THAT(store_->FinishOutbox(fence_, "first", {{1, 2, ""}}), aborted);
   EXPECT_THAT(store_->AppendEvents(

@@ -25,11 +25,12 @@ TEST_P(StoreContract, PolicyRevisionsCountUp) {
 
 TEST_P(StoreContract, OverridesAreReplacedAndRemovedByTheirKey) {
   QuotaOverrideRow row{Subscriber(HardName()), "daily", base::kMaxStoredBytes, false, 5, "noc"};
-  ASSERT_THAT(store_->PutQuotaOverride(fence_, row), IsOk());
-  ASSERT_THAT(store_->PutQuotaOverride(fence_, {Subscriber("b"), "daily", 1, true, 6, "x"}),
-              IsOk());
+  ASSERT_THAT(store_->PutQuotaOverride(fence_, row, Audited("1")), IsOk());
+  ASSERT_THAT(
+      store_->PutQuotaOverride(fence_, {Subscriber("b"), "daily", 1, true, 6, "x"}, Audited("2")),
+      IsOk());
   row.changed_at_us = 9;
-  ASSERT_THAT(store_->PutQuotaOverride(fence_, row), IsOk());
+  ASSERT_THAT(store_->PutQuotaOverride(fence_, row, Audited("3")), IsOk());
   ASSERT_OK_AND_ASSIGN(auto rows, other_->QuotaOverrides());
   ASSERT_THAT(rows, SizeIs(2));
   EXPECT_TRUE(rows[0].unlimited);
@@ -37,11 +38,11 @@ TEST_P(StoreContract, OverridesAreReplacedAndRemovedByTheirKey) {
   EXPECT_EQ(rows[1].limit_bytes, base::kMaxStoredBytes);
   EXPECT_EQ(rows[1].changed_at_us, 9);
   EXPECT_EQ(rows[1].changed_by, "noc");
-  ASSERT_THAT(store_->RemoveQuotaOverride(fence_, row.subscriber, "daily"), IsOk());
-  ASSERT_THAT(store_->RemoveQuotaOverride(fence_, row.subscriber, "daily"), IsOk());
+  ASSERT_THAT(store_->RemoveQuotaOverride(fence_, row.subscriber, "daily", Audited("4")), IsOk());
+  ASSERT_THAT(store_->RemoveQuotaOverride(fence_, row.subscriber, "daily", Audited("5")), IsOk());
   EXPECT_THAT(*other_->QuotaOverrides(), SizeIs(1));
   row.limit_bytes = base::kMaxStoredBytes + 1;
-  EXPECT_THAT(store_->PutQuotaOverride(fence_, row),
+  EXPECT_THAT(store_->PutQuotaOverride(fence_, row, Audited("6")),
               StatusIs(absl::StatusCode::kOutOfRange, testing::_));
 }
 

@@ -114,6 +114,22 @@ inline StoredUsage Usage(std::uint64_t id, absl::CivilDay day, std::uint64_t byt
   return usage;
 }
 
+inline AuditRow Audited(const std::string& entry_id, std::int64_t at_us = 5) {
+  AuditRow row;
+  row.entry_id = entry_id;
+  row.at_us = at_us;
+  row.program = "aggregator";
+  row.role = "operator";
+  row.name = "anna";
+  row.serial = "0A1B";
+  row.fingerprint = std::string(64, 'f');
+  row.address = "10.0.0.7:51234";
+  row.action = "quota.set";
+  row.subject = "quota daily of ali";
+  row.reason = "asked for";
+  return row;
+}
+
 inline BreachRow Breach(const std::string& id, const std::string& subscriber = "ali",
                         const std::string& quota = "daily") {
   BreachRow row;

@@ -1,5 +1,6 @@
 #include <csignal>
 #include <cstdlib>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <string>
@@ -13,11 +14,14 @@
 #include <grpcpp/channel.h>
 
 #include "common/http/client.h"
+#include "common/io/descriptors.h"
 #include "common/io/environment.h"
 #include "common/io/files.h"
 #include "common/io/system_clock.h"
 #include "common/rpc/grpc_channel.h"
+#include "tests/support/grpc_health.h"
 #include "tests/support/notify_socket.h"
+#include "tests/support/raw_peer.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/subprocess.h"
 #include "tests/support/temp_folder.h"
@@ -39,12 +43,14 @@ class ShellIntegrationTest : public testing::Test {
   void WriteConfig(const std::string& text) {
     ASSERT_THAT(io::WriteFileDurably(Path("c.yaml"), text), IsOk());
   }
-  // Starts the program and waits until it listens.
-  void Start(const std::string& text) {
+  // Starts the program, with these limits of open files ("-n 1024") if any, and waits until it
+  // listens.
+  void Start(const std::string& text, const std::string& limits = "") {
     WriteConfig(text);
-    process_ = std::make_unique<Subprocess>(
-        TINY_PROGRAM,
-        std::vector<std::string>{"--config", Path("c.yaml"), "--ports-file", Path("ports.json")});
+    const std::string command = absl::StrCat(
+        limits.empty() ? "" : absl::StrCat("ulimit ", limits, " && "),
+        "exec " TINY_PROGRAM " --config ", Path("c.yaml"), " --ports-file ", Path("ports.json"));
+    process_ = std::make_unique<Subprocess>("bash", std::vector<std::string>{"-c", command});
     ports_ = test::WaitForPorts(Path("ports.json"));
     ASSERT_EQ(ports_.size(), 2U) << process_->Stderr();
   }
@@ -231,6 +237,34 @@ TEST_F(ShellIntegrationTest, MemoryIsHiddenFromOtherProcessesOfTheUser) {
 #endif
   Start(kConfig);
   EXPECT_THAT(Get("/metrics"), HasSubstr(kDumpable));
+}
+
+TEST_F(ShellIntegrationTest, TheSoftLimitOfOpenFilesIsRaisedToTheHardOne) {
+  Start(kConfig, "-Sn 200 && ulimit -Hn 700");
+  EXPECT_THAT(Get("/metrics"), HasSubstr("process_max_fds 700\n"));
+}
+
+TEST_F(ShellIntegrationTest, MoreStrangersThanDescriptorsEndNothing) {
+  ASSERT_THAT(io::RaiseDescriptorLimit(), IsOk());
+  for (const char* limits : {"-Sn 1024", "-n 1024"}) {
+    process_.reset();
+    std::filesystem::remove(Path("ports.json"));
+    Start(kConfig, limits);
+    std::vector<std::unique_ptr<test::RawPeer>> strangers;
+    for (int i = 0; i < 1100; ++i) {
+      strangers.push_back(std::make_unique<test::RawPeer>(ports_["grpc"]));
+    }
+    const auto served = [&] {
+      const auto channel = rpc::MakeChannel(
+          {.peer = {absl::StrCat("127.0.0.1:", ports_["grpc"]), {true, {}}}}, io::SystemClock());
+      return channel.ok() ? test::GrpcHealth(*channel) : channel.status().ToString();
+    };
+    EXPECT_EQ(served(), "SERVING") << limits;
+    EXPECT_TRUE(strangers.front()->ClosedWithin(absl::Seconds(20)));
+    strangers.clear();
+    EXPECT_EQ(served(), "SERVING") << limits;
+    EXPECT_EQ(Get("/healthz"), "200 alive\n");
+  }
 }
 
 TEST_F(ShellIntegrationTest, CertificatesFromTheCommandLineServeAProcess) {

@@ -47,9 +47,13 @@ class TinyProgram final : public shell::Program<TinySettings> {
     number_ = context.metrics.AddGauge("tiny_number", "The number of the configuration.");
     number_.Set(static_cast<double>(settings.number));
     context.metrics.AddGauge("tiny_dumpable", "What the kernel says.").Set(prctl(PR_GET_DUMPABLE));
-    NS_ASSIGN_OR_RETURN(const auto server, rpc::Server::Start({.address = settings.listen.grpc,
-                                                               .security = settings.security},
-                                                              {}, context.clock, context.logger));
+    rpc::ServerOptions options = rpc::FromListen(settings.listen, settings.security);
+    options.admits = {rpc::Role::kCollector};
+    const rpc::PeerAuthority authority(context.clock, context.logger, context.metrics);
+    NS_ASSIGN_OR_RETURN(const auto server,
+                        rpc::Server::Start(options, authority, {},
+                                           {context.clock, context.random, context.logger,
+                                            context.metrics, context.readiness, context.liveness}));
     NS_RETURN_IF_ERROR(context.started({{"grpc", server->port()}}));
     context.readiness.Ready("tiny");
     std::mutex mutex;

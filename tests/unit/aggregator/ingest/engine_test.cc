@@ -347,7 +347,10 @@ TEST_F(EngineTest, OverridesThatChangedBesideARefusedPolicyAreTaken) {
     row.subscriber = alice;
     row.quota_id = "daily";
     row.limit_bytes = 77;
-    ASSERT_THAT(other_->PutQuotaOverride(fence_, row), test::IsOk());
+    store::AuditRow audit;
+    audit.entry_id = "1";
+    audit.action = "quota.set";
+    ASSERT_THAT(other_->PutQuotaOverride(fence_, row, audit), test::IsOk());
     engine_->SetPolicy(broken);
     engine_->RefreshOverrides();
   });

@@ -146,12 +146,20 @@ class FlakyStore final : public Store {
     if (before != nullptr) before();
     return store_->LatestPolicy();
   }
-  absl::Status PutQuotaOverride(Fence fence, const QuotaOverrideRow& row) override {
-    return ChangeQuota([&] { return store_->PutQuotaOverride(fence, row); });
+  absl::Status PutQuotaOverride(Fence fence, const QuotaOverrideRow& row,
+                                const AuditRow& audit) override {
+    return ChangeQuota([&] { return store_->PutQuotaOverride(fence, row, audit); });
   }
   absl::Status RemoveQuotaOverride(Fence fence, const accounting::SubscriberKey& subscriber,
-                                   const std::string& quota_id) override {
-    return ChangeQuota([&] { return store_->RemoveQuotaOverride(fence, subscriber, quota_id); });
+                                   const std::string& quota_id, const AuditRow& audit) override {
+    return ChangeQuota(
+        [&] { return store_->RemoveQuotaOverride(fence, subscriber, quota_id, audit); });
+  }
+  absl::Status AppendAudit(Fence fence, const std::vector<AuditRow>& rows) override {
+    return store_->AppendAudit(fence, rows);
+  }
+  absl::StatusOr<std::vector<AuditRow>> AuditLog(const AuditQuestion& question) override {
+    return store_->AuditLog(question);
   }
   // From now on the overrides are these, in this order, whatever the store has.
   void GiveOverrides(std::vector<QuotaOverrideRow> rows) { overrides_ = std::move(rows); }

@@ -13,6 +13,7 @@
 #include "aggregator/query/grpc_admin_service.h"
 #include "aggregator/store/sqlite_store.h"
 #include "tests/support/fake_clock.h"
+#include "tests/support/local_caller.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_folder.h"
 #include "tests/unit/aggregator/ingest/flaky_store.h"
@@ -55,6 +56,12 @@ class AdminServiceTest : public ::testing::Test {
     v1::SetQuotaResponse response;
     return service_.SetQuota(&context, &request, &response);
   }
+  static store::AuditRow TakenBack(const std::string& entry_id) {
+    store::AuditRow row;
+    row.entry_id = entry_id;
+    row.action = "quota.remove";
+    return row;
+  }
   std::vector<store::QuotaOverrideRow> Stored() {
     auto rows = other_->QuotaOverrides();
     EXPECT_THAT(rows, test::IsOk());
@@ -69,12 +76,14 @@ class AdminServiceTest : public ::testing::Test {
   store::Fence fence_;
   StoreSlot slot_;
   CatalogHolder catalog_;
-  const rpc::PeerAuthority authority_{/*insecure=*/true};
+  base::SeededRandom random_{1};
+  const test::LocalCaller caller_{clock_};
   int changes_ = 0;
   GrpcAdminService service_{{.store = slot_,
                              .catalog = catalog_,
                              .clock = clock_,
-                             .authority = authority_,
+                             .random = random_,
+                             .authority = caller_.authority(),
                              .fence = [this] { return std::optional<store::Fence>(fence_); },
                              .overrides_changed = [this] { ++changes_; }}};
 };
@@ -94,6 +103,45 @@ TEST_F(AdminServiceTest, ALimitWhoseCommitNobodySawIsSetWhenTheCallerIsToldSo) {
   EXPECT_THAT(Stored(), IsEmpty());
 }
 
+TEST_F(AdminServiceTest, AChangeIsInTheAuditLogOnceAlsoWhenItWasMadeTwiceForALostAnswer) {
+  flaky_->FailQuota(absl::UnknownError("the connection died"), /*stores=*/true, 1);
+  v1::SetQuotaRequest request;
+  request.mutable_subscriber()->set_router_id("r1");
+  request.mutable_subscriber()->mutable_name()->set_name(
+      "al\xff"
+      "ce");
+  request.set_limit_bytes(4096);
+  request.set_reason("paid for more");
+  request.set_on_behalf_of("the front desk");
+  grpc::ServerContext context;
+  v1::SetQuotaResponse response;
+  ASSERT_TRUE(service_.SetQuota(&context, &request, &response).ok());
+  ASSERT_OK_AND_ASSIGN(const std::vector<store::AuditRow> rows, other_->AuditLog({}));
+  ASSERT_THAT(rows, SizeIs(1));
+  EXPECT_EQ(rows[0].at_us, absl::ToUnixMicros(clock_.WallNow()));
+  EXPECT_EQ(rows[0].program, "aggregator");
+  EXPECT_EQ(rows[0].role, "local");
+  EXPECT_EQ(rows[0].action, "quota.set");
+  EXPECT_EQ(rows[0].subject, "quota default of al\\xFFce at site lab on router r1");
+  EXPECT_EQ(rows[0].before, "as configured");
+  EXPECT_EQ(rows[0].after, "4.00 KiB (4096 bytes)");
+  EXPECT_EQ(rows[0].reason, "paid for more");
+  EXPECT_EQ(rows[0].on_behalf_of, "the front desk");
+  EXPECT_EQ(rows[0].entry_id.size(), 36u);
+}
+
+TEST_F(AdminServiceTest, AReasonThatIsTooLongIsRefusedBeforeAnythingIsChanged) {
+  v1::SetQuotaRequest request;
+  request.mutable_subscriber()->set_router_id("r1");
+  request.mutable_subscriber()->mutable_name()->set_name("alice");
+  request.set_limit_bytes(1);
+  request.set_reason(std::string(1'025, 'r'));
+  grpc::ServerContext context;
+  v1::SetQuotaResponse response;
+  EXPECT_EQ(service_.SetQuota(&context, &request, &response).error_code(), grpc::INVALID_ARGUMENT);
+  EXPECT_THAT(Stored(), IsEmpty());
+}
+
 TEST_F(AdminServiceTest, AnOutcomeThatStaysUnknownIsSaidToBeUnknown) {
   for (const bool stores : {true, false}) {
     SCOPED_TRACE(stores);
@@ -103,9 +151,10 @@ TEST_F(AdminServiceTest, AnOutcomeThatStaysUnknownIsSaidToBeUnknown) {
     EXPECT_THAT(status.error_message(),
                 AllOf(HasSubstr("quota default of alice was set: nobody knows yet"),
                       HasSubstr("`netsentinelctl quota list`"), HasSubstr("the connection died")));
-    ASSERT_THAT(other_->RemoveQuotaOverride(
-                    fence_, {base::SiteId("lab"), base::RouterId("r1"), "alice"}, "default"),
-                test::IsOk());
+    ASSERT_THAT(
+        other_->RemoveQuotaOverride(fence_, {base::SiteId("lab"), base::RouterId("r1"), "alice"},
+                                    "default", TakenBack(stores ? "first" : "second")),
+        test::IsOk());
   }
   // Whatever is there counts.
   EXPECT_EQ(changes_, 2);

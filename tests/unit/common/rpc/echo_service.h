@@ -1,5 +1,6 @@
 #pragma once
 
+#include <utility>
 #include <vector>
 
 #include <grpcpp/server_context.h>
@@ -15,7 +16,8 @@ namespace netsentinel::rpc {
 // A service of the callback API that admits one role and remembers who called.
 class EchoService final : public v1::CollectorService::CallbackService {
  public:
-  EchoService(bool insecure, Role allowed) : authority_(insecure), allowed_(allowed) {}
+  EchoService(PeerAuthority authority, Role allowed)
+      : authority_(std::move(authority)), allowed_(allowed) {}
 
   grpc::ServerUnaryReactor* ListRouterStates(grpc::CallbackServerContext* context,
                                              const v1::ListRouterStatesRequest*,

@@ -1,4 +1,5 @@
 #include <chrono>
+#include <cstdlib>
 #include <memory>
 #include <string>
 #include <vector>
@@ -11,12 +12,12 @@
 
 #include "common/base/varint.h"
 #include "common/io/system_clock.h"
-#include "common/log/capturing_logger.h"
 #include "common/rpc/grpc_channel.h"
 #include "common/rpc/grpc_server.h"
 #include "tests/support/child_process.h"
 #include "tests/support/status_matchers.h"
 #include "tests/unit/common/rpc/echo_service.h"
+#include "tests/unit/common/rpc/server_surroundings.h"
 
 namespace netsentinel::rpc {
 namespace {
@@ -30,7 +31,7 @@ class LimitsTest : public testing::Test {
     options.address = {"127.0.0.1", 0};
     options.security.insecure = true;
     const std::vector<grpc::Service*> services = {&service_};
-    auto server = Server::Start(options, services, clock_, logger_);
+    auto server = Server::Start(options, around_.authority, services, around_.all());
     ASSERT_THAT(server, IsOk());
     server_ = *std::move(server);
     ASSERT_OK_AND_ASSIGN(
@@ -56,9 +57,9 @@ class LimitsTest : public testing::Test {
         v1::CollectorService::NewStub(channel_)->ListRouterStates(&context, message, &response));
   }
 
-  const io::SystemClock clock_;
-  log::CapturingLogger logger_;
-  EchoService service_{true, Role::kViewer};
+  ServerSurroundings around_;
+  const io::SystemClock& clock_ = around_.clock;
+  EchoService service_{around_.authority, Role::kViewer};
   std::unique_ptr<Server> server_;
   std::shared_ptr<grpc::Channel> channel_;
 };
@@ -91,6 +92,19 @@ TEST_F(LimitsTest, AConnectionThatIsOldEnoughIsClosedAndTheNextCallOpensAnother)
   ASSERT_EQ(channel_->GetState(false), GRPC_CHANNEL_READY);
   EXPECT_TRUE(channel_->WaitForStateChange(GRPC_CHANNEL_READY, Soon()));
   EXPECT_THAT(Call(1, 0), IsOk());
+}
+
+TEST_F(LimitsTest, AProxyOfTheEnvironmentIsUsedOnlyWhereItIsConfigured) {
+  Serve({});
+  for (const char* name : {"grpc_proxy", "http_proxy", "https_proxy"}) {
+    ::setenv(name, "http://127.0.0.1:9", 1);
+  }
+  const std::string target = absl::StrCat("127.0.0.1:", server_->port());
+  ASSERT_OK_AND_ASSIGN(channel_, MakeChannel({.peer = {target, {true, {}}}}, clock_));
+  EXPECT_THAT(Call(1, 0), IsOk());
+  ASSERT_OK_AND_ASSIGN(channel_, MakeChannel({.peer = {target, {true, {}}, true}}, clock_));
+  EXPECT_THAT(Call(1, 0), StatusIs(absl::StatusCode::kUnavailable, testing::_));
+  for (const char* name : {"grpc_proxy", "http_proxy", "https_proxy"}) ::unsetenv(name);
 }
 
 }  // namespace

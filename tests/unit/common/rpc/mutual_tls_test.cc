@@ -14,7 +14,6 @@
 #include <openssl/ssl.h>
 
 #include "common/io/system_clock.h"
-#include "common/log/capturing_logger.h"
 #include "common/rpc/grpc_channel.h"
 #include "common/rpc/grpc_library.h"
 #include "common/rpc/grpc_server.h"
@@ -23,6 +22,7 @@
 #include "tests/support/test_certificates.h"
 #include "tests/unit/common/rpc/echo_service.h"
 #include "tests/unit/common/rpc/raw_tls_client.h"
+#include "tests/unit/common/rpc/server_surroundings.h"
 
 namespace netsentinel::rpc {
 namespace {
@@ -44,10 +44,13 @@ class MutualTlsTest : public testing::Test {
     options.address = {"127.0.0.1", 0};
     options.security = std::move(security);
     options.certificate_refresh = absl::Seconds(1);
+    ASSERT_OK_AND_ASSIGN(server_, Start(options));
+  }
+
+  absl::StatusOr<std::unique_ptr<Server>> Start(ServerOptions options) {
+    options.admits = {Role::kCollector, Role::kViewer};
     const std::vector<grpc::Service*> services = {&service_};
-    auto server = Server::Start(options, services, clock_, logger_);
-    ASSERT_THAT(server, IsOk());
-    server_ = *std::move(server);
+    return Server::Start(options, around_.authority, services, around_.all());
   }
 
   std::string target() const { return absl::StrCat("127.0.0.1:", server_->port()); }
@@ -71,10 +74,11 @@ class MutualTlsTest : public testing::Test {
   }
 
   const test::TestCertificates certificates_;
-  const io::SystemClock clock_;
-  log::CapturingLogger logger_;
+  ServerSurroundings around_;
+  const io::SystemClock& clock_ = around_.clock;
+  log::CapturingLogger& logger_ = around_.logger;
   LibraryLog library_log_;
-  EchoService service_{false, Role::kCollector};
+  EchoService service_{around_.authority, Role::kCollector};
   std::unique_ptr<Server> server_;
 };
 
@@ -110,6 +114,43 @@ TEST_F(MutualTlsTest, AServerOfAnotherAuthorityIsRefusedByTheClient) {
   EXPECT_THAT(CallUnchecked(certificates_.Issue(Role::kCollector, "lahore-hq")),
               StatusIs(absl::StatusCode::kUnavailable, testing::_));
   EXPECT_TRUE(logger_.WaitForText("certificate verify failed")) << logger_.Text();
+}
+
+TEST_F(MutualTlsTest, AServerThatIsRevokedIsRefusedByTheClientAndNamed) {
+  Serve(certificates_.Secure(Role::kAggregator, "stolen"));
+  const config::Security caller = certificates_.Secure(Role::kCollector, "lahore-hq");
+  ASSERT_OK_AND_ASSIGN(const auto before, Channel(caller));
+  EXPECT_THAT(Call(before), IsOk());
+  certificates_.Revoke(Role::kAggregator, "stolen");
+  ASSERT_OK_AND_ASSIGN(const auto after, Channel(caller));
+  EXPECT_THAT(Call(after), StatusIs(absl::StatusCode::kUnavailable,
+                                    AllOf(HasSubstr("aggregator stolen"), HasSubstr("is revoked"),
+                                          HasSubstr("ca.crl"))));
+}
+
+TEST_F(MutualTlsTest, AChannelThatIsOpenReadsAChangedRevocationListForItsNextConnection) {
+  Serve(certificates_.Secure(Role::kAggregator, "stolen"));
+  ASSERT_OK_AND_ASSIGN(
+      const auto channel,
+      MakeChannel({.peer = {target(), certificates_.Secure(Role::kCollector, "lahore-hq")},
+                   .certificate_refresh = absl::ZeroDuration()},
+                  clock_));
+  ASSERT_THAT(Call(channel), IsOk());
+  certificates_.Revoke(Role::kAggregator, "stolen");
+  const std::uint16_t port = server_->port();
+  server_.reset();
+  ServerOptions options;
+  options.address = {"127.0.0.1", port};
+  options.security = {false, certificates_.Issue(Role::kAggregator, "other")};
+  // A server that does not know that it is revoked itself.
+  options.security.tls.crl = "";
+  ASSERT_OK_AND_ASSIGN(server_, Start(options));
+  EXPECT_THAT(Call(channel), IsOk());
+  certificates_.Revoke(Role::kAggregator, "other");
+  server_.reset();
+  ASSERT_OK_AND_ASSIGN(server_, Start(options));
+  EXPECT_THAT(Call(channel),
+              StatusIs(absl::StatusCode::kUnavailable, HasSubstr("aggregator other")));
 }
 
 TEST_F(MutualTlsTest, AnExpiredClientIsRefusedAndTheLogSaysWhy) {
@@ -173,24 +214,19 @@ TEST_F(MutualTlsTest, ANewCertificateIsUsedWithoutARestart) {
   EXPECT_THAT(CallUnchecked(client), StatusIs(absl::StatusCode::kUnavailable, testing::_));
 }
 
-TEST_F(MutualTlsTest, AnInsecureServerOnLoopbackTakesEveryoneUnauthenticated) {
-  EchoService service(true, Role::kOperator);
-  const std::vector<grpc::Service*> services = {&service};
+TEST_F(MutualTlsTest, AnInsecureServerOnLoopbackTakesEveryoneAsLocal) {
   ASSERT_OK_AND_ASSIGN(const auto server,
-                       Server::Start({.address = {"127.0.0.1", 0}, .security = {true, {}}},
-                                     services, clock_, logger_));
+                       Start({.address = {"127.0.0.1", 0}, .security = {true, {}}}));
   ASSERT_OK_AND_ASSIGN(
       const auto channel,
       MakeChannel({.peer = {absl::StrCat("127.0.0.1:", server->port()), {true, {}}}}, clock_));
   EXPECT_THAT(Call(channel), IsOk());
-  EXPECT_THAT(service.callers(), ElementsAre(PeerIdentity{Role::kOperator, "", false}));
+  EXPECT_THAT(service_.callers(), ElementsAre(PeerIdentity{Role::kLocal, "", false}));
 }
 
 TEST_F(MutualTlsTest, PlaintextOffLoopbackIsRefusedOnBothEnds) {
-  EXPECT_THAT(
-      Server::Start({.address = {"0.0.0.0", 0}, .security = {true, {}}}, {}, clock_, logger_)
-          .status(),
-      StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("plaintext")));
+  EXPECT_THAT(Start({.address = {"0.0.0.0", 0}, .security = {true, {}}}).status(),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("plaintext")));
   EXPECT_THAT(MakeChannel({.peer = {"dns:///example.org:7443", {true, {}}}}, clock_).status(),
               StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("plaintext")));
 }
@@ -200,7 +236,7 @@ TEST_F(MutualTlsTest, APortThatIsTakenIsNamed) {
   ServerOptions options;
   options.address = {"127.0.0.1", server_->port()};
   options.security = certificates_.Secure(Role::kAggregator, "second");
-  EXPECT_THAT(Server::Start(options, {}, clock_, logger_).status(),
+  EXPECT_THAT(Start(options).status(),
               StatusIs(absl::StatusCode::kUnavailable,
                        AllOf(HasSubstr(target()), HasSubstr("listen.grpc"))));
 }

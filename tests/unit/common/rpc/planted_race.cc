@@ -52,12 +52,12 @@ void CallMany(const std::shared_ptr<grpc::Channel>& channel) {
 }
 
 void Run(absl::string_view race) {
-  const io::SystemClock clock;
-  log::CapturingLogger logger;
+  ServerSurroundings around;
+  const io::SystemClock& clock = around.clock;
   PlantedRace service;
   const std::vector<grpc::Service*> services = {&service};
-  auto server =
-      Server::Start({.address = {"127.0.0.1", 0}, .security = {true, {}}}, services, clock, logger);
+  auto server = Server::Start({.address = {"127.0.0.1", 0}, .security = {true, {}}},
+                              around.authority, services, around.all());
   NS_CHECK(server.ok(), "the server does not start");
   const auto channel =
       MakeChannel({.peer = {absl::StrCat("127.0.0.1:", (*server)->port()), {true, {}}}}, clock);

@@ -3,6 +3,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
+#include "grpc/health/v1/health.grpc.pb.h"
+#include "grpc/reflection/v1/reflection.pb.h"
+#include "grpc/reflection/v1alpha/reflection.pb.h"
 #include "gtest/gtest.h"
 #include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
@@ -11,11 +14,11 @@
 #include <grpcpp/support/byte_buffer.h>
 
 #include "common/io/system_clock.h"
-#include "common/log/capturing_logger.h"
 #include "common/rpc/grpc_channel.h"
 #include "common/rpc/grpc_server.h"
 #include "tests/support/status_matchers.h"
 #include "tests/unit/common/rpc/echo_service.h"
+#include "tests/unit/common/rpc/server_surroundings.h"
 
 namespace netsentinel::rpc {
 namespace {
@@ -66,8 +69,8 @@ class StandardServicesTest : public testing::Test {
  protected:
   void SetUp() override {
     const std::vector<grpc::Service*> services = {&service_};
-    auto server = Server::Start({.address = {"127.0.0.1", 0}, .security = {true, {}}}, services,
-                                clock_, logger_);
+    auto server = Server::Start({.address = {"127.0.0.1", 0}, .security = {true, {}}},
+                                around_.authority, services, around_.all());
     ASSERT_THAT(server, test::IsOk());
     server_ = *std::move(server);
     ASSERT_OK_AND_ASSIGN(
@@ -75,9 +78,9 @@ class StandardServicesTest : public testing::Test {
         MakeChannel({.peer = {absl::StrCat("127.0.0.1:", server_->port()), {true, {}}}}, clock_));
   }
 
-  const io::SystemClock clock_;
-  log::CapturingLogger logger_;
-  EchoService service_{true, Role::kViewer};
+  ServerSurroundings around_;
+  const io::SystemClock& clock_ = around_.clock;
+  EchoService service_{around_.authority, Role::kViewer};
   std::unique_ptr<Server> server_;
   std::shared_ptr<grpc::Channel> channel_;
 };
@@ -99,6 +102,59 @@ TEST_F(StandardServicesTest, ReflectionListsTheServices) {
                std::string("\x3A\x00", 2));
   EXPECT_THAT(answer, HasSubstr("netsentinel.v1.CollectorService"));
   EXPECT_THAT(answer, HasSubstr("grpc.health.v1.Health"));
+}
+
+TEST_F(StandardServicesTest, HealthCanBeCalledByWhoKnowsItByReflectionAlone) {
+  namespace reflection = grpc::reflection::v1;
+  reflection::ServerReflectionRequest request;
+  request.set_file_containing_symbol("grpc.health.v1.Health");
+  reflection::ServerReflectionResponse response;
+  ASSERT_TRUE(response.ParseFromString(
+      Exchange(channel_, "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+               request.SerializeAsString())));
+  ASSERT_EQ(response.file_descriptor_response().file_descriptor_proto_size(), 1)
+      << response.DebugString();
+  EXPECT_THAT(response.file_descriptor_response().file_descriptor_proto(0), HasSubstr("Watch"));
+}
+
+TEST_F(StandardServicesTest, AContractComesWithWhatItImportsAndAnUnknownNameIsAnError) {
+  namespace reflection = grpc::reflection::v1alpha;
+  constexpr char kMethod[] = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo";
+  reflection::ServerReflectionRequest request;
+  reflection::ServerReflectionResponse response;
+  request.set_file_containing_symbol("netsentinel.v1.CollectorService.ListRouterStates");
+  ASSERT_TRUE(response.ParseFromString(Exchange(channel_, kMethod, request.SerializeAsString())));
+  EXPECT_GT(response.file_descriptor_response().file_descriptor_proto_size(), 1);
+  request.set_file_containing_symbol("nobody.Knows");
+  ASSERT_TRUE(response.ParseFromString(Exchange(channel_, kMethod, request.SerializeAsString())));
+  EXPECT_EQ(response.error_response().error_code(), grpc::StatusCode::NOT_FOUND);
+}
+
+TEST_F(StandardServicesTest, AWatchIsToldAtOnceAndAtEveryChange) {
+  const auto stub = grpc::health::v1::Health::NewStub(channel_);
+  grpc::ClientContext context;
+  const auto watch = stub->Watch(&context, {});
+  grpc::health::v1::HealthCheckResponse response;
+  for (const bool serving : {true, false, true}) {
+    server_->SetServing(serving);
+    ASSERT_TRUE(watch->Read(&response));
+    EXPECT_EQ(response.status(), serving ? grpc::health::v1::HealthCheckResponse::SERVING
+                                         : grpc::health::v1::HealthCheckResponse::NOT_SERVING);
+  }
+  server_->Shutdown(absl::Seconds(5));
+  while (watch->Read(&response)) {
+  }
+  EXPECT_EQ(watch->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
+}
+
+TEST_F(StandardServicesTest, HealthOfAServiceThatIsNotKnownIsNotFound) {
+  grpc::ClientContext context;
+  grpc::health::v1::HealthCheckRequest request;
+  request.set_service("nobody.Knows");
+  grpc::health::v1::HealthCheckResponse response;
+  EXPECT_EQ(
+      grpc::health::v1::Health::NewStub(channel_)->Check(&context, request, &response).error_code(),
+      grpc::StatusCode::NOT_FOUND);
 }
 
 TEST_F(StandardServicesTest, AServerThatIsShutDownTakesNoMoreCalls) {

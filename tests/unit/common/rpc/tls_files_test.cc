@@ -30,7 +30,7 @@ TEST(TlsFilesTest, AnExpiredCertificateIsNamedWithItsLastDay) {
   const test::TestCertificates certificates;
   EXPECT_THAT(CheckTlsFiles(certificates.IssueExpired(Role::kCollector, "old"), absl::Now()),
               StatusIs(absl::StatusCode::kFailedPrecondition,
-                       AllOf(HasSubstr("old.crt expired on"), HasSubstr("certs issue"))));
+                       AllOf(HasSubstr("old.crt expired on"), HasSubstr("certs renew"))));
 }
 
 TEST(TlsFilesTest, ACertificateOfTheFutureBlamesTheClock) {

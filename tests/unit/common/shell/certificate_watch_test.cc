@@ -8,6 +8,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
+#include "common/io/files.h"
 #include "common/log/capturing_logger.h"
 #include "common/rpc/tls_files.h"
 #include "tests/support/fake_clock.h"
@@ -87,6 +88,36 @@ TEST_F(CertificateWatchTest, AFileThatGoesAwayIsWarnedOfAndKeepsItsFigure) {
   EXPECT_THAT(logger_.Text(), HasSubstr("event=certificate.unreadable"));
   EXPECT_THAT(logger_.Text(), HasSubstr(security.tls.cert));
   EXPECT_EQ(Shown(security.tls.cert), before);
+}
+
+TEST_F(CertificateWatchTest, ARenewedCertificateIsShownAfterTenSeconds) {
+  const config::Security security = certificates_.Secure(rpc::Role::kCollector, "a");
+  watch_.Add(security);
+  const config::TlsFiles late = certificates_.IssueExpired(rpc::Role::kCollector, "late");
+  std::filesystem::copy_file(late.cert, security.tls.cert,
+                             std::filesystem::copy_options::overwrite_existing);
+  Pass(absl::Seconds(10));
+  ASSERT_OK_AND_ASSIGN(const std::string pem, io::ReadFile(security.tls.cert));
+  EXPECT_EQ(Shown(security.tls.cert),
+            static_cast<double>(absl::ToUnixSeconds(rpc::ReadCertificate(pem)->not_after)));
+}
+
+TEST_F(CertificateWatchTest, ARevocationListShowsHowManyItRefusesAndIsWarnedOfWhenItCannotBeRead) {
+  const config::Security security = certificates_.Secure(rpc::Role::kCollector, "a");
+  certificates_.Issue(rpc::Role::kCollector, "lost");
+  watch_.Add(security);
+  const auto revoked = metrics_.AddGauge("netsentinel_revoked_certificates",
+                                         "How many certificates the revocation list refuses.",
+                                         {{"file", security.tls.crl}});
+  EXPECT_EQ(revoked.value(), 0);
+  certificates_.Revoke(rpc::Role::kCollector, "lost");
+  Pass(absl::Seconds(10));
+  EXPECT_EQ(revoked.value(), 1);
+  ASSERT_THAT(io::WriteFileDurably(security.tls.crl, "garbage"), test::IsOk());
+  Pass(absl::Seconds(10));
+  Pass(absl::Seconds(10));
+  EXPECT_EQ(logger_.Count("revocation_list.unreadable"), 1U);
+  EXPECT_EQ(revoked.value(), 1);
 }
 
 TEST_F(CertificateWatchTest, AnInsecureConnectionHasNothingToWatch) {

@@ -58,11 +58,18 @@ TEST_F(CertificatesTest, AnAuthorityIsNeverOverwritten) {
   EXPECT_EQ(*io::ReadFile(folder_.path() + "/ca.crt"), before);
 }
 
-TEST_F(CertificatesTest, IssuingAgainReplacesThePair) {
+TEST_F(CertificatesTest, IssuingAgainReplacesThePairOnlyWhenAsked) {
   ASSERT_THAT(InitAuthority(folder_.path(), now_, absl::Hours(240)), IsOk());
   ASSERT_OK_AND_ASSIGN(const config::TlsFiles files, Issue(Request(rpc::Role::kViewer, "a")));
   const std::string before = *io::ReadFile(files.cert);
-  ASSERT_THAT(Issue(Request(rpc::Role::kViewer, "a")), IsOk());
+  EXPECT_THAT(Issue(Request(rpc::Role::kViewer, "a")),
+              StatusIs(absl::StatusCode::kAlreadyExists,
+                       testing::AllOf(HasSubstr("a.crt exists"), HasSubstr("certs renew a"),
+                                      HasSubstr("--overwrite"))));
+  EXPECT_EQ(*io::ReadFile(files.cert), before);
+  ASSERT_THAT(IssueInto(folder_.path(), folder_.path() + "/out", Request(rpc::Role::kViewer, "a"),
+                        now_, absl::Hours(24), /*overwrite=*/true),
+              IsOk());
   EXPECT_NE(*io::ReadFile(files.cert), before);
   EXPECT_THAT(rpc::CheckTlsFiles(files, now_), IsOk());
 }
@@ -80,7 +87,8 @@ TEST_F(CertificatesTest, ACertificateDoesNotOutliveItsAuthority) {
 
 TEST_F(CertificatesTest, NamesThatCouldSayMoreThanTheyShouldAreRefused) {
   ASSERT_THAT(InitAuthority(folder_.path(), now_, absl::Hours(240)), IsOk());
-  for (const char* name : {"", "a b", "a/b", "a,URI:spiffe://netsentinel/admin/x", "../x", "ca"}) {
+  for (const char* name :
+       {"", "a b", "a/b", "a,URI:spiffe://netsentinel/admin/x", "../x", "ca", "ca.old"}) {
     // "../x" holds a slash; "ca" would overwrite the authority's copy.
     EXPECT_THAT(Issue(Request(rpc::Role::kViewer, name)),
                 StatusIs(absl::StatusCode::kInvalidArgument, testing::_))

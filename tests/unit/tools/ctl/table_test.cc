@@ -1,5 +1,6 @@
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -68,7 +69,7 @@ TEST(CtlTest, SaysThatAServersCertificateNamesNoHost) {
   const auto issue = [&](const std::string& role, const std::string& names) {
     const std::string its_log = folder.path() + "/" + role + names + ".log";
     EXPECT_EQ(test::RunProgram({NS_CTL, "certs", "issue", "--dir", dir, "--role", role, "--name",
-                                "x", "--out", dir, names},
+                                "x", "--out", absl::StrCat(dir, "-", role, names), names},
                                its_log),
               0);
     return test::ReadWhole(its_log);

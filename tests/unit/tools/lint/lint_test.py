@@ -32,6 +32,7 @@ CLEAN = {
 }
 
 UNFINISHED = "TO" + "DO"
+KEEPER = "aggregator/store/sql_store_audit.cc"
 PRIVATE = "/wo" + "rk/here"
 
 # Rule, then the files that break it.
@@ -134,12 +135,34 @@ PLANTED = {
         "lock-file", {"tests/interop/x/package-lock.json": '{\n"resolved": "http://x/y.tgz"\n}\n'}),
     "a message without a comment": (
         "proto-comment", {"proto/netsentinel/v1/b.proto": "\nmessage B {\n}\n"}),
+    **{f"a statement that touches rows of the audit log: {text}": (
+        "append-only", {KEEPER: header("store", *text.split("|"))})
+       for text in ('s = "UPDATE audit_log SET reason = 1";', 's = "delete from audit_log";',
+                    's = "DELETE FROM"|    " audit_log WHERE 1";', 's = "DROP TABLE audit_log";',
+                    's = absl::StrCat("DELETE FROM ",|                 "audit_log");',
+                    's = "REPLACE INTO audit_log VALUES (1)";', 's = "TRUNCATE audit_log";',
+                    's = "INSERT OR REPLACE INTO audit_log VALUES (1)";',
+                    's = "INSERT INTO audit_log VALUES (1) ON DUPLICATE KEY UPDATE a = 1";',
+                    's = "INSERT INTO audit_log VALUES (1)"|" ON CONFLICT DO UPDATE SET a = 1";',
+                    's = "ALTER TABLE audit_log DROP COLUMN reason";')},
+    "a script that touches rows of the audit log": (
+        "append-only", {"scripts/go": CLEAN["scripts/go"] + "sql 'DELETE FROM audit_log'\n"}),
+    "the audit log's table as a value, for a statement of any table": (
+        "append-only", {KEEPER: header("store", 'Purge("audit_log");')}),
+    "the audit log's table named elsewhere": (
+        "append-only", {
+            "aggregator/store/a.h": header("store", 's = "SELECT * FROM audit_log";')}),
     "an rpc without a comment": (
         "proto-comment", {
             "proto/netsentinel/v1/b.proto": "// S.\nservice S {\n  rpc F(A) returns (A);\n}\n"}),
 }
 
 ALLOWED = {
+    "adding to the audit log and reading it": {
+        KEEPER: cpp("store", 's = "INSERT INTO audit_log (a) VALUES (?)";',
+                    's = "SELECT a FROM audit_log WHERE b = ?";', 't = "DELETE FROM events";'),
+        "aggregator/store/CMakeLists.txt": "ns_library(store SOURCES sql_store_audit.cc)\n"},
+    "a page that speaks of the audit log": {"docs/a.md": "No DELETE FROM audit_log, ever.\n"},
     "the same words in comments and strings": {
         "common/rpc/a.h": header("rpc", "// absl::Now() is banned", 'auto a = "absl::Now()";')},
     "the clock in common/io": {"common/io/a.h": header("io", "auto t = absl::Now();")},

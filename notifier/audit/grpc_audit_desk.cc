@@ -1,0 +1,55 @@
+#include "notifier/audit/grpc_audit_desk.h"
+
+#include "absl/strings/str_cat.h"
+
+#include "common/base/status_macros.h"
+#include "common/io/uuid.h"
+
+namespace netsentinel::audit {
+namespace {
+
+constexpr std::size_t kMaxReasonBytes = 1'024;
+constexpr std::size_t kMaxOnBehalfOfBytes = 255;
+
+absl::Status CheckLength(const char* what, const std::string& text, std::size_t limit) {
+  if (text.size() <= limit) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(what, ": has ", text.size(), " bytes, at most ", limit, " fit"));
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> GrpcAuditDesk::Begin(const grpc::ServerContextBase& context,
+                                                 const rpc::PeerIdentity& caller,
+                                                 const Change& change) {
+  NS_RETURN_IF_ERROR(CheckLength("reason", change.reason, kMaxReasonBytes));
+  NS_RETURN_IF_ERROR(CheckLength("on_behalf_of", change.on_behalf_of, kMaxOnBehalfOfBytes));
+  const rpc::CertificateMark certificate = authority_.CertificateOf(context);
+  AuditEntry entry;
+  entry.entry_id = io::FormatUuid(io::NewUuid(random_));
+  entry.at = clock_.WallNow();
+  entry.role = caller.authenticated ? std::string(rpc::RoleName(caller.role)) : "local";
+  entry.name = caller.id;
+  entry.serial = certificate.serial;
+  entry.fingerprint = certificate.fingerprint;
+  entry.address = authority_.AddressOf(context);
+  entry.on_behalf_of = change.on_behalf_of;
+  entry.action = change.action;
+  entry.subject = change.subject;
+  entry.reason = change.reason;
+  NS_RETURN_IF_ERROR(queue_.Begin(entry));
+  return entry.entry_id;
+}
+
+void GrpcAuditDesk::Finish(const std::string& entry_id, const std::string& outcome) {
+  const absl::Status status = queue_.Finish(entry_id, outcome);
+  if (!status.ok()) {
+    logger_.Error("audit.outcome_lost",
+                  "the outcome of a change could not be written down; the audit log will say that "
+                  "nobody knows it",
+                  {{"entry_id", entry_id}, {"outcome", outcome}, {"status", status}});
+  }
+  sender_.Wake();
+}
+
+}  // namespace netsentinel::audit

@@ -1,0 +1,409 @@
+#include "tools/ctl/certificate_life.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+#include "common/io/files.h"
+#include "common/rpc/revocation.h"
+#include "common/rpc/tls_files.h"
+#include "tests/support/status_matchers.h"
+#include "tests/support/temp_folder.h"
+#include "tools/ctl/certificate_files.h"
+#include "tools/ctl/openssl_revocation.h"
+
+namespace netsentinel::ctl {
+namespace {
+
+using test::IsOk;
+using test::StatusIs;
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+constexpr absl::Duration kDay = absl::Hours(24);
+
+class CertificateLifeTest : public testing::Test {
+ protected:
+  void SetUp() override { ASSERT_THAT(InitAuthority(Authority(), now_, 3650 * kDay), IsOk()); }
+
+  std::string Authority() const { return folder_.path() + "/authority"; }
+  std::string Out(const std::string& name) const { return folder_.path() + "/" + name; }
+  static std::string Read(const std::string& path) { return io::ReadFile(path).value_or(""); }
+
+  config::TlsFiles Issue(rpc::Role role, const std::string& name, const std::string& out = "") {
+    CertificateRequest request;
+    request.role = role;
+    request.name = name;
+    request.dns_names = {"localhost", "*.example"};
+    request.ip_addresses = {"127.0.0.1", "2001:db8::1"};
+    auto files = IssueInto(Authority(), Out(out.empty() ? name : out), request, now_, 90 * kDay);
+    EXPECT_THAT(files, IsOk());
+    return files.value_or(config::TlsFiles());
+  }
+  AuthorityFolder Open() {
+    auto opened = AuthorityFolder::Open(Authority());
+    EXPECT_THAT(opened, IsOk());
+    return *std::move(opened);
+  }
+  std::vector<IndexEntry> InPlaceNow() { return InPlace(Open().index()); }
+  // Renews the only certificate in place of that name.
+  absl::StatusOr<IndexEntry> RenewOne(const std::string& name, RenewWish wish = {}) {
+    AuthorityFolder authority = Open();
+    const auto entries = Renewable(authority, name, std::nullopt, absl::InfiniteFuture());
+    if (entries.size() != 1) return absl::InternalError("not one certificate");
+    return Renew(authority, entries[0], wish, now_);
+  }
+  absl::Status Verified(const config::TlsFiles& files) {
+    return rpc::CheckTlsFiles(files, now_).status();
+  }
+
+  absl::Time now_ = absl::FromCivil(absl::CivilDay(2026, 3, 1), absl::UTCTimeZone());
+  test::TempFolder folder_;
+};
+
+TEST_F(CertificateLifeTest, TheIndexKnowsEverythingThatWasIssued) {
+  const config::TlsFiles files = Issue(rpc::Role::kAggregator, "main");
+  Issue(rpc::Role::kViewer, "eve");
+  const AuthorityFolder authority = Open();
+  ASSERT_THAT(authority.index().entries, SizeIs(2));
+  const IndexEntry& entry = authority.index().entries[0];
+  EXPECT_EQ(entry.serial, *SerialOf(Read(files.cert)));
+  EXPECT_EQ(entry.role, rpc::Role::kAggregator);
+  EXPECT_EQ(entry.name, "main");
+  EXPECT_EQ(entry.not_before, now_ - absl::Minutes(5));
+  EXPECT_EQ(entry.not_after, now_ + 90 * kDay);
+  EXPECT_EQ(entry.issuer, authority.signer().serial);
+  EXPECT_EQ(entry.path, files.cert);
+  EXPECT_FALSE(entry.revoked);
+  EXPECT_EQ(*authority.Issued(entry), Read(files.cert));
+}
+
+TEST_F(CertificateLifeTest, TheIndexComesBackAsItWasWrittenAndABrokenOneIsNamedByItsLine) {
+  CertificateIndex index;
+  index.list_number = 41;
+  index.entries = {
+      {"0A1B", rpc::Role::kCollector, "lahore", absl::FromUnixSeconds(1), absl::FromUnixSeconds(2),
+       "FF", "/tls/x y/lahore.crt"},
+      {"0C", rpc::Role::kAdmin, "root", absl::FromUnixSeconds(3), absl::FromUnixSeconds(4), "FF",
+       "/r.crt", true, absl::FromUnixSeconds(5), "keyCompromise"}};
+  const std::string text = FormatIndex(index);
+  ASSERT_OK_AND_ASSIGN(const CertificateIndex back, ParseIndex(text));
+  EXPECT_EQ(back.list_number, 41u);
+  EXPECT_EQ(back.entries, index.entries);
+  EXPECT_THAT(ParseIndex(text.substr(0, text.size() - 1)),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("cut off")));
+  std::string broken = text;
+  broken.replace(broken.find("collector"), 9, "colector!");
+  EXPECT_THAT(ParseIndex(broken), StatusIs(absl::StatusCode::kDataLoss, HasSubstr("line 3")));
+  std::string newer = text;
+  newer.replace(newer.find(" 1\n"), 3, " 2\n");
+  EXPECT_THAT(ParseIndex(newer),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("version 2")));
+}
+
+TEST_F(CertificateLifeTest, RenewingKeepsKeyNameAndHostsAndChangesTheCertificateOnly) {
+  const config::TlsFiles files = Issue(rpc::Role::kAggregator, "main");
+  const std::string key = Read(files.key);
+  const std::string serial = *SerialOf(Read(files.cert));
+  now_ += 70 * kDay;
+  ASSERT_OK_AND_ASSIGN(const IndexEntry renewed, RenewOne("main"));
+  EXPECT_EQ(renewed.not_after, now_ + 90 * kDay);
+  EXPECT_EQ(Read(files.key), key);
+  EXPECT_NE(*SerialOf(Read(files.cert)), serial);
+  EXPECT_THAT(Verified(files), IsOk());
+  ASSERT_OK_AND_ASSIGN(const CertificateRequest request, RequestOf(Read(files.cert)));
+  EXPECT_EQ(request.name, "main");
+  EXPECT_THAT(request.dns_names, ElementsAre("localhost", "*.example"));
+  EXPECT_THAT(request.ip_addresses, ElementsAre("127.0.0.1", "2001:db8::1"));
+  EXPECT_THAT(Open().index().entries, SizeIs(2));
+  EXPECT_THAT(InPlaceNow(), SizeIs(1));
+}
+
+TEST_F(CertificateLifeTest, RenewingWithANewKeyReplacesBothAsAPair) {
+  const config::TlsFiles files = Issue(rpc::Role::kNotifier, "main");
+  const std::string key = Read(files.key);
+  ASSERT_THAT(RenewOne("main", {.new_key = true}), IsOk());
+  EXPECT_NE(Read(files.key), key);
+  EXPECT_THAT(Verified(files), IsOk());
+  EXPECT_THAT(io::CheckPrivate(files.key), IsOk());
+}
+
+// A crash after each step of replacing a pair.
+TEST_F(CertificateLifeTest, APairThatACrashHasLeftHalfReplacedIsMended) {
+  const config::TlsFiles files = Issue(rpc::Role::kNotifier, "main");
+  const std::string old_key = Read(files.key);
+  const std::string old_certificate = Read(files.cert);
+  ASSERT_THAT(RenewOne("main", {.new_key = true}), IsOk());
+  const std::string new_key = Read(files.key);
+  const std::string new_certificate = Read(files.cert);
+  const auto lay = [&](bool key_in_place, bool certificate_written) {
+    std::filesystem::remove(files.key + ".new");
+    std::filesystem::remove(files.cert + ".new");
+    ASSERT_THAT(io::WriteFileDurably(files.key, key_in_place ? new_key : old_key, 0600), IsOk());
+    ASSERT_THAT(io::WriteFileDurably(files.cert, old_certificate), IsOk());
+    if (!key_in_place) {
+      ASSERT_THAT(io::WriteFileDurably(files.key + ".new", new_key, 0600), IsOk());
+    }
+    if (certificate_written) {
+      ASSERT_THAT(io::WriteFileDurably(files.cert + ".new", new_certificate), IsOk());
+    }
+  };
+  for (const auto& [key_in_place, certificate_written] :
+       {std::pair(false, false), std::pair(false, true), std::pair(true, true)}) {
+    lay(key_in_place, certificate_written);
+    ASSERT_THAT(FinishPair(files), IsOk());
+    EXPECT_THAT(Verified(files), IsOk());
+    EXPECT_EQ(Read(files.cert), key_in_place ? new_certificate : old_certificate);
+    EXPECT_FALSE(io::Exists(files.key + ".new"));
+    EXPECT_FALSE(io::Exists(files.cert + ".new"));
+  }
+}
+
+TEST_F(CertificateLifeTest, AnotherCertificateInThePlaceIsNotOverwrittenUnasked) {
+  const config::TlsFiles files = Issue(rpc::Role::kNotifier, "main");
+  const config::TlsFiles other = Issue(rpc::Role::kNotifier, "other");
+  const std::string foreign = Read(other.cert);
+  ASSERT_THAT(io::WriteFileDurably(files.cert, foreign), IsOk());
+  EXPECT_THAT(RenewOne("main"), StatusIs(absl::StatusCode::kAlreadyExists,
+                                         AllOf(HasSubstr("main.crt"), HasSubstr("--overwrite"))));
+  EXPECT_EQ(Read(files.cert), foreign);
+  ASSERT_THAT(RenewOne("main", {.overwrite = true}), IsOk());
+  EXPECT_THAT(Verified(files), IsOk());
+}
+
+TEST_F(CertificateLifeTest, AKeyThatIsNotTheCertificatesIsFoundBeforeTheCertificateChanges) {
+  const config::TlsFiles files = Issue(rpc::Role::kNotifier, "main");
+  const config::TlsFiles other = Issue(rpc::Role::kNotifier, "other");
+  const std::string before = Read(files.cert);
+  ASSERT_THAT(io::WriteFileDurably(files.key, Read(other.key), 0600), IsOk());
+  EXPECT_THAT(RenewOne("main"),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("--new-key")));
+  EXPECT_EQ(Read(files.cert), before);
+}
+
+TEST_F(CertificateLifeTest, ACertificateOfAnotherHostIsRenewedIntoAFolderWithoutItsKey) {
+  const config::TlsFiles files = Issue(rpc::Role::kCollector, "far");
+  const std::string key = Read(files.key);
+  std::filesystem::remove_all(Out("far"));
+  EXPECT_THAT(RenewOne("far"), StatusIs(absl::StatusCode::kNotFound, HasSubstr("--out FOLDER")));
+  ASSERT_THAT(RenewOne("far", {.out = Out("parcel")}), IsOk());
+  EXPECT_FALSE(io::Exists(Out("parcel") + "/far.key"));
+  ASSERT_THAT(io::WriteFileDurably(Out("parcel") + "/far.key", key, 0600), IsOk());
+  EXPECT_THAT(Verified({Out("parcel") + "/ca.crt", Out("parcel") + "/far.crt",
+                        Out("parcel") + "/far.key", Out("parcel") + "/ca.crl"}),
+              IsOk());
+}
+
+TEST_F(CertificateLifeTest, OnlyWhatEndsSoonIsDue) {
+  Issue(rpc::Role::kCollector, "early");
+  now_ += 70 * kDay;
+  Issue(rpc::Role::kCollector, "late");
+  const AuthorityFolder authority = Open();
+  const auto due = Renewable(authority, "", std::nullopt, now_ + 30 * kDay);
+  ASSERT_THAT(due, SizeIs(1));
+  EXPECT_EQ(due[0].name, "early");
+  EXPECT_THAT(Renewable(authority, "", rpc::Role::kViewer, absl::InfiniteFuture()), IsEmpty());
+}
+
+TEST_F(CertificateLifeTest, RevokingANameRefusesEveryCertificateItGot) {
+  const config::TlsFiles files = Issue(rpc::Role::kOperator, "anna");
+  const std::string first = Read(files.cert);
+  ASSERT_THAT(RenewOne("anna"), IsOk());
+  const std::string second = Read(files.cert);
+  const config::TlsFiles other = Issue(rpc::Role::kOperator, "bob");
+  {
+    AuthorityFolder authority = Open();
+    ASSERT_OK_AND_ASSIGN(const auto revoked,
+                         Revoke(authority, {.name = "anna", .reason = "keyCompromise"}, now_));
+    EXPECT_THAT(revoked, SizeIs(2));
+  }
+  ASSERT_OK_AND_ASSIGN(const rpc::RevocationLists lists,
+                       rpc::LoadRevocationLists(Authority() + "/ca.crl", Authority() + "/ca.crt"));
+  EXPECT_FALSE(lists.Check(first).ok());
+  EXPECT_FALSE(lists.Check(second).ok());
+  EXPECT_THAT(lists.Check(Read(other.cert)), IsOk());
+  EXPECT_THAT(Renewable(Open(), "anna", std::nullopt, absl::InfiniteFuture()), IsEmpty());
+  const std::vector<IndexEntry> entries = Open().index().entries;
+  AuthorityFolder authority = Open();
+  EXPECT_THAT(Renew(authority, entries[1], {.valid = kDay}, now_),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       AllOf(HasSubstr("is revoked"), HasSubstr("certs issue --overwrite"))));
+}
+
+TEST_F(CertificateLifeTest, AListIsNumberedUpwardsLastsAsLongAsItsAuthorityAndForgetsNobody) {
+  Issue(rpc::Role::kOperator, "anna");
+  std::uint64_t before = 0;
+  {
+    AuthorityFolder authority = Open();
+    before = authority.index().list_number;
+    ASSERT_THAT(Revoke(authority, {.name = "anna", .reason = "keyCompromise"}, now_), IsOk());
+    EXPECT_EQ(authority.index().list_number, before + 1);
+  }
+  // Years after the certificate has ended it is on the list still.
+  now_ += 1000 * kDay;
+  AuthorityFolder authority = Open();
+  ASSERT_THAT(authority.WriteLists(now_), IsOk());
+  EXPECT_EQ(authority.index().list_number, before + 2);
+  ASSERT_OK_AND_ASSIGN(const rpc::RevocationLists lists,
+                       rpc::LoadRevocationLists(Authority() + "/ca.crl", Authority() + "/ca.crt"));
+  EXPECT_EQ(lists.revoked_count(), 1u);
+}
+
+TEST_F(CertificateLifeTest, WhoMayBeMeantIsAskedRatherThanGuessed) {
+  Issue(rpc::Role::kOperator, "anna", "one");
+  Issue(rpc::Role::kViewer, "anna", "two");
+  AuthorityFolder authority = Open();
+  EXPECT_THAT(Revoke(authority, {.name = "anna"}, now_),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("--role")));
+  EXPECT_THAT(Revoke(authority, {.name = "ana"}, now_),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("certs list")));
+  EXPECT_THAT(Revoke(authority, {.serial = "00FF"}, now_),
+              StatusIs(absl::StatusCode::kNotFound, testing::_));
+  EXPECT_THAT(Revoke(authority, {.name = "anna", .reason = "angry"}, now_),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("keyCompromise")));
+  ASSERT_OK_AND_ASSIGN(
+      const auto revoked,
+      Revoke(authority, {.name = "anna", .role = rpc::Role::kViewer, .reason = "superseded"},
+             now_));
+  ASSERT_THAT(revoked, SizeIs(1));
+  EXPECT_EQ(revoked[0].role, rpc::Role::kViewer);
+}
+
+TEST_F(CertificateLifeTest, OneCertificateIsRevokedByItsFileOrSerialNumber) {
+  const config::TlsFiles files = Issue(rpc::Role::kOperator, "anna");
+  const config::TlsFiles other = Issue(rpc::Role::kOperator, "bob");
+  AuthorityFolder authority = Open();
+  ASSERT_OK_AND_ASSIGN(auto revoked, Revoke(authority, {.file = files.cert}, now_));
+  ASSERT_THAT(revoked, SizeIs(1));
+  EXPECT_EQ(revoked[0].name, "anna");
+  ASSERT_OK_AND_ASSIGN(revoked, Revoke(authority, {.serial = *SerialOf(Read(other.cert))}, now_));
+  ASSERT_THAT(revoked, SizeIs(1));
+  EXPECT_EQ(revoked[0].name, "bob");
+}
+
+TEST_F(CertificateLifeTest, PublishingReachesEveryFolderOfThisHostAndNamesTheOthers) {
+  const config::TlsFiles here = Issue(rpc::Role::kAggregator, "main");
+  Issue(rpc::Role::kCollector, "far");
+  std::filesystem::remove_all(Out("far"));
+  AuthorityFolder authority = Open();
+  ASSERT_THAT(Revoke(authority, {.name = "far"}, now_), IsOk());
+  ASSERT_OK_AND_ASSIGN(const Published published, Publish(authority, now_));
+  EXPECT_THAT(published.folders, ElementsAre(Out("main")));
+  EXPECT_THAT(published.absent, ElementsAre(Out("far")));
+  EXPECT_EQ(Read(here.crl), Read(Authority() + "/ca.crl"));
+  EXPECT_FALSE(io::Exists(Out("far")));
+}
+
+TEST_F(CertificateLifeTest, AnAuthorityIsReplacedWithBothTrustedInBetween) {
+  const config::TlsFiles files = Issue(rpc::Role::kAggregator, "main");
+  Issue(rpc::Role::kOperator, "anna");
+  const std::string old_certificate = Read(files.cert);
+  {
+    AuthorityFolder authority = Open();
+    ASSERT_THAT(Revoke(authority, {.name = "anna"}, now_), IsOk());
+    ASSERT_THAT(authority.BeginRotation(now_, 3650 * kDay), IsOk());
+    ASSERT_THAT(Publish(authority, now_), IsOk());
+    EXPECT_THAT(authority.BeginRotation(now_, 3650 * kDay),
+                StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("--finish")));
+    EXPECT_THAT(FinishRotation(authority, /*force=*/false, now_),
+                StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("aggregator main")));
+  }
+  EXPECT_THAT(Verified(files), IsOk()) << "a certificate of the old authority";
+  ASSERT_OK_AND_ASSIGN(const rpc::RevocationLists both,
+                       rpc::LoadRevocationLists(files.crl, files.ca));
+  EXPECT_EQ(both.list_count(), 2u);
+  EXPECT_EQ(both.revoked_count(), 1u);
+
+  ASSERT_THAT(RenewOne("main"), IsOk());
+  EXPECT_THAT(Verified(files), IsOk()) << "a certificate of the new authority";
+  {
+    AuthorityFolder authority = Open();
+    ASSERT_THAT(FinishRotation(authority, /*force=*/false, now_), IsOk());
+    ASSERT_THAT(Publish(authority, now_), IsOk());
+  }
+  EXPECT_THAT(Verified(files), IsOk());
+  EXPECT_FALSE(io::Exists(Authority() + "/ca.old.key"));
+  ASSERT_THAT(io::WriteFileDurably(files.cert, old_certificate), IsOk());
+  EXPECT_THAT(Verified(files), StatusIs(absl::StatusCode::kFailedPrecondition,
+                                        HasSubstr("does not verify against")));
+  AuthorityFolder authority = Open();
+  EXPECT_THAT(FinishRotation(authority, /*force=*/false, now_),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("--begin")));
+}
+
+// The files as a crash between any two steps of `rotate-ca --begin` leaves them.
+TEST_F(CertificateLifeTest, AReplacementThatACrashInterruptedIsCompletedByTheNextCommand) {
+  const std::string a = Authority();
+  const std::string old_certificate = Read(a + "/ca.crt");
+  const std::string old_key = Read(a + "/ca.key");
+  ASSERT_OK_AND_ASSIGN(const CertificatePair next,
+                       MakeAuthority("next", now_ - absl::Minutes(5), now_ + 3650 * kDay));
+  const std::string bundle = next.certificate + old_certificate;
+  struct Step {
+    const char* file;
+    std::string content;
+  };
+  const std::vector<Step> steps = {{"ca.old.key", old_key},
+                                   {"ca.old.crt", old_certificate},
+                                   {"ca.key", next.key.reveal()},
+                                   {"ca.crt", bundle}};
+  for (std::size_t done = 0; done <= steps.size(); ++done) {
+    SCOPED_TRACE(done);
+    for (const char* file : {"ca.old.key", "ca.old.crt"}) std::filesystem::remove(a + "/" + file);
+    ASSERT_THAT(io::WriteFileDurably(a + "/ca.key", old_key, 0600), IsOk());
+    ASSERT_THAT(io::WriteFileDurably(a + "/ca.crt", old_certificate), IsOk());
+    ASSERT_THAT(io::WriteFileDurably(a + "/ca.next.key", next.key.reveal(), 0600), IsOk());
+    ASSERT_THAT(io::WriteFileDurably(a + "/ca.next.crt", next.certificate), IsOk());
+    for (std::size_t i = 0; i < done; ++i) {
+      ASSERT_THAT(io::WriteFileDurably(a + "/" + steps[i].file, steps[i].content, 0600), IsOk());
+    }
+    AuthorityFolder authority = Open();
+    EXPECT_EQ(authority.signer().pair.certificate, next.certificate);
+    EXPECT_TRUE(IsPair(authority.signer().pair));
+    ASSERT_TRUE(authority.old_signer().has_value());
+    EXPECT_TRUE(IsPair(authority.old_signer()->pair));
+    EXPECT_EQ(authority.old_signer()->pair.certificate, old_certificate);
+    EXPECT_EQ(Read(a + "/ca.crt"), bundle);
+    EXPECT_FALSE(io::Exists(a + "/ca.next.key"));
+    ASSERT_OK_AND_ASSIGN(const std::string lists, authority.Lists(now_));
+    EXPECT_EQ(rpc::RevocationLists::Parse(lists, bundle)->list_count(), 2u);
+  }
+}
+
+TEST_F(CertificateLifeTest, TwoCommandsDoNotWorkInOneFolderAtATime) {
+  const AuthorityFolder first = Open();
+  EXPECT_THAT(AuthorityFolder::Open(Authority()),
+              StatusIs(absl::StatusCode::kUnavailable, HasSubstr("another netsentinelctl")));
+}
+
+TEST_F(CertificateLifeTest, AKeyThatIsNotTheAuthoritysStopsEveryCommand) {
+  ASSERT_OK_AND_ASSIGN(const CertificatePair other,
+                       MakeAuthority("other", now_ - absl::Minutes(5), now_ + kDay));
+  ASSERT_THAT(io::WriteFileDurably(Authority() + "/ca.key", other.key.reveal(), 0600), IsOk());
+  EXPECT_THAT(AuthorityFolder::Open(Authority()),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("is not the key of")));
+}
+
+TEST_F(CertificateLifeTest, ACopyOfAnotherAuthoritysTrustIsNotOverwrittenUnasked) {
+  const std::string elsewhere = folder_.path() + "/elsewhere";
+  ASSERT_THAT(InitAuthority(elsewhere, now_, 3650 * kDay), IsOk());
+  std::filesystem::create_directories(Out("main"));
+  std::filesystem::copy_file(elsewhere + "/ca.crt", Out("main") + "/ca.crt");
+  CertificateRequest request;
+  request.name = "main";
+  EXPECT_THAT(IssueInto(Authority(), Out("main"), request, now_, kDay),
+              StatusIs(absl::StatusCode::kAlreadyExists, HasSubstr("another authority")));
+  EXPECT_EQ(Read(Out("main") + "/ca.crt"), Read(elsewhere + "/ca.crt"));
+  EXPECT_THAT(IssueInto(Authority(), Out("main"), request, now_, kDay, /*overwrite=*/true), IsOk());
+}
+
+}  // namespace
+}  // namespace netsentinel::ctl
