@@ -63,6 +63,9 @@ absl::StatusOr<std::unique_ptr<channel::Channel>> MakeSmtp(const NotifierSetting
   if (settings.smtp_password.given()) {
     NS_ASSIGN_OR_RETURN(smtp.password, config::ReadSecret(settings.smtp_password));
   }
+  if (settings.smtp_token.given()) {
+    smtp.token = [source = settings.smtp_token] { return config::ReadSecret(source); };
+  }
   const auto grace = std::make_shared<StopGrace>(context.clock, context.stop);
   smtp.abandon = [grace] { return grace->Over(); };
   return channel::CurlSmtpChannel::Create(std::move(smtp));
@@ -153,6 +156,9 @@ absl::Status NotifierApp::Check(const NotifierSettings& settings) {
   NS_RETURN_IF_ERROR(rpc::CheckSecurity(settings.aggregator.security, now));
   if (settings.smtp_password.given()) {
     NS_RETURN_IF_ERROR(config::ReadSecret(settings.smtp_password).status());
+  }
+  if (settings.smtp_token.given()) {
+    NS_RETURN_IF_ERROR(config::ReadSecret(settings.smtp_token).status());
   }
   if (!settings.smtp.ca_file.empty()) {
     NS_RETURN_IF_ERROR(rpc::CheckAuthorityFile(settings.smtp.ca_file));
