@@ -53,8 +53,9 @@ void ReadLogin(config::Section& smtp, NotifierSettings& settings) {
   if (settings.smtp.auth == SmtpAuth::kAuto) return;
   const bool by_token = channel::TakesToken(settings.smtp.auth);
   if (by_token ? !token : !password) {
-    smtp.Fail("auth", by_token ? "logs in with a token" : "logs in with a password",
-              by_token ? "username and token_file beside it" : "username and password_file beside it");
+    smtp.Fail(
+        "auth", by_token ? "logs in with a token" : "logs in with a password",
+        by_token ? "username and token_file beside it" : "username and password_file beside it");
   }
 }
 

@@ -57,10 +57,10 @@ struct SmtpSettings {
 };
 
 // SMTP through libcurl: one transaction a recipient over a connection that is used again. Where
-// `auth` leaves the choice, a login that does not work is followed by the next that is offered, each
-// on a connection of its own, and the one that works is kept. A used connection that the server ends
-// is renewed at once, once a mail. No answer of the server is passed on with our login in it. One
-// thread.
+// `auth` leaves the choice, a login that does not work is followed by the next that is offered,
+// each on a connection of its own, and the one that works is kept. A used connection that the
+// server ends is renewed at once, once a mail. No answer of the server is passed on with our login
+// in it. One thread.
 class CurlSmtpChannel final : public Channel {
  public:
   // kInvalidArgument: no TLS to a host that is not loopback, a control character in the login, no
@@ -83,7 +83,8 @@ class CurlSmtpChannel final : public Channel {
   // Performs what the handle is set up for, with `mail` as the body.
   SmtpAttempt Perform(Handle& handle, absl::string_view mail);
   SmtpAttempt Transact(Handle& handle, const std::string& mail, const std::string& recipient);
-  // `act` on `handle`, which is opened when there is none, by one way of logging in after the other.
+  // `act` on `handle`, which is opened when there is none, by one way of logging in after the
+  // other.
   SmtpAttempt LogInAnd(std::unique_ptr<Handle>& handle,
                        const std::function<SmtpAttempt(Handle&)>& act);
   std::string Masked(const SmtpAttempt& attempt, absl::string_view text) const;

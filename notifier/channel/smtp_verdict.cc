@@ -26,8 +26,8 @@ bool WantsLogin(int code) {
   return std::find(kCodes.begin(), kCodes.end(), code) != kCodes.end();
 }
 
-// A permanent refusal of MAIL FROM, whoever the recipient is. The size is announced with it, so that
-// one is about the letter.
+// A permanent refusal of MAIL FROM, whoever the recipient is. The size is announced with it, so
+// that one is about the letter.
 Outcome JudgeSender(int code, Concern concern) {
   return code == kMailTooLarge || concern == Concern::kLetter ? Outcome::kRetrySlowly
                                                               : Outcome::kMisconfigured;

@@ -1,11 +1,5 @@
 #pragma once
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -18,6 +12,11 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "common/base/check.h"
 
@@ -114,8 +113,7 @@ class ScriptedSmtp {
   }
   static bool Say(int fd, const std::string& text) {
     const std::string line = text + "\r\n";
-    return ::send(fd, line.data(), line.size(), MSG_NOSIGNAL) ==
-           static_cast<ssize_t>(line.size());
+    return ::send(fd, line.data(), line.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(line.size());
   }
   std::optional<std::string> Line(int fd) {
     std::size_t end = 0;

@@ -135,8 +135,8 @@ TEST(NotifierSettingsTest, PointsAtEachMistakeByTheTable) {
 
 TEST(NotifierSettingsTest, TakesATokenInThePlaceOfThePasswordOrBesideIt) {
   const std::string token = "auth: xoauth2, token_file: /run/secrets/token";
-  Read read = ReadText(
-      absl::StrReplaceAll(kExample, {{"password_file: /run/secrets/smtp", token}}));
+  Read read =
+      ReadText(absl::StrReplaceAll(kExample, {{"password_file: /run/secrets/smtp", token}}));
   ASSERT_THAT(read.status, test::IsOk());
   EXPECT_EQ(read.settings.smtp.auth, channel::SmtpAuth::kXoauth2);
   EXPECT_EQ(read.settings.smtp_token.file, "/run/secrets/token");

@@ -77,8 +77,7 @@ TEST(SmtpLoginTest, GoesOnToTheNextWayWhenOneIsRefusedForNowOrCutOff) {
     ScriptedSmtp server(
         {.offers = "PLAIN LOGIN",
          .accepts = [](const SmtpSession& session) { return session.mechanism == "LOGIN"; },
-         .script = [&refusal](SmtpSession&,
-                              const std::string& line) -> std::optional<SmtpAnswer> {
+         .script = [&refusal](SmtpSession&, const std::string& line) -> std::optional<SmtpAnswer> {
            if (!absl::StartsWith(line, "AUTH PLAIN")) return std::nullopt;
            if (refusal == "hang up") return SmtpAnswer{"", true};
            return SmtpAnswer{refusal};
@@ -109,35 +108,34 @@ TEST(SmtpLoginTest, ANamedWayIsTheOnlyOneThatIsTried) {
 
 TEST(SmtpLoginTest, AnswersAChallengeWithoutTellingThePassword) {
   constexpr char kChallenge[] = "<1896.697170952@scripted.example>";
-  ScriptedSmtp server(
-      {.offers = "CRAM-MD5",
-       .accepts =
-           [&](const SmtpSession& session) {
-             unsigned char digest[EVP_MAX_MD_SIZE];
-             unsigned int size = 0;
-             const std::string key = "swordfish-42";
-             HMAC(EVP_md5(), key.data(), static_cast<int>(key.size()),
-                  reinterpret_cast<const unsigned char*>(kChallenge), sizeof(kChallenge) - 1,
-                  digest, &size);
-             return session.login.at(0) ==
-                    absl::StrCat("alerts@example.net ",
-                                 absl::BytesToHexString(absl::string_view(
-                                     reinterpret_cast<const char*>(digest), size)));
-           },
-       .challenge = [&](const SmtpSession& session) -> std::optional<std::string> {
-         if (!session.login.empty()) return std::nullopt;
-         return absl::Base64Escape(kChallenge);
-       }});
+  ScriptedSmtp server({.offers = "CRAM-MD5",
+                       .accepts =
+                           [&](const SmtpSession& session) {
+                             unsigned char digest[EVP_MAX_MD_SIZE];
+                             unsigned int size = 0;
+                             const std::string key = "swordfish-42";
+                             HMAC(EVP_md5(), key.data(), static_cast<int>(key.size()),
+                                  reinterpret_cast<const unsigned char*>(kChallenge),
+                                  sizeof(kChallenge) - 1, digest, &size);
+                             return session.login.at(0) ==
+                                    absl::StrCat("alerts@example.net ",
+                                                 absl::BytesToHexString(absl::string_view(
+                                                     reinterpret_cast<const char*>(digest), size)));
+                           },
+                       .challenge = [&](const SmtpSession& session) -> std::optional<std::string> {
+                         if (!session.login.empty()) return std::nullopt;
+                         return absl::Base64Escape(kChallenge);
+                       }});
   const SendResult sent = SendTo(*Make(SettingsFor(server)), "noc@example");
   EXPECT_EQ(sent.outcome, Outcome::kDelivered) << sent.detail;
 }
 
 TEST(SmtpLoginTest, SpeaksNtlmWhereNothingElseIsOffered) {
   // A challenge message: signature, type 2, no target name, flags (unicode, NTLM), eight bytes.
-  const std::string challenge = absl::StrCat(
-      absl::HexStringToBytes("4e544c4d53535000020000000000000038000000"),
-      absl::HexStringToBytes("01820000"), absl::HexStringToBytes("0123456789abcdef"),
-      std::string(24, '\0'));
+  const std::string challenge =
+      absl::StrCat(absl::HexStringToBytes("4e544c4d53535000020000000000000038000000"),
+                   absl::HexStringToBytes("01820000"), absl::HexStringToBytes("0123456789abcdef"),
+                   std::string(24, '\0'));
   ScriptedSmtp server({.offers = "NTLM",
                        .accepts =
                            [](const SmtpSession& session) {
@@ -180,8 +178,7 @@ TEST(SmtpLoginTest, ATokenIsReadAnewForEachConnection) {
 TEST(SmtpLoginTest, SpeaksOauthbearerWhenItIsNamed) {
   ScriptedSmtp server({.offers = "XOAUTH2 OAUTHBEARER", .accepts = [](const SmtpSession& session) {
                          return session.mechanism == "OAUTHBEARER" &&
-                                absl::StrContains(session.login.at(0),
-                                                  "auth=Bearer the-token\1\1");
+                                absl::StrContains(session.login.at(0), "auth=Bearer the-token\1\1");
                        }});
   SmtpSettings settings = SettingsFor(server);
   settings.auth = SmtpAuth::kOauthBearer;
@@ -206,9 +203,8 @@ TEST(SmtpLoginTest, ATokenThatCannotBeReadSendsNothingAndSaysWhy) {
 }
 
 TEST(SmtpLoginTest, NoAnswerPassesTheLoginOnWhateverTheServerEchoes) {
-  const std::string plain = absl::Base64Escape(
-      absl::StrCat(std::string(1, '\0'), "alerts@example.net", std::string(1, '\0'),
-                   "swordfish-42"));
+  const std::string plain = absl::Base64Escape(absl::StrCat(
+      std::string(1, '\0'), "alerts@example.net", std::string(1, '\0'), "swordfish-42"));
   const std::vector<std::string> echoes = {
       "swordfish-42", plain, absl::Base64Escape("swordfish-42"),
       absl::BytesToHexString("swordfish-42"), absl::StrCat("<", plain, ">")};
@@ -219,8 +215,8 @@ TEST(SmtpLoginTest, NoAnswerPassesTheLoginOnWhateverTheServerEchoes) {
            .accepts = [&](const SmtpSession&) { return at != "AUTH"; },
            .refusal = absl::StrCat("535-5.7.8 bad ", echo, "\r\n535 5.7.8 you said ", echo),
            .script = [&](SmtpSession&, const std::string& line) -> std::optional<SmtpAnswer> {
-             const bool here = at == "EHLO" ? absl::StrContains(line, "LO ")
-                                            : absl::StartsWith(line, at);
+             const bool here =
+                 at == "EHLO" ? absl::StrContains(line, "LO ") : absl::StartsWith(line, at);
              if (at == "AUTH" || !here) return std::nullopt;
              return SmtpAnswer{absl::StrCat("550 5.7.1 no to ", echo)};
            }});
@@ -235,7 +231,7 @@ TEST(SmtpLoginTest, NoAnswerPassesTheLoginOnWhateverTheServerEchoes) {
 
 TEST(SmtpLoginTest, AServerThatEndsAUsedConnectionGetsTheMailOnANewOneAtOnce) {
   for (const std::string goodbye : {"421 4.7.0 one mail a connection", "451 4.7.1 next, please",
-                                     "503 5.5.1 nested MAIL", "hang up"}) {
+                                    "503 5.5.1 nested MAIL", "hang up"}) {
     ScriptedSmtp server(
         {.script = [&goodbye](SmtpSession& session,
                               const std::string& line) -> std::optional<SmtpAnswer> {
@@ -276,8 +272,9 @@ TEST(SmtpLoginTest, AReplyOfSeveralLinesIsJudgedWhole) {
   ScriptedSmtp server(
       {.script = [](SmtpSession&, const std::string& line) -> std::optional<SmtpAnswer> {
         if (!absl::StartsWith(line, "RCPT")) return std::nullopt;
-        return SmtpAnswer{"550-5.1.1 The email account that you tried to reach does not exist.\r\n"
-                          "550 5.1.1 https://support.example/?p=NoSuchUser"};
+        return SmtpAnswer{
+            "550-5.1.1 The email account that you tried to reach does not exist.\r\n"
+            "550 5.1.1 https://support.example/?p=NoSuchUser"};
       }});
   SmtpSettings settings = SettingsFor(server);
   settings.username.clear();

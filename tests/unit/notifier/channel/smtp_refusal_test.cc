@@ -44,8 +44,8 @@ const std::vector<Refusal>& Table() {
       {"550 5.1.1 <noc@a.example>... User unknown", Concern::kAddress, Outcome::kRejected},
       {"550 5.1.2 <noc@a.example>... Host unknown (Name server: a.example: host not found)",
        Concern::kAddress, Outcome::kRejected},
-      {"550 5.1.2 <noc@a.example>: Recipient address rejected: Domain not found",
-       Concern::kAddress, Outcome::kRejected},
+      {"550 5.1.2 <noc@a.example>: Recipient address rejected: Domain not found", Concern::kAddress,
+       Outcome::kRejected},
       {"556 5.1.10 <noc@a.example>: Recipient address has null MX", Concern::kAddress,
        Outcome::kRejected},
       {"550 Unrouteable address", Concern::kAddress, Outcome::kRejected},
@@ -65,8 +65,8 @@ const std::vector<Refusal>& Table() {
        Outcome::kRejected},
       // Our sender, our account, our login, relaying.
       {"550 5.1.8 Sender address rejected", Concern::kSender, Outcome::kNotPermitted},
-      {"550 5.1.8 <alerts@b.example>: Sender address rejected: Domain not found",
-       Concern::kSender, Outcome::kNotPermitted},
+      {"550 5.1.8 <alerts@b.example>: Sender address rejected: Domain not found", Concern::kSender,
+       Outcome::kNotPermitted},
       {"550 5.1.0 <alerts@b.example>: Sender address rejected: User unknown in virtual mailbox "
        "table",
        Concern::kSender, Outcome::kNotPermitted},
@@ -80,13 +80,12 @@ const std::vector<Refusal>& Table() {
        Concern::kSender, Outcome::kNotPermitted},
       {"553 sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)", Concern::kSender,
        Outcome::kNotPermitted},
-      {"554 5.7.1 <noc@a.example>: Relay access denied", Concern::kSender,
-       Outcome::kNotPermitted},
+      {"554 5.7.1 <noc@a.example>: Relay access denied", Concern::kSender, Outcome::kNotPermitted},
       {"550 relay not permitted", Concern::kSender, Outcome::kNotPermitted},
       {"550 5.7.54 SMTP; Unable to relay recipient in non-accepted domain", Concern::kSender,
        Outcome::kNotPermitted},
-      {"550 5.7.60 SMTP; Client does not have permissions to send as this sender",
-       Concern::kSender, Outcome::kNotPermitted},
+      {"550 5.7.60 SMTP; Client does not have permissions to send as this sender", Concern::kSender,
+       Outcome::kNotPermitted},
       {"554 5.2.252 SendAsDenied; alerts@b.example not allowed to send as ops@b.example; "
        "STOREDRV.Submission.Exception:SendAsDeniedException",
        Concern::kSender, Outcome::kNotPermitted},
@@ -115,8 +114,8 @@ const std::vector<Refusal>& Table() {
       {"550 5.4.5 Daily user sending limit exceeded.", Concern::kSender, Outcome::kNotPermitted},
       {"550 5.4.5 Daily SMTP relay limit exceeded for user", Concern::kSender,
        Outcome::kNotPermitted},
-      {"550 5.4.6 Unusual sending activity detected. Please try after sometime",
-       Concern::kSender, Outcome::kNotPermitted},
+      {"550 5.4.6 Unusual sending activity detected. Please try after sometime", Concern::kSender,
+       Outcome::kNotPermitted},
       {"550 Domain b.example has exceeded the max emails per hour (120/100 (120%)) allowed. "
        "Message discarded.",
        Concern::kSender, Outcome::kNotPermitted},
@@ -124,24 +123,21 @@ const std::vector<Refusal>& Table() {
       {"550 5.1.90 Your message can't be sent because you've reached your daily limit for message "
        "recipients",
        Concern::kSender, Outcome::kNotPermitted},
-      {"454 Throttling failure: Maximum sending rate exceeded.", Concern::kSender,
-       Outcome::kRetry},
+      {"454 Throttling failure: Maximum sending rate exceeded.", Concern::kSender, Outcome::kRetry},
       {"552 too many same size mails.", Concern::kSender, Outcome::kNotPermitted},
       {"450 4.7.1 Error: too much mail from 192.0.2.1", Concern::kSender, Outcome::kRetry},
-      {"450 4.1.8 <alerts@b.example>: Sender address rejected: Domain not found",
-       Concern::kSender, Outcome::kRetry},
+      {"450 4.1.8 <alerts@b.example>: Sender address rejected: Domain not found", Concern::kSender,
+       Outcome::kRetry},
       // The mailbox, for now.
       {"550 5.2.2 mailbox full", Concern::kMailbox, Outcome::kRetrySlowly},
       {"552 5.2.2 The email account that you tried to reach is over quota.", Concern::kMailbox,
        Outcome::kRetrySlowly},
       {"554 5.2.2 mailbox full; STOREDRV.Deliver.Exception:QuotaExceededException.MapiException",
        Concern::kMailbox, Outcome::kRetrySlowly},
-      {"552 Quota exceeded (mailbox for user is full)", Concern::kMailbox,
-       Outcome::kRetrySlowly},
+      {"552 Quota exceeded (mailbox for user is full)", Concern::kMailbox, Outcome::kRetrySlowly},
       {"550 Requested action not taken, please try again later", Concern::kMailbox,
        Outcome::kRetrySlowly},
-      {"554 5.7.1 greylisted, come back in 5 minutes", Concern::kMailbox,
-       Outcome::kRetrySlowly},
+      {"554 5.7.1 greylisted, come back in 5 minutes", Concern::kMailbox, Outcome::kRetrySlowly},
       {"550 5.2.1 The user you are trying to contact is receiving mail at a rate that prevents "
        "additional messages from being delivered.",
        Concern::kMailbox, Outcome::kRetrySlowly},
@@ -154,8 +150,7 @@ const std::vector<Refusal>& Table() {
       // The server.
       {"554 5.3.0 internal error", Concern::kServer, Outcome::kRetrySlowly},
       {"550 5.3.5 system configuration error", Concern::kServer, Outcome::kRetrySlowly},
-      {"451 4.3.0 <noc@a.example>: Temporary lookup failure", Concern::kMailbox,
-       Outcome::kRetry},
+      {"451 4.3.0 <noc@a.example>: Temporary lookup failure", Concern::kMailbox, Outcome::kRetry},
       {"452 4.3.1 Insufficient system storage", Concern::kServer, Outcome::kRetry},
       // It may be anything.
       {"550 5.5.0 Requested action not taken: mailbox unavailable", Concern::kUnclear,
@@ -171,8 +166,8 @@ const std::vector<Refusal>& Table() {
 }
 
 SmtpAttempt Reply(SmtpStage stage, const std::string& text) {
-  return {.end = SmtpEnd::kReply, .stage = stage, .code = std::stoi(text.substr(0, 3)),
-          .text = text};
+  return {
+      .end = SmtpEnd::kReply, .stage = stage, .code = std::stoi(text.substr(0, 3)), .text = text};
 }
 
 TEST(SmtpRefusalTest, TellsByTheTableWhomARefusalConcerns) {
