@@ -62,7 +62,8 @@ class Applier {
 
  private:
   using Header = std::shared_ptr<const counters::SnapshotHeader>;
-  using DescriptorsByName = absl::flat_hash_map<absl::string_view, const counters::QueueDescriptor*>;
+  using DescriptorsByName =
+      absl::flat_hash_map<absl::string_view, const counters::QueueDescriptor*>;
 
   // What a row's counter said this time.
   enum class Known : std::uint8_t { kUnread, kCounted, kBaseline, kGone };

@@ -119,8 +119,8 @@ TrafficBytes Applier::MostSince(const SnapshotHeader& before, const Rate& rate) 
 
 RowLimits Applier::LimitsNow(std::uint32_t row, const QueueReading& reading) {
   const counters::QueueDescriptor* d = state_.dictionary.Find(reading.descriptor);
-  const bool known = row < parent_before_.size() && state_.rows[row].descriptor ==
-                                                        reading.descriptor;
+  const bool known =
+      row < parent_before_.size() && state_.rows[row].descriptor == reading.descriptor;
   if (known && !outer_may_differ_ && !state_.limits.empty()) return LimitsOf(row);
   RowLimits limits{OwnLimit(*d), {}, ParentMark(*d)};
   if (d->parent.empty()) return limits;
@@ -262,7 +262,8 @@ void Applier::CloseDispute(std::uint32_t row, const Verdict& verdict) {
   AddDoubtful(PartOf(row, dispute, verdict));
   Slot& slot = state_.slots[row];
   for (const CountedStep& step : verdict.counted) {
-    if (step.explanation == Explanation::kWentOn || step.explanation == Explanation::kCeilingWrong) {
+    if (step.explanation == Explanation::kWentOn ||
+        step.explanation == Explanation::kCeilingWrong) {
       continue;
     }
     slot.since_us = dispute.seen[step.to].header->attribution_us;
@@ -321,8 +322,8 @@ void Applier::TellOfDispute(std::uint32_t row, const Dispute& dispute, const Ver
 void Applier::NoteHabit() {
   if (!lineage_.only_same() || first_ || rows_fell_ == 0) return;
   if (rows_fell_ * 2 <= rows_above_zero_) return;
-  const bool habit = state_.resets_us[1] != 0 &&
-                     now_.attribution_us - state_.resets_us[1] <= kResetHabitUs;
+  const bool habit =
+      state_.resets_us[1] != 0 && now_.attribution_us - state_.resets_us[1] <= kResetHabitUs;
   state_.resets_us[0] = state_.resets_us[1];
   state_.resets_us[1] = now_.attribution_us;
   if (!habit || habit_) return;

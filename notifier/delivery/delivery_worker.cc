@@ -154,6 +154,7 @@ absl::StatusOr<absl::Duration> DeliveryWorker::Work(const std::stop_token& stop)
       probe_at_ = absl::ZeroDuration();
       passage_ = Passage();
       put_off_in_a_row_ = 0;
+      NS_RETURN_IF_ERROR(parts_.queue.Hasten(channel_name_, now));
     }
     if (stop.stop_requested()) return absl::ZeroDuration();
     const absl::Duration rest = rest_until_ - parts_.clock.MonotonicNow();

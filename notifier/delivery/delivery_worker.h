@@ -59,7 +59,8 @@ class DeliveryWorker {
  public:
   DeliveryWorker(const WorkerParts& parts, const RetryPolicy& policy);
 
-  // Ends a rest of the channel, since its settings have changed. Any thread.
+  // Ends a rest of the channel and makes what waits due, since its settings have changed. Any
+  // thread.
   void Unblock();
 
   // Until the stop is requested; the transaction under way is finished.

@@ -171,6 +171,8 @@ class SqliteDeliveryQueue {
   absl::Status Finish(const TaskResult& result);
   // Makes every claimed delivery due again, see PlanAfterCrash. For a caller that has none.
   absl::Status ReleaseClaims(absl::Time now);
+  // Makes every delivery of `channel` that waits for its next attempt due now.
+  absl::Status Hasten(const std::string& channel, absl::Time now);
   // When the next delivery is due; InfiniteFuture when none waits.
   absl::StatusOr<absl::Time> NextDueTime(const std::string& channel);
 

@@ -47,6 +47,17 @@ absl::Status SqliteDeliveryQueue::ReleaseLocked(absl::Time now) {
   return transaction.Commit();
 }
 
+absl::Status SqliteDeliveryQueue::Hasten(const std::string& channel, absl::Time now) {
+  base::MutexLock lock(mutex_);
+  NS_RETURN_IF_ERROR(Usable());
+  NS_ASSIGN_OR_RETURN(sqlite::Statement update,
+                      database_->Prepare("UPDATE deliveries SET next_us = ?1 WHERE status = 1 AND "
+                                         "channel = ?2 AND next_us > ?1"));
+  update.BindInt(1, Us(now));
+  update.BindText(2, channel);
+  return Note(update.Run());
+}
+
 absl::StatusOr<std::optional<Task>> SqliteDeliveryQueue::Claim(const std::string& channel,
                                                                absl::Time now) {
   base::MutexLock lock(mutex_);
