@@ -62,7 +62,8 @@ class Applier {
 
  private:
   using Header = std::shared_ptr<const counters::SnapshotHeader>;
-  using DescriptorsByName = absl::flat_hash_map<absl::string_view, const counters::QueueDescriptor*>;
+  using DescriptorsByName =
+      absl::flat_hash_map<absl::string_view, const counters::QueueDescriptor*>;
 
   // In parent_before_: the row was not there.
   static constexpr std::uint32_t kNotThere = kNoRow - 1;

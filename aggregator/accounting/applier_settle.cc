@@ -224,8 +224,9 @@ void Applier::Refuse(std::uint32_t row, const QueueReading& reading, std::int64_
                      TrafficBytes unseen, absl::string_view why) {
   known_[row] = Known::kBaseline;
   AddEvent(now_.attribution_us, "implausible", DescriptorOf(row).name,
-           absl::StrCat(why, "; taken as a new baseline. If the line is faster than line_rate, "
-                             "raise it"));
+           absl::StrCat(why,
+                        "; taken as a new baseline. If the line is faster than line_rate, "
+                        "raise it"));
   DoubtfulPart part;
   part.row = row;
   part.raw.upper = unseen;

@@ -330,7 +330,8 @@ void Book::Impl::ExpandDelta(const Delta& delta, std::uint32_t queue, MenuChange
 
 // Bytes over (from, to] and what is not sure of them, on the days they touch. What is counted and
 // what passed unseen is divided by time; each day keeps, per edge that is crossed, what lies on its
-// side and on the other. What would fall into a closed day counts at the begin of the first open one.
+// side and on the other. What would fall into a closed day counts at the begin of the first open
+// one.
 void Book::Impl::ExpandDoubt(const Doubt& doubt, std::uint32_t queue, MenuChange& change) {
   const QueueInfo& info = change.menu->queues[queue];
   if (!info.counts) return;
@@ -424,8 +425,8 @@ Grade Book::Impl::GradeOf(const Doubt& doubt, const RouterBook& router) {
   const std::int64_t usual =
       2 * absl::ToInt64Microseconds(router.settings.poll_interval) + 5'000'000;
   if (doubt.blind_to_us - doubt.blind_from_us > usual) return Grade::kPartial;
-  const bool any = !doubt.doubt.zero() || !doubt.unseen.zero() ||
-                   doubt.blind_to_us > doubt.blind_from_us;
+  const bool any =
+      !doubt.doubt.zero() || !doubt.unseen.zero() || doubt.blind_to_us > doubt.blind_from_us;
   return any ? Grade::kBounded : Grade::kComplete;
 }
 

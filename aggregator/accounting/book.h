@@ -266,8 +266,8 @@ class Book {
                               absl::CivilDay last) const;
   std::vector<UsageRow> SubscriberUsage(const SubscriberKey& subscriber, absl::CivilDay first,
                                         absl::CivilDay last) const;
-  // Why the rows of the subscriber are what they are: of each row in memory on the days of which a step
-  // was disputed.
+  // Why the rows of the subscriber are what they are: of each row in memory on the days of which a
+  // step was disputed.
   struct RowEvidence {
     QueueKey queue;
     absl::CivilDay day;

@@ -125,8 +125,7 @@ void Book::Impl::FlushRows(RouterBook& router, StagedFlush& flush) {
         const std::uint64_t subscriber_id = subscribers[rows[i].subscriber].id;
         flush.usage.push_back({queue_id, subscriber_id, Figures(menu, partition, rows[i])});
         if (const UsageEvidence* evidence = partition.EvidenceOf(rows[i]); evidence != nullptr) {
-          flush.evidence.push_back(
-              {queue_id, subscriber_id, key.first, key.second, *evidence});
+          flush.evidence.push_back({queue_id, subscriber_id, key.first, key.second, *evidence});
         }
       }
     }

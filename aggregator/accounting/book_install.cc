@@ -98,8 +98,7 @@ void Book::Impl::ShowOpen(MenuBook& menu) {
   change.router = menu.router;
   change.menu = &menu;
   change.device = menu.current;
-  for (const Doubt& doubt :
-       OpenDoubts(menu.current->state, PlaceOf(*menu.router, menu))) {
+  for (const Doubt& doubt : OpenDoubts(menu.current->state, PlaceOf(*menu.router, menu))) {
     ExpandDoubt(doubt, QueueOf(*menu.current, doubt.descriptor, change), change);
   }
   for (const RowChange& row : change.rows) {

@@ -48,8 +48,8 @@ bool OfSite(const SubscriberInfo& subscriber, const base::SiteId& site) {
 
 }  // namespace
 
-UsageRow Book::Impl::Figures(const MenuBook& menu, const Partition& partition,
-                             const DayRow& row, bool with_open) const {
+UsageRow Book::Impl::Figures(const MenuBook& menu, const Partition& partition, const DayRow& row,
+                             bool with_open) const {
   UsageRow usage = partition.Figures(row, with_open);
   usage.queue = {menu.router->settings.id, menu.menu, menu.queues[row.queue].name};
   usage.subscriber = subscribers[row.subscriber].key;
@@ -80,8 +80,8 @@ std::vector<UsageRow> Book::SubscriberUsage(const SubscriberKey& subscriber, abs
   return impl_->RowsOf(found->second, first, last, true);
 }
 
-std::vector<Book::RowEvidence> Book::Evidence(const SubscriberKey& subscriber,
-                                              absl::CivilDay first, absl::CivilDay last) const {
+std::vector<Book::RowEvidence> Book::Evidence(const SubscriberKey& subscriber, absl::CivilDay first,
+                                              absl::CivilDay last) const {
   std::vector<RowEvidence> result;
   const auto found = impl_->subscriber_by_key.find(subscriber);
   if (found == impl_->subscriber_by_key.end()) return result;

@@ -173,7 +173,8 @@ std::vector<QuotaStanding> Book::Quotas(const SubscriberKey& subscriber,
     standing.limit = impl_->LimitOf(found->second, i);
     standing.period_start = quota::PeriodStart(rule, today);
     const absl::CivilDay last = quota::PeriodEnd(rule, today) - 1;
-    const std::vector<UsageRow> rows = impl_->RowsOf(found->second, standing.period_start, last, true);
+    const std::vector<UsageRow> rows =
+        impl_->RowsOf(found->second, standing.period_start, last, true);
     const UsageSum sum = SumUsage(absl::MakeConstSpan(rows), standing.period_start, last);
     standing.best = sum.best;
     standing.lower_bound = sum.lower_bound;

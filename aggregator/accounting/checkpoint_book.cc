@@ -52,8 +52,7 @@ void ReadEvidence(Fields& in, UsageEvidence& evidence) {
     total.explanation = ReadExplanation(in);
     total.steps = in.U32();
     total.at_stake = in.Sum();
-    in.Require(evidence.totals.empty() ||
-               evidence.totals.back().explanation < total.explanation);
+    in.Require(evidence.totals.empty() || evidence.totals.back().explanation < total.explanation);
     evidence.totals.push_back(total);
   }
   if (evidence.totals.empty()) return;

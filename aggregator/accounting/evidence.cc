@@ -160,8 +160,8 @@ class Courses {
     if (in_.rate.us == 0 || in_.rate.bytes == 0) return false;
     const absl::uint128 sum = absl::uint128(held.upload) + held.download;
     if (sum == 0) return false;
-    const auto elapsed = static_cast<std::uint64_t>(
-        LongestElapsedUs(*in_.seen[i].header, *in_.seen[j].header));
+    const auto elapsed =
+        static_cast<std::uint64_t>(LongestElapsedUs(*in_.seen[i].header, *in_.seen[j].header));
     // Sums are below 2^65 and times below 2^58, so that the products are no more than 2^125.
     const absl::uint128 here = sum * in_.rate.us;
     const absl::uint128 usual = absl::uint128(in_.rate.bytes) * elapsed;
@@ -200,8 +200,9 @@ class Courses {
     if (sign && zero_fits) {
       const bool likely = (fell || beyond) && LikeTheRate(now, i, j);
       const Explanation what = renamed && !fell ? Explanation::kMadeAnew : Explanation::kReset;
-      Try(i, j, {what, from_zero, Less(most, from_zero),
-                 likely && !renamed ? kRankLikelyReset : kRankMadeAnew});
+      Try(i, j,
+          {what, from_zero, Less(most, from_zero),
+           likely && !renamed ? kRankLikelyReset : kRankMadeAnew});
     }
     // What shows nothing at all did not step back a little.
     if (byte_fell && !from_zero.zero()) {
@@ -211,8 +212,9 @@ class Courses {
       }
     }
     if (restart && zero_fits) {
-      Try(i, j, {Explanation::kRestart, from_zero, Less(most, from_zero),
-                 fell ? kRankRestart : kRankPossibleRestart});
+      Try(i, j,
+          {Explanation::kRestart, from_zero, Less(most, from_zero),
+           fell ? kRankRestart : kRankPossibleRestart});
     }
     if (timeline) Try(i, j, {Explanation::kTimeline, {}, most, kRankTimeline});
   }
@@ -317,9 +319,8 @@ class Courses {
       if (!course.possible) continue;
       course.bad += bad;
       const int worst = bad > 0 ? std::max<int>(rank, kRankBadReading) : rank;
-      const bool better =
-          !counted_.has_value() || worst < counted_rank_ ||
-          (worst == counted_rank_ && course.BetterThan(*counted_));
+      const bool better = !counted_.has_value() || worst < counted_rank_ ||
+                          (worst == counted_rank_ && course.BetterThan(*counted_));
       if (!better) continue;
       counted_ = course;
       counted_rank_ = worst;
@@ -446,10 +447,10 @@ Rate RateBetween(const RowLimits& before, const RowLimits& now, const Rate& line
     if (own_a != 0 && own_a == own_b) return own_a;
     return outer_a != 0 && outer_a == outer_b ? outer_a : most;
   };
-  return {one(before.own.upload, now.own.upload, before.outer.upload, now.outer.upload,
-              line.upload),
-          one(before.own.download, now.own.download, before.outer.download, now.outer.download,
-              line.download)};
+  return {
+      one(before.own.upload, now.own.upload, before.outer.upload, now.outer.upload, line.upload),
+      one(before.own.download, now.own.download, before.outer.download, now.outer.download,
+          line.download)};
 }
 
 TrafficBytes CeilingBetween(const Observation& before, const Observation& now, const Rate& line) {

@@ -17,17 +17,17 @@ namespace netsentinel::accounting {
 
 // One thing that can have happened between two readings. Values are stored: never renumber.
 enum class Explanation : std::uint8_t {
-  kWentOn = 1,      // the counter only grew
-  kReset = 2,       // somebody reset the counter
-  kRestart = 3,     // the router restarted
-  kMadeAnew = 4,    // the queue was removed and made again, or made since
-  kMissing = 5,     // it existed, but a reply lacked it
-  kBadReading = 6,  // the reading was wrong
-  kSteppedBack = 7, // the router took back a little of the counter
-  kTimeline = 8,    // the device runs another course: a restored image, a clone
-  kCeilingWrong = 9,// more passed than the ceiling allows, reading after reading
-  kRefused = 10,    // nothing fits: the counter is a new baseline
-  kUnread = 11,     // the queue was there and nobody read it to its end
+  kWentOn = 1,        // the counter only grew
+  kReset = 2,         // somebody reset the counter
+  kRestart = 3,       // the router restarted
+  kMadeAnew = 4,      // the queue was removed and made again, or made since
+  kMissing = 5,       // it existed, but a reply lacked it
+  kBadReading = 6,    // the reading was wrong
+  kSteppedBack = 7,   // the router took back a little of the counter
+  kTimeline = 8,      // the device runs another course: a restored image, a clone
+  kCeilingWrong = 9,  // more passed than the ceiling allows, reading after reading
+  kRefused = 10,      // nothing fits: the counter is a new baseline
+  kUnread = 11,       // the queue was there and nobody read it to its end
 };
 inline constexpr int kExplanations = 11;
 

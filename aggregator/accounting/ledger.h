@@ -115,8 +115,8 @@ class Partition {
   }
   std::vector<DayRow>& rows() { return rows_; }
   const std::vector<DayRow>& rows() const { return rows_; }
-  // The row's figures, with or without what is not decided yet; keys other than day and segment stay
-  // empty.
+  // The row's figures, with or without what is not decided yet; keys other than day and segment
+  // stay empty.
   UsageRow Figures(const DayRow& row, bool with_open) const;
   // Null where nothing was disputed.
   const UsageEvidence* EvidenceOf(const DayRow& row) const;

@@ -97,9 +97,9 @@ struct UsageRow {
   base::TrafficBytes doubt;
   // Beyond `best`: at most so much passed unseen.
   base::TrafficBytes loss_bound;
-  // Bytes of deltas that cross the begin (the end) of this row's span, the day or the segment of it:
-  // what of their sure bytes lies on this side of the edge, in this span or beyond it, and what they
-  // counted or may have hidden on the other side. A longer period in which the edge lies needs
+  // Bytes of deltas that cross the begin (the end) of this row's span, the day or the segment of
+  // it: what of their sure bytes lies on this side of the edge, in this span or beyond it, and what
+  // they counted or may have hidden on the other side. A longer period in which the edge lies needs
   // neither; SumUsage says how a span's figures come out.
   base::TrafficBytes begin_inside;
   base::TrafficBytes begin_outside;

@@ -29,6 +29,7 @@
 #include "notifier/delivery/grpc_alert_service.h"
 #include "notifier/delivery/grpc_notifier_service.h"
 #include "notifier/delivery/grpc_usage_source.h"
+#include "notifier/delivery/queue_watch.h"
 #include "notifier/delivery/report_desk.h"
 #include "notifier/delivery/sqlite_delivery_queue.h"
 #include "notifier/report/html_renderer.h"
@@ -37,11 +38,13 @@ namespace netsentinel::app {
 namespace {
 
 constexpr absl::string_view kChannel = "smtp";
+constexpr absl::string_view kDeliveryLoop = "delivery";
 constexpr absl::Duration kServerGrace = absl::Seconds(2);
 // A transaction that a stop finds under way may go on for this long.
 constexpr absl::Duration kSendGrace = absl::Seconds(5);
 // The loops beat at least every 20 s; a transaction has its own deadline of 15 minutes.
 constexpr absl::Duration kWorkerSilence = absl::Minutes(20);
+constexpr absl::Duration kLookEvery = absl::Seconds(5);
 constexpr absl::Duration kReportSilence = absl::Minutes(10);
 
 // True once the stop was requested a while ago. One thread.
@@ -66,6 +69,9 @@ absl::StatusOr<std::unique_ptr<channel::Channel>> MakeSmtp(const NotifierSetting
   channel::SmtpSettings smtp = settings.smtp;
   if (settings.smtp_password.given()) {
     NS_ASSIGN_OR_RETURN(smtp.password, config::ReadSecret(settings.smtp_password));
+  }
+  if (settings.smtp_token.given()) {
+    smtp.token = [source = settings.smtp_token] { return config::ReadSecret(source); };
   }
   const auto grace = std::make_shared<StopGrace>(context.clock, context.stop);
   smtp.abandon = [grace] { return grace->Over(); };
@@ -101,12 +107,15 @@ struct Parts {
                    context.logger),
         alerts(Alerts(settings), *queue, *alerts_html),
         worker({context.clock, *queue, smtp, alerts, wakeup, context.logger, context.metrics,
-                context.readiness, context.liveness.AddPulse("delivery", kWorkerSilence)},
+                context.readiness, context.liveness.AddPulse(kDeliveryLoop, kWorkerSilence)},
                delivery::RetryPolicy()),
         reports(settings.reports, std::string(kChannel),
                 {context.clock, *queue, source, *reports_html, wakeup, context.logger,
                  context.readiness}),
-        alert_service(authority, *queue, wakeup, context.clock, context.logger),
+        watch({context.clock, *queue, context.logger, context.metrics, context.readiness,
+               context.liveness},
+              std::string(kDeliveryLoop), kWorkerSilence),
+        alert_service(authority, *queue, wakeup, look, context.clock, context.logger),
         notifier_service(authority, *queue, reports, audit_desk) {}
 
   std::unique_ptr<delivery::SqliteDeliveryQueue> queue;
@@ -124,6 +133,9 @@ struct Parts {
   delivery::AlertDesk alerts;
   delivery::DeliveryWorker worker;
   delivery::ReportDesk reports;
+  delivery::QueueWatch watch;
+  // Ends a wait of the watch.
+  delivery::Wakeup look;
   delivery::GrpcAlertService alert_service;
   delivery::GrpcNotifierService notifier_service;
 };
@@ -157,20 +169,6 @@ rpc::ServerOptions ServerOptions(const NotifierSettings& settings) {
   return options;
 }
 
-void ShowCounts(metrics::Registry& metrics, delivery::SqliteDeliveryQueue& queue) {
-  const auto pending =
-      metrics.AddGauge("netsentinel_notifier_pending_alerts", "Alerts that are in no mail yet.");
-  const auto waiting =
-      metrics.AddGauge("netsentinel_notifier_waiting_deliveries", "Mails that wait, by recipient.");
-  const auto parked = metrics.AddGauge("netsentinel_notifier_parked_deliveries",
-                                       "Mails that were given up, by recipient.");
-  const absl::StatusOr<delivery::QueueCounts> counts = queue.Counts();
-  if (!counts.ok()) return;
-  pending.Set(static_cast<double>(counts->pending_alerts));
-  waiting.Set(static_cast<double>(counts->waiting));
-  parked.Set(static_cast<double>(counts->parked));
-}
-
 void ShowAudit(metrics::Registry& metrics, audit::SqliteAuditQueue& queue) {
   const auto waiting =
       metrics.AddGauge("netsentinel_notifier_waiting_audit_entries",
@@ -191,6 +189,9 @@ absl::Status NotifierApp::Check(const NotifierSettings& settings) {
   NS_RETURN_IF_ERROR(rpc::CheckSecurity(settings.aggregator.security, now));
   if (settings.smtp_password.given()) {
     NS_RETURN_IF_ERROR(config::ReadSecret(settings.smtp_password).status());
+  }
+  if (settings.smtp_token.given()) {
+    NS_RETURN_IF_ERROR(config::ReadSecret(settings.smtp_token).status());
   }
   if (!settings.smtp.ca_file.empty()) {
     NS_RETURN_IF_ERROR(rpc::CheckAuthorityFile(settings.smtp.ca_file));
@@ -244,11 +245,10 @@ absl::Status NotifierApp::Run(const NotifierSettings& settings, shell::Context& 
     };
   }
   absl::Status result = context.started(ports);
-  delivery::Wakeup sleep;
   while (result.ok() && !context.stop.stop_requested()) {
-    ShowCounts(context.metrics, *parts->queue);
     ShowAudit(context.metrics, *parts->audit_queue);
-    sleep.Wait(absl::Seconds(5), context.stop);
+    parts->watch.Look();
+    parts->look.Wait(kLookEvery, context.stop);
   }
   {
     base::MutexLock lock(mutex_);

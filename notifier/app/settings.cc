@@ -29,6 +29,36 @@ std::vector<std::string> ReadRecipients(config::Section& section) {
   return recipients;
 }
 
+void ReadLogin(config::Section& smtp, NotifierSettings& settings) {
+  using channel::SmtpAuth;
+  settings.smtp.username = smtp.OptionalString("username", "");
+  settings.smtp_password = smtp.OptionalSecret("password");
+  settings.smtp_token = smtp.OptionalSecret("token");
+  settings.smtp.auth = smtp.OptionalEnum<SmtpAuth>("auth",
+                                                   {{"auto", SmtpAuth::kAuto},
+                                                    {"plain", SmtpAuth::kPlain},
+                                                    {"login", SmtpAuth::kLogin},
+                                                    {"cram-md5", SmtpAuth::kCramMd5},
+                                                    {"ntlm", SmtpAuth::kNtlm},
+                                                    {"xoauth2", SmtpAuth::kXoauth2},
+                                                    {"oauthbearer", SmtpAuth::kOauthBearer}},
+                                                   SmtpAuth::kAuto);
+  const bool password = settings.smtp_password.given();
+  const bool token = settings.smtp_token.given();
+  if (settings.smtp.username.empty() == (password || token)) {
+    smtp.Fail("username", "username and password_file (or token_file) go together",
+              "both or neither");
+    return;
+  }
+  if (settings.smtp.auth == SmtpAuth::kAuto) return;
+  const bool by_token = channel::TakesToken(settings.smtp.auth);
+  if (by_token ? !token : !password) {
+    smtp.Fail(
+        "auth", by_token ? "logs in with a token" : "logs in with a password",
+        by_token ? "username and token_file beside it" : "username and password_file beside it");
+  }
+}
+
 void ReadSmtp(config::Section& root, NotifierSettings& settings) {
   config::Section smtp = root.RequiredSection("smtp");
   const config::Address server = smtp.RequiredAddress("server");
@@ -50,11 +80,7 @@ void ReadSmtp(config::Section& root, NotifierSettings& settings) {
     smtp.Fail("insecure", "is true beside TLS", "one of the two", "remove `insecure: true`");
   }
   settings.smtp.ca_file = smtp.OptionalPath("ca", "");
-  settings.smtp.username = smtp.OptionalString("username", "");
-  settings.smtp_password = smtp.OptionalSecret("password");
-  if (settings.smtp.username.empty() == settings.smtp_password.given()) {
-    smtp.Fail("username", "username and password_file go together", "both or neither");
-  }
+  ReadLogin(smtp, settings);
   const std::string from = smtp.RequiredString("from");
   if (!from.empty()) {
     absl::StatusOr<channel::Mailbox> mailbox = channel::ParseMailbox(from);

@@ -22,9 +22,10 @@ struct NotifierSettings {
   config::Security security;
   std::string state_dir;
   config::Peer aggregator;
-  // Without its password, which is read when it is needed.
+  // Without its password and token, which are read when they are needed.
   channel::SmtpSettings smtp;
   config::SecretSource smtp_password;
+  config::SecretSource smtp_token;
   std::vector<std::string> alert_recipients;
   delivery::GroupPolicy group;
   std::vector<delivery::ReportSettings> reports;

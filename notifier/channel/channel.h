@@ -30,12 +30,14 @@ enum class Outcome {
   kDelivered,
   // This recipient, or this letter, not now: try again by the plan.
   kRetry,
-  // This letter is not wanted by the server; waiting may help, insisting does not.
+  // Not this letter, or not this recipient for a good while (a full mailbox); waiting may help,
+  // insisting does not.
   kRetrySlowly,
-  // This recipient never.
+  // This recipient never: there is nobody of that name.
   kRejected,
-  // Not to this recipient by this way: relaying, policy or login. Somebody has to change a
-  // configuration here or there; other recipients may be served.
+  // Refused for good, and it is not certain that the address is wrong: the sender, the account, a
+  // limit, relaying or policy may be meant. Somebody may have to change a configuration here or
+  // there; other recipients may be served.
   kNotPermitted,
   // The channel cannot be used at the moment, whoever the recipient is.
   kChannelDown,

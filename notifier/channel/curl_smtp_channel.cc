@@ -3,23 +3,30 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <optional>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include <curl/curl.h>
 
 #include "common/base/status_macros.h"
 #include "common/config/address.h"
 #include "notifier/channel/gmime_message.h"
+#include "notifier/channel/login_mask.h"
+#include "notifier/channel/smtp_refusal.h"
 
 namespace netsentinel::channel {
 namespace {
 
-constexpr std::size_t kMaxReplyBytes = 512;
+// Of one reply, all its lines; what is cut off ends with a whole word.
+constexpr std::size_t kMaxReplyBytes = 2048;
+constexpr std::size_t kMaxOffered = 64;
 
 // What libcurl tells while it works.
 struct Conversation {
@@ -28,6 +35,10 @@ struct Conversation {
   SmtpStage stage = SmtpStage::kConnect;
   int code = 0;
   std::string reply;
+  // The last line was followed by another one of the same reply.
+  bool more = false;
+  // What the server's answer to EHLO says about logins.
+  std::vector<std::string> offered = {};
   bool logged_in = false;
   // libcurl says goodbye after a refusal; that answer is not the one that counts.
   bool leaving = false;
@@ -53,24 +64,53 @@ void OnCommand(absl::string_view line, Conversation& conversation) {
     if (!absl::StartsWith(line, verb)) continue;
     conversation.leaving = false;
     conversation.stage = stage;
-    if (stage == SmtpStage::kHello) conversation.logged_in = false;
+    if (stage == SmtpStage::kHello) {
+      conversation.logged_in = false;
+      conversation.offered.clear();
+    }
     if (stage == SmtpStage::kAuth) conversation.logged_in = true;
     conversation.code = 0;
     conversation.reply.clear();
+    conversation.more = false;
     return;
   }
+}
+
+// A reply of several lines is one text; the code stands in front of it once.
+void AppendLine(absl::string_view line, Conversation& conversation) {
+  std::string& reply = conversation.reply;
+  if (!conversation.more) {
+    reply.clear();
+  } else {
+    line.remove_prefix(std::min<std::size_t>(line.size(), 4));
+    const std::string enhanced = EnhancedCode(reply);
+    if (!enhanced.empty()) absl::ConsumePrefix(&line, enhanced);
+    reply.push_back(' ');
+  }
+  absl::StrAppend(&reply, absl::StripAsciiWhitespace(line));
+  if (reply.size() > 3 && reply[3] == '-') reply[3] = ' ';
+  if (reply.size() <= kMaxReplyBytes) return;
+  const std::size_t space = reply.rfind(' ', kMaxReplyBytes);
+  reply.resize(space == std::string::npos ? 0 : space);
 }
 
 void OnReply(absl::string_view line, Conversation& conversation) {
   int code = 0;
   if (conversation.leaving || line.size() < 3 || !absl::SimpleAtoi(line.substr(0, 3), &code))
     return;
+  if (conversation.stage == SmtpStage::kHello) {
+    const std::vector<std::string> logins = OfferedLogins(line);
+    conversation.offered.insert(conversation.offered.end(), logins.begin(), logins.end());
+    conversation.offered.resize(std::min(conversation.offered.size(), kMaxOffered));
+  }
+  AppendLine(line, conversation);
   conversation.code = code;
-  conversation.reply = std::string(absl::StripAsciiWhitespace(line.substr(0, kMaxReplyBytes)));
+  conversation.more = line.size() > 3 && line[3] == '-';
   if (conversation.stage == SmtpStage::kData && code == 354) {
     conversation.stage = SmtpStage::kBody;
     conversation.code = 0;
     conversation.reply.clear();
+    conversation.more = false;
   }
 }
 
@@ -143,10 +183,13 @@ struct CurlSmtpChannel::Handle {
   CURL* easy;
   // Whether its connection has said AUTH; libcurl goes on without it where none is offered.
   bool logged_in = false;
+  std::vector<std::string> offered = {};
   std::array<char, CURL_ERROR_SIZE> error = {};
 };
 
-CurlSmtpChannel::CurlSmtpChannel(SmtpSettings settings) : settings_(std::move(settings)) {}
+CurlSmtpChannel::CurlSmtpChannel(SmtpSettings settings)
+    : settings_(std::move(settings)),
+      ladder_(settings_.auth, !settings_.password.empty(), settings_.token != nullptr) {}
 CurlSmtpChannel::~CurlSmtpChannel() = default;
 
 absl::StatusOr<std::unique_ptr<CurlSmtpChannel>> CurlSmtpChannel::Create(SmtpSettings settings) {
@@ -160,6 +203,12 @@ absl::StatusOr<std::unique_ptr<CurlSmtpChannel>> CurlSmtpChannel::Create(SmtpSet
       HasControl(settings.host) || HasControl(settings.hello_name)) {
     return absl::InvalidArgumentError(
         "smtp: a line break or other control character in host, username or password");
+  }
+  if (settings.auth != SmtpAuth::kAuto &&
+      (TakesToken(settings.auth) ? settings.token == nullptr : settings.password.empty())) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("smtp: auth ", AuthWord(settings.auth), " needs a ",
+                     TakesToken(settings.auth) ? "token" : "password"));
   }
   return std::unique_ptr<CurlSmtpChannel>(new CurlSmtpChannel(std::move(settings)));
 }
@@ -189,10 +238,6 @@ absl::StatusOr<std::unique_ptr<CurlSmtpChannel::Handle>> CurlSmtpChannel::Open()
     set(CURLOPT_CAINFO, settings_.ca_file.c_str());
     set(CURLOPT_CAPATH, nullptr);
   }
-  if (!settings_.username.empty()) {
-    set(CURLOPT_USERNAME, settings_.username.c_str());
-    set(CURLOPT_PASSWORD, settings_.password.reveal().c_str());
-  }
   set(CURLOPT_CONNECTTIMEOUT_MS, Milliseconds(settings_.connect_timeout));
   set(CURLOPT_SERVER_RESPONSE_TIMEOUT, Seconds(settings_.reply_timeout));
   set(CURLOPT_TIMEOUT_MS, Milliseconds(settings_.total_timeout));
@@ -212,11 +257,41 @@ absl::StatusOr<std::unique_ptr<CurlSmtpChannel::Handle>> CurlSmtpChannel::Open()
   if (result != CURLE_OK) {
     return absl::InternalError(absl::StrCat("libcurl: ", curl_easy_strerror(result)));
   }
+  if (!settings_.username.empty()) NS_RETURN_IF_ERROR(SetLogin(*handle));
   return handle;
 }
 
-SmtpAttempt CurlSmtpChannel::Perform(Handle& handle, absl::string_view mail) const {
+absl::Status CurlSmtpChannel::SetLogin(Handle& handle) {
+  const SmtpAuth auth = ladder_.current();
+  const std::string options = absl::StrCat("AUTH=", AuthWord(auth));
+  CURLcode result = curl_easy_setopt(handle.easy, CURLOPT_USERNAME, settings_.username.c_str());
+  const auto set = [&](CURLoption option, const std::string& value) {
+    if (result == CURLE_OK) result = curl_easy_setopt(handle.easy, option, value.c_str());
+  };
+  set(CURLOPT_LOGIN_OPTIONS, options);
+  if (TakesToken(auth)) {
+    NS_ASSIGN_OR_RETURN(token_, settings_.token());
+    if (HasControl(token_.reveal())) {
+      return absl::FailedPreconditionError("smtp: the token has a control character");
+    }
+    set(CURLOPT_XOAUTH2_BEARER, token_.reveal());
+  } else {
+    set(CURLOPT_PASSWORD, settings_.password.reveal());
+  }
+  if (result == CURLE_OK) return absl::OkStatus();
+  return absl::InternalError(absl::StrCat("libcurl: ", curl_easy_strerror(result)));
+}
+
+std::string CurlSmtpChannel::Masked(const SmtpAttempt& attempt, absl::string_view text) const {
+  if (settings_.username.empty()) return std::string(text);
+  const std::string masked =
+      MaskSecrets(text, {settings_.password.reveal(), token_.reveal()}, {settings_.username});
+  return attempt.stage == SmtpStage::kAuth ? MaskLoginReply(masked) : masked;
+}
+
+SmtpAttempt CurlSmtpChannel::Perform(Handle& handle, absl::string_view mail) {
   Conversation conversation{.mail = mail, .reply = "", .logged_in = handle.logged_in};
+  conversation.offered = handle.offered;
   CURL* easy = handle.easy;
   handle.error[0] = '\0';
   curl_easy_setopt(easy, CURLOPT_READDATA, &conversation);
@@ -225,12 +300,18 @@ SmtpAttempt CurlSmtpChannel::Perform(Handle& handle, absl::string_view mail) con
   // The option must not point at what is gone when the handle is cleaned up.
   curl_easy_setopt(easy, CURLOPT_DEBUGDATA, nullptr);
   handle.logged_in = conversation.logged_in;
+  handle.offered = std::move(conversation.offered);
+  long connections = 1;
+  curl_easy_getinfo(easy, CURLINFO_NUM_CONNECTS, &connections);
   SmtpAttempt attempt{.end = EndOf(code, conversation),
                       .stage = conversation.stage,
                       .code = conversation.code,
                       .text = conversation.reply,
-                      .logged_in = conversation.logged_in};
-  if (attempt.text.empty() && code != CURLE_OK) {
+                      .logged_in = conversation.logged_in,
+                      .used = connections == 0};
+  const bool has_reply = !attempt.text.empty();
+  if (has_reply) attempt.text = Masked(attempt, attempt.text);
+  if (!has_reply && code != CURLE_OK) {
     attempt.text = handle.error[0] != '\0' ? handle.error.data() : curl_easy_strerror(code);
   }
   const bool passed_by = !settings_.username.empty() && !attempt.logged_in;
@@ -245,16 +326,47 @@ SmtpAttempt CurlSmtpChannel::Perform(Handle& handle, absl::string_view mail) con
   return attempt;
 }
 
-SmtpAttempt CurlSmtpChannel::Transact(const std::string& mail, const std::string& recipient) {
-  CURL* easy = handle_->easy;
+SmtpAttempt CurlSmtpChannel::Transact(Handle& handle, const std::string& mail,
+                                      const std::string& recipient) {
+  CURL* easy = handle.easy;
   std::unique_ptr<curl_slist, void (*)(curl_slist*)> recipients(
       curl_slist_append(nullptr, absl::StrCat("<", recipient, ">").c_str()), curl_slist_free_all);
   if (recipients == nullptr) return {.text = "out of memory"};
   curl_easy_setopt(easy, CURLOPT_MAIL_RCPT, recipients.get());
   curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, static_cast<curl_off_t>(mail.size()));
-  SmtpAttempt attempt = Perform(*handle_, mail);
+  SmtpAttempt attempt = Perform(handle, mail);
   curl_easy_setopt(easy, CURLOPT_MAIL_RCPT, nullptr);
   return attempt;
+}
+
+SmtpAttempt CurlSmtpChannel::LogInAnd(std::unique_ptr<Handle>& handle,
+                                      const std::function<SmtpAttempt(Handle&)>& act) {
+  ladder_.Begin();
+  std::optional<SmtpAttempt> first_refusal;
+  while (true) {
+    if (handle == nullptr) {
+      absl::StatusOr<std::unique_ptr<Handle>> opened = Open();
+      if (!opened.ok()) return {.text = std::string(opened.status().message())};
+      handle = *std::move(opened);
+    }
+    SmtpAttempt attempt = act(*handle);
+    if (settings_.username.empty() || !LoginFailed(attempt)) {
+      if (attempt.logged_in) ladder_.Worked();
+      return attempt;
+    }
+    const bool another = ladder_.Next(handle->offered);
+    handle.reset();
+    // What the server says of the first is most often what it would say of all.
+    const bool permanent = attempt.code >= 500;
+    if (!first_refusal.has_value() || (permanent && first_refusal->code < 500)) {
+      first_refusal = std::move(attempt);
+    }
+    if (another) continue;
+    if (!ladder_.tried().empty()) {
+      absl::StrAppend(&first_refusal->text, " (tried ", ladder_.tried(), ")");
+    }
+    return *std::move(first_refusal);
+  }
 }
 
 SendResult CurlSmtpChannel::Send(const Letter& letter, const std::string& recipient) {
@@ -262,28 +374,26 @@ SendResult CurlSmtpChannel::Send(const Letter& letter, const std::string& recipi
   if (!mail.ok()) {
     return {.outcome = Outcome::kRejected, .detail = std::string(mail.status().message())};
   }
-  if (handle_ == nullptr) {
-    absl::StatusOr<std::unique_ptr<Handle>> opened = Open();
-    if (!opened.ok()) {
-      return {.outcome = Outcome::kChannelDown, .detail = std::string(opened.status().message())};
-    }
-    handle_ = *std::move(opened);
+  const auto transact = [&](Handle& handle) { return Transact(handle, *mail, recipient); };
+  SmtpAttempt attempt = LogInAnd(handle_, transact);
+  if (WorthANewConnection(attempt)) {
+    handle_.reset();
+    attempt = LogInAnd(handle_, transact);
   }
-  return JudgeSmtp(Transact(*mail, recipient));
+  return JudgeSmtp(attempt);
 }
 
 SendResult CurlSmtpChannel::Probe() {
-  const absl::StatusOr<std::unique_ptr<Handle>> opened = Open();
-  if (!opened.ok()) {
-    return {.outcome = Outcome::kChannelDown, .detail = std::string(opened.status().message())};
-  }
-  CURL* easy = (*opened)->easy;
-  curl_easy_setopt(easy, CURLOPT_UPLOAD, 0L);
-  curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
-  curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, "NOOP");
-  curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS,
-                   Milliseconds(std::min(settings_.probe_timeout, settings_.total_timeout)));
-  return JudgeSmtp(Perform(**opened, ""));
+  std::unique_ptr<Handle> own;
+  return JudgeSmtp(LogInAnd(own, [&](Handle& handle) {
+    CURL* easy = handle.easy;
+    curl_easy_setopt(easy, CURLOPT_UPLOAD, 0L);
+    curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+    curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, "NOOP");
+    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS,
+                     Milliseconds(std::min(settings_.probe_timeout, settings_.total_timeout)));
+    return Perform(handle, "");
+  }));
 }
 
 void CurlSmtpChannel::Rest() { handle_.reset(); }

@@ -11,6 +11,7 @@
 #include "common/base/secret.h"
 #include "notifier/channel/channel.h"
 #include "notifier/channel/mail_address.h"
+#include "notifier/channel/smtp_login.h"
 #include "notifier/channel/smtp_verdict.h"
 
 namespace netsentinel::channel {
@@ -33,7 +34,12 @@ struct SmtpSettings {
   std::string ca_file = {};
   // Empty: no login.
   std::string username = {};
+  SmtpAuth auth = SmtpAuth::kAuto;
+  // Empty: none.
   base::Secret password = {};
+  // Gives the token for XOAUTH2 and OAUTHBEARER, asked anew for each connection since tokens end
+  // within the hour. Empty: there is none.
+  std::function<absl::StatusOr<base::Secret>()> token = nullptr;
   Mailbox from = {};
   // What EHLO says; a DNS name.
   std::string hello_name = "localhost";
@@ -50,12 +56,15 @@ struct SmtpSettings {
   std::function<bool()> abandon = nullptr;
 };
 
-// SMTP through libcurl: one transaction a recipient over a connection that is used again. One
-// thread.
+// SMTP through libcurl: one transaction a recipient over a connection that is used again. Where
+// `auth` leaves the choice, a login that does not work is followed by the next that is offered,
+// each on a connection of its own, and the one that works is kept. A used connection that the
+// server ends is renewed at once, once a mail. No answer of the server is passed on with our login
+// in it. One thread.
 class CurlSmtpChannel final : public Channel {
  public:
   // kInvalidArgument: no TLS to a host that is not loopback, a control character in the login, no
-  // sender.
+  // sender, or not the secret that `auth` needs.
   static absl::StatusOr<std::unique_ptr<CurlSmtpChannel>> Create(SmtpSettings settings);
   ~CurlSmtpChannel() override;
 
@@ -68,12 +77,22 @@ class CurlSmtpChannel final : public Channel {
  private:
   struct Handle;
   explicit CurlSmtpChannel(SmtpSettings settings);
+  // Sets up a connection that logs in by the ladder's current way.
   absl::StatusOr<std::unique_ptr<Handle>> Open();
+  absl::Status SetLogin(Handle& handle);
   // Performs what the handle is set up for, with `mail` as the body.
-  SmtpAttempt Perform(Handle& handle, absl::string_view mail) const;
-  SmtpAttempt Transact(const std::string& mail, const std::string& recipient);
+  SmtpAttempt Perform(Handle& handle, absl::string_view mail);
+  SmtpAttempt Transact(Handle& handle, const std::string& mail, const std::string& recipient);
+  // `act` on `handle`, which is opened when there is none, by one way of logging in after the
+  // other.
+  SmtpAttempt LogInAnd(std::unique_ptr<Handle>& handle,
+                       const std::function<SmtpAttempt(Handle&)>& act);
+  std::string Masked(const SmtpAttempt& attempt, absl::string_view text) const;
 
   SmtpSettings settings_;
+  LoginLadder ladder_;
+  // Of the last connection that asked for one.
+  base::Secret token_;
   std::unique_ptr<Handle> handle_;
 };
 

@@ -8,24 +8,17 @@
 #include "absl/strings/str_cat.h"
 
 #include "common/base/display_name.h"
+#include "notifier/channel/smtp_refusal.h"
 
 namespace netsentinel::channel {
 namespace {
 
 constexpr std::size_t kMaxDetailBytes = 400;
 constexpr int kServiceClosing = 421;
+constexpr int kNoRoom = 452;
 constexpr int kMailTooLarge = 552;
 
 bool InTransaction(SmtpStage stage) { return stage >= SmtpStage::kMail; }
-
-// "5.7.1" of "550 5.7.1 no"; empty when the reply has no enhanced code.
-absl::string_view EnhancedCode(absl::string_view text) {
-  if (text.size() < 4) return "";
-  const absl::string_view words = text.substr(4);
-  const absl::string_view first = words.substr(0, words.find_first_not_of("0123456789."));
-  return absl::StartsWith(first, "5.") && std::count(first.begin(), first.end(), '.') == 2 ? first
-                                                                                           : "";
-}
 
 // The server wants another login, whoever the recipient is (RFC 4954).
 bool WantsLogin(int code) {
@@ -33,25 +26,28 @@ bool WantsLogin(int code) {
   return std::find(kCodes.begin(), kCodes.end(), code) != kCodes.end();
 }
 
-// A permanent refusal of RCPT TO.
-Outcome JudgeRecipient(const SmtpAttempt& attempt) {
-  const absl::string_view enhanced = EnhancedCode(absl::StripAsciiWhitespace(attempt.text));
-  if (absl::StartsWith(enhanced, "5.1.")) return Outcome::kRejected;
-  if (absl::StartsWith(enhanced, "5.7.")) return Outcome::kNotPermitted;
-  switch (attempt.code) {
-    case 551:
-    case 553:
+// A permanent refusal of MAIL FROM, whoever the recipient is. The size is announced with it, so
+// that one is about the letter.
+Outcome JudgeSender(int code, Concern concern) {
+  return code == kMailTooLarge || concern == Concern::kLetter ? Outcome::kRetrySlowly
+                                                              : Outcome::kMisconfigured;
+}
+
+// A permanent refusal after MAIL FROM. One transaction has one recipient, so a server that looks at
+// it only after DATA means the same one.
+Outcome JudgeRecipient(Concern concern) {
+  switch (concern) {
+    case Concern::kAddress:
       return Outcome::kRejected;
-    case 550:
-      // Without an enhanced code it says as often "no relaying for you" as "nobody of that name":
-      // the former is not what one who has logged in is told.
-      return attempt.logged_in || !enhanced.empty() ? Outcome::kRejected : Outcome::kNotPermitted;
-    case kMailTooLarge:
-      // The mailbox is full.
+    case Concern::kMailbox:
+    case Concern::kLetter:
+    case Concern::kServer:
       return Outcome::kRetrySlowly;
-    default:
-      return Outcome::kNotPermitted;
+    case Concern::kSender:
+    case Concern::kUnclear:
+      break;
   }
+  return Outcome::kNotPermitted;
 }
 
 Outcome JudgeReply(const SmtpAttempt& attempt) {
@@ -59,17 +55,18 @@ Outcome JudgeReply(const SmtpAttempt& attempt) {
   if (!InTransaction(attempt.stage)) {
     return permanent ? Outcome::kMisconfigured : Outcome::kChannelDown;
   }
-  if (!permanent || attempt.code == kServiceClosing) return Outcome::kRetry;
-  if (WantsLogin(attempt.code)) return Outcome::kMisconfigured;
-  switch (attempt.stage) {
-    case SmtpStage::kMail:
-      // The size is announced with MAIL, so this one refusal is about the letter, not the sender.
-      return attempt.code == kMailTooLarge ? Outcome::kRetrySlowly : Outcome::kMisconfigured;
-    case SmtpStage::kRecipient:
-      return JudgeRecipient(attempt);
-    default:
-      return Outcome::kRetrySlowly;
+  if (!permanent) {
+    // Before a recipient was named it concerns everybody, but for a letter that has no room.
+    return attempt.stage == SmtpStage::kMail && attempt.code != kNoRoom ? Outcome::kChannelDown
+                                                                        : Outcome::kRetry;
   }
+  if (WantsLogin(attempt.code)) return Outcome::kMisconfigured;
+  const Concern concern = ConcernOf(attempt.code, attempt.text);
+  if (attempt.stage == SmtpStage::kMail) return JudgeSender(attempt.code, concern);
+  const bool about_the_mail = attempt.stage >= SmtpStage::kData && concern == Concern::kUnclear;
+  // As a reply to RCPT TO it is the mailbox that is full.
+  const bool full = attempt.code == kMailTooLarge && concern == Concern::kUnclear;
+  return about_the_mail || full ? Outcome::kRetrySlowly : JudgeRecipient(concern);
 }
 
 Outcome Judge(const SmtpAttempt& attempt) {
@@ -91,6 +88,26 @@ Outcome Judge(const SmtpAttempt& attempt) {
   return Outcome::kRetry;
 }
 
+// What a reply in a transaction is about, in words; empty when it does not say.
+absl::string_view ConcernWords(const SmtpAttempt& attempt) {
+  if (!InTransaction(attempt.stage)) return "";
+  switch (ConcernOf(attempt.code, attempt.text)) {
+    case Concern::kAddress:
+      return "no such address, ";
+    case Concern::kMailbox:
+      return "the mailbox is not ready, ";
+    case Concern::kSender:
+      return "concerns our sender, account or a limit, ";
+    case Concern::kLetter:
+      return "concerns the mail itself, ";
+    case Concern::kServer:
+      return "the mail server is in trouble, ";
+    case Concern::kUnclear:
+      break;
+  }
+  return "";
+}
+
 absl::string_view EndWords(const SmtpAttempt& attempt) {
   switch (attempt.end) {
     case SmtpEnd::kAccepted:
@@ -106,7 +123,7 @@ absl::string_view EndWords(const SmtpAttempt& attempt) {
     case SmtpEnd::kLoginRefused:
       break;
   }
-  return "login refused, check smtp.username and smtp.password_file";
+  return "login refused, check smtp.username, smtp.password_file and smtp.auth";
 }
 
 }  // namespace
@@ -135,8 +152,34 @@ absl::string_view StageWord(SmtpStage stage) {
   return "end of mail";
 }
 
+bool WorthANewConnection(const SmtpAttempt& attempt) {
+  if (!attempt.used) return false;
+  switch (attempt.end) {
+    case SmtpEnd::kReply:
+      return attempt.code == kServiceClosing ||
+             (attempt.stage == SmtpStage::kMail && attempt.code != kMailTooLarge);
+    case SmtpEnd::kTimeout:
+    case SmtpEnd::kConnection:
+      // From the mail's first byte on somebody may have it.
+      return attempt.stage < SmtpStage::kBody;
+    case SmtpEnd::kAccepted:
+    case SmtpEnd::kTlsRefused:
+    case SmtpEnd::kLoginRefused:
+      break;
+  }
+  return false;
+}
+
+bool LoginFailed(const SmtpAttempt& attempt) {
+  if (attempt.end == SmtpEnd::kLoginRefused) return true;
+  return attempt.stage == SmtpStage::kAuth &&
+         (attempt.end == SmtpEnd::kReply || attempt.end == SmtpEnd::kConnection);
+}
+
 SendResult JudgeSmtp(const SmtpAttempt& attempt) {
-  SendResult result{.outcome = Judge(attempt), .detail = std::string(EndWords(attempt))};
+  SendResult result{.outcome = Judge(attempt), .detail = ""};
+  if (attempt.end == SmtpEnd::kReply) absl::StrAppend(&result.detail, ConcernWords(attempt));
+  absl::StrAppend(&result.detail, EndWords(attempt));
   if (attempt.end != SmtpEnd::kAccepted) {
     absl::StrAppend(&result.detail, " at ", StageWord(attempt.stage));
   }

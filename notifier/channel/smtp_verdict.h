@@ -46,14 +46,25 @@ struct SmtpAttempt {
   // The last reply's code; 0 when there was none.
   int code = 0;
   // The last reply's text or the library's words; hostile.
-  std::string text;
+  std::string text = {};
   // The connection is one that has logged in.
   bool logged_in = false;
+  // The connection has carried a transaction before this one.
+  bool used = false;
 };
 
-// Whom a failed attempt concerns and whether trying again can help (RFC 5321 section 4.2, enhanced
-// codes of RFC 3463). Only what is about the address itself gives a recipient up. Pure.
+// Whom a failed attempt concerns and whether trying again can help (RFC 5321 section 4.2, see
+// ConcernOf). Only what can mean nothing but a wrong address gives a recipient up. Pure.
 SendResult JudgeSmtp(const SmtpAttempt& attempt);
+
+// A used connection at its end: many servers take one mail or a few a connection and say so with a
+// 421, another refusal of MAIL, or by hanging up. The same mail may be tried at once on a new
+// connection; nobody has it yet. Pure.
+bool WorthANewConnection(const SmtpAttempt& attempt);
+
+// This way of logging in did not work, and another may: refused, cut off, or not possible here.
+// Pure.
+bool LoginFailed(const SmtpAttempt& attempt);
 
 // "STARTTLS", "RCPT TO", …
 absl::string_view StageWord(SmtpStage stage);

@@ -10,19 +10,23 @@
 #include "common/base/display_name.h"
 #include "common/base/status_macros.h"
 #include "common/io/sha256.h"
+#include "notifier/report/alert_csv.h"
 #include "notifier/report/alert_text.h"
 
 namespace netsentinel::delivery {
 namespace {
 
-// Alerts of one digest, all of them named in it; more make another one.
-constexpr std::size_t kMaxDigest = report::kMaxInlineAlerts;
+// Alerts of one digest, all of them named in it or in the file attached to it; more make another
+// one.
+constexpr std::size_t kMaxDigest = 5'000;
+// Digests of one site at once; what is left waits for the next window.
+constexpr int kMaxDigestsAtOnce = 20;
 constexpr std::size_t kMaxTextBytes = 4096;
 // What could not be formed is tried again after this long.
 constexpr absl::Duration kAfterFailure = absl::Seconds(10);
 
 // The id of a letter: of its one alert, or of all it tells.
-std::string LetterId(const std::vector<report::Alert>& alerts) {
+std::string LetterId(absl::Span<const report::Alert> alerts) {
   if (alerts.size() == 1) return alerts.front().breach_id;
   std::string ids;
   for (const report::Alert& alert : alerts) absl::StrAppend(&ids, alert.breach_id, "\n");
@@ -72,36 +76,57 @@ absl::StatusOr<absl::Time> AlertDesk::FormSite(const AlertSettings& settings,
   const GroupPlan plan = PlanGroup(state, settings.group, now);
   if (plan.step == GroupStep::kClose) NS_RETURN_IF_ERROR(queue_.CloseWindow(site_id));
   if (plan.step != GroupStep::kFirst && plan.step != GroupStep::kDigest) return plan.look_again;
-  const std::size_t most = plan.step == GroupStep::kFirst ? 1 : kMaxDigest;
-  if (absl::Status formed = Form(settings, site_id, most, now); !formed.ok()) {
-    failures_[site_id] = std::move(formed);
-    return now + kAfterFailure;
+  const bool first = plan.step == GroupStep::kFirst;
+  // A burst leaves at once, so that nothing new has to wait behind it.
+  std::size_t left = state.pending;
+  for (int letters = 0; left > 0 && letters < (first ? 1 : kMaxDigestsAtOnce); ++letters) {
+    const absl::StatusOr<std::size_t> told = Form(settings, site_id, first ? 1 : kMaxDigest, now);
+    if (!told.ok()) {
+      failures_[site_id] = told.status();
+      return now + kAfterFailure;
+    }
+    if (*told == 0) break;
+    left -= std::min(left, *told);
   }
   failures_.erase(site_id);
   return now + settings.group.window;
 }
 
-absl::Status AlertDesk::Form(const AlertSettings& settings, const std::string& site_id,
-                             std::size_t most, absl::Time now) {
-  NS_ASSIGN_OR_RETURN(const PendingAlerts pending, queue_.Pending(site_id, most));
-  const std::vector<report::Alert>& alerts = pending.alerts;
-  if (alerts.empty()) return pending.damaged;
+absl::StatusOr<std::size_t> AlertDesk::Form(const AlertSettings& settings,
+                                            const std::string& site_id, std::size_t most,
+                                            absl::Time now) {
+  NS_ASSIGN_OR_RETURN(const PendingAlerts pending, queue_.Pending(site_id, most, now));
+  absl::Span<const report::Alert> alerts = pending.alerts;
+  if (alerts.empty()) {
+    NS_RETURN_IF_ERROR(pending.unreadable);
+    return 0;
+  }
+  const bool bulk = alerts.size() > report::kMaxInlineAlerts;
+  report::AlertFile file;
+  if (bulk) {
+    file = report::AlertCsv(alerts);
+    alerts = alerts.first(file.rows);
+  }
   NS_ASSIGN_OR_RETURN(report::Rendering rendering, renderer_.RenderAlerts(alerts));
   NewLetter letter{.letter = {.id = LetterId(alerts),
                               .date = alerts.front().crossed_at,
                               .subject = std::move(rendering.subject),
                               .text = std::move(rendering.text),
-                              .html = std::move(rendering.html)},
+                              .html = std::move(rendering.html),
+                              .csv_name = bulk ? report::AlertFileName(site_id) : "",
+                              .csv = std::move(file.csv)},
                    .site_id = site_id,
                    .channel = settings.channel,
                    .recipients = settings.recipients,
+                   .bulk = bulk,
                    .window_end = now + settings.group.window};
   for (const report::Alert& alert : alerts) {
     letter.breach_ids.push_back(alert.breach_id);
     letter.letter.date = std::max(letter.letter.date, alert.crossed_at);
   }
   NS_RETURN_IF_ERROR(queue_.AddLetter(letter, now).status());
-  return pending.damaged;
+  NS_RETURN_IF_ERROR(pending.unreadable);
+  return alerts.size();
 }
 
 absl::Status CheckAlert(const report::Alert& alert) {

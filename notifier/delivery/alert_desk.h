@@ -47,9 +47,10 @@ class AlertDesk {
  private:
   absl::StatusOr<absl::Time> FormSite(const AlertSettings& settings, const std::string& site_id,
                                       absl::Time now);
-  // An error also when the letter was formed and some alert is not in it.
-  absl::Status Form(const AlertSettings& settings, const std::string& site_id, std::size_t most,
-                    absl::Time now);
+  // One letter of at most `most` alerts; how many it tells. An error also when the letter was
+  // formed and some alert is not in it.
+  absl::StatusOr<std::size_t> Form(const AlertSettings& settings, const std::string& site_id,
+                                   std::size_t most, absl::Time now);
 
   base::Mutex mutex_;
   AlertSettings settings_ ABSL_GUARDED_BY(mutex_);

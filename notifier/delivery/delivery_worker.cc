@@ -17,8 +17,11 @@ constexpr absl::Duration kAfterQueueFailure = absl::Seconds(5);
 constexpr absl::Duration kPurgeEvery = absl::Hours(6);
 // After this long without a delivery the channel is asked whether one could be made.
 constexpr absl::Duration kProbeAfter = absl::Minutes(5);
-// A delivery that is no older shows that refusals are about their recipients and not about us.
-constexpr absl::Duration kProvesTheWay = absl::Hours(24);
+// While nobody's mails pass: so many attempts, then a rest.
+constexpr int kAttemptsBetweenRests = 10;
+constexpr absl::Duration kRestWhileNobodyPasses = absl::Minutes(1);
+// Whose mails passed within it is known again after a restart.
+constexpr absl::Duration kRemembered = absl::Hours(24);
 
 bool ChannelFailed(channel::Outcome outcome) {
   return outcome == channel::Outcome::kChannelDown || outcome == channel::Outcome::kMisconfigured;
@@ -50,6 +53,9 @@ DeliveryWorker::DeliveryWorker(const WorkerParts& parts, const RetryPolicy& poli
   delivered_ = counter("delivered");
   retried_ = counter("retry");
   parked_ = counter("parked");
+  damaged_ = parts_.metrics.AddCounter(
+      "netsentinel_notifier_damaged_total",
+      "Times that a stored alert, mail or file was found damaged and was set aside.");
 }
 
 void DeliveryWorker::Run(const std::stop_token& stop) {
@@ -74,6 +80,11 @@ void DeliveryWorker::Unblock() {
 
 absl::Duration DeliveryWorker::RunOnce(const std::stop_token& stop) {
   absl::StatusOr<absl::Duration> wait = Work(stop);
+  if (parts_.queue.damaged()) {
+    const absl::Status repaired = RepairIfDamaged();
+    wait = repaired.ok() ? Work(stop) : absl::StatusOr<absl::Duration>(repaired);
+  }
+  ReportIncidents();
   ShowForming(forming_failure_);
   if (wait.ok()) {
     if (queue_failing_)
@@ -93,28 +104,68 @@ absl::Duration DeliveryWorker::RunOnce(const std::stop_token& stop) {
   return kAfterQueueFailure;
 }
 
+absl::Status DeliveryWorker::RepairIfDamaged() {
+  const absl::Time now = parts_.clock.WallNow();
+  absl::Status repaired = parts_.queue.Repair(now);
+  // What was claimed is known to be unfinished, unless its result waits to be written.
+  if (repaired.ok() && !result_.has_value()) repaired = parts_.queue.ReleaseClaims(now);
+  return repaired;
+}
+
+void DeliveryWorker::ReportIncidents() {
+  for (const std::string& incident : parts_.queue.TakeIncidents()) {
+    damaged_.Increment();
+    parts_.logger.Error("delivery.damaged", incident);
+  }
+}
+
+void DeliveryWorker::RestorePassage() {
+  if (passage_restored_) return;
+  const absl::Time now = parts_.clock.WallNow();
+  const absl::StatusOr<std::vector<RecipientState>> states =
+      parts_.queue.Recipients(channel_name_, now - kRemembered);
+  if (!states.ok()) return;
+  for (const RecipientState& state : *states) {
+    passage_.Restore(state.recipient, state.passed_at, state.put_off_since, state.detail, now);
+  }
+  passage_restored_ = true;
+}
+
+void DeliveryWorker::FormLetters(absl::Time now, bool anyway) {
+  const std::uint64_t changes = parts_.queue.alert_changes();
+  if (!anyway && now < form_at_ && changes == formed_changes_ && forming_failure_.ok()) return;
+  const Forming forming = parts_.desk.FormLetters(now);
+  forming_failure_ = forming.failure;
+  formed_changes_ = changes;
+  form_at_ = forming.look_again;
+}
+
 absl::StatusOr<absl::Duration> DeliveryWorker::Work(const std::stop_token& stop) {
   PurgeSometimes(parts_.clock.WallNow());
   NS_RETURN_IF_ERROR(WriteResult());
   // A claim whose outcome is not known; nothing is claimed here now.
   if (queue_failing_) NS_RETURN_IF_ERROR(parts_.queue.ReleaseClaims(parts_.clock.WallNow()));
-  while (true) {
+  RestorePassage();
+  for (bool first = true;; first = false) {
     const absl::Time now = parts_.clock.WallNow();
-    const Forming forming = parts_.desk.FormLetters(now);
-    forming_failure_ = forming.failure;
+    FormLetters(now, first);
     if (unblock_.exchange(false)) {
       rest_until_ = absl::ZeroDuration();
       probe_at_ = absl::ZeroDuration();
-      refusal_.clear();
+      passage_ = Passage();
+      put_off_in_a_row_ = 0;
+      NS_RETURN_IF_ERROR(parts_.queue.Hasten(channel_name_, now));
     }
     if (stop.stop_requested()) return absl::ZeroDuration();
     const absl::Duration rest = rest_until_ - parts_.clock.MonotonicNow();
-    if (rest > absl::ZeroDuration()) return std::min(rest, forming.look_again - now);
+    if (rest > absl::ZeroDuration()) return std::min(rest, form_at_ - now);
     NS_ASSIGN_OR_RETURN(const std::optional<Task> task, parts_.queue.Claim(channel_name_, now));
     if (!task.has_value()) {
+      // A damaged mail may have become alerts again.
+      if (parts_.queue.alert_changes() != formed_changes_) continue;
       parts_.channel.Rest();
       NS_ASSIGN_OR_RETURN(const absl::Time next, parts_.queue.NextDueTime(channel_name_));
-      return std::min(std::min(next, forming.look_again) - now, ProbeSometimes());
+      return std::min(std::min(next, form_at_) - now, ProbeSometimes());
     }
     NS_RETURN_IF_ERROR(Deliver(*task));
     parts_.pulse.Beat();
@@ -124,22 +175,31 @@ absl::StatusOr<absl::Duration> DeliveryWorker::Work(const std::stop_token& stop)
 absl::Status DeliveryWorker::Deliver(const Task& task) {
   const channel::SendResult result = parts_.channel.Send(task.letter, task.recipient);
   const absl::Time now = parts_.clock.WallNow();
-  const absl::Time first_try = task.first_try.value_or(now);
-  if (result.outcome == channel::Outcome::kDelivered) {
-    delivered_at_ = now;
-    refusal_.clear();
+  const absl::Duration rest = NotePassage(task, result);
+  const NextStep next =
+      Judge(result, {.attempts = task.attempts, .passing = task.passing}, task.letter.subject);
+  if (rest > absl::ZeroDuration()) {
+    rest_until_ = std::max(rest_until_, parts_.clock.MonotonicNow() + rest);
   }
-  if (result.outcome == channel::Outcome::kNotPermitted && now - delivered_at_ > kProvesTheWay) {
-    refusal_ = result.detail;
-  }
-  const NextStep next = Judge(result,
-                              {.attempts = task.attempts,
-                               .age = std::max(absl::ZeroDuration(), now - first_try),
-                               .others_pass = delivered_at_ >= first_try},
-                              task.letter.subject);
   Report(task, result, next);
   result_ = TaskResult{.row = task.row, .next = next, .detail = result.detail, .at = now};
   return WriteResult();
+}
+
+absl::Duration DeliveryWorker::NotePassage(const Task& task, const channel::SendResult& result) {
+  if (ChannelFailed(result.outcome)) return absl::ZeroDuration();
+  const absl::Time now = parts_.clock.WallNow();
+  if (result.outcome == channel::Outcome::kDelivered) {
+    passage_.Passed(task.recipient, now);
+    put_off_in_a_row_ = 0;
+    return absl::ZeroDuration();
+  }
+  // The first "later" of a server that greylists is nothing to show.
+  const bool shown = result.outcome != channel::Outcome::kRetry || task.attempts > 1;
+  passage_.PutOff(task.recipient, result.detail, shown, now);
+  ++put_off_in_a_row_;
+  const bool rests = put_off_in_a_row_ % kAttemptsBetweenRests == 0 && passage_.NobodyPasses(now);
+  return rests ? kRestWhileNobodyPasses : absl::ZeroDuration();
 }
 
 absl::Status DeliveryWorker::WriteResult() {
@@ -165,13 +225,7 @@ NextStep DeliveryWorker::Judge(const channel::SendResult& result, AttemptHistory
   const absl::Duration now = parts_.clock.MonotonicNow();
   if (!failed) {
     probe_at_ = now + kProbeAfter;
-    if (refusal_.empty()) {
-      parts_.readiness.Ready(channel_name_);
-    } else {
-      parts_.readiness.NotReady(channel_name_,
-                                absl::StrCat("the server lets no mail pass: ", refusal_,
-                                             "; each is tried again every quarter of an hour"));
-    }
+    ShowChannel();
     return next;
   }
   // The next turn after the rest delivers or probes.
@@ -189,6 +243,15 @@ NextStep DeliveryWorker::Judge(const channel::SendResult& result, AttemptHistory
         {{"channel", channel_name_}, {"detail", result.detail}, {"waiting", waiting}});
   }
   return next;
+}
+
+void DeliveryWorker::ShowChannel() {
+  const std::string sentence = passage_.Sentence(parts_.clock.WallNow());
+  if (sentence.empty()) {
+    parts_.readiness.Ready(channel_name_);
+  } else {
+    parts_.readiness.NotReady(channel_name_, sentence);
+  }
 }
 
 void DeliveryWorker::ShowForming(const absl::Status& failure) {

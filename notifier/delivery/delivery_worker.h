@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -16,6 +17,7 @@
 #include "common/metrics/registry.h"
 #include "notifier/channel/channel.h"
 #include "notifier/delivery/alert_desk.h"
+#include "notifier/delivery/passage.h"
 #include "notifier/delivery/retry_plan.h"
 #include "notifier/delivery/sqlite_delivery_queue.h"
 
@@ -48,14 +50,17 @@ struct WorkerParts {
 };
 
 // Sends what is due: each delivery one transaction, one after the other, and while there is none
-// asks every few minutes whether one could be sent. Readiness conditions, each also in the log: the
-// channel's name when nothing can be sent by it, "alerts" when some cannot become mails, "queue"
-// when the queue fails. Its methods belong to one thread but for Unblock().
+// asks every few minutes whether one could be sent. While nobody's mail passes, it rests between a
+// few attempts and gives nothing up. A queue with damaged pages is repaired and the work goes on.
+// Readiness conditions, each also in the log: the channel's name when nothing can be sent by it or
+// mails to somebody do not pass, "alerts" when some cannot become mails, "queue" when the queue
+// fails. Its methods belong to one thread but for Unblock().
 class DeliveryWorker {
  public:
   DeliveryWorker(const WorkerParts& parts, const RetryPolicy& policy);
 
-  // Ends a rest of the channel, since its settings have changed. Any thread.
+  // Ends a rest of the channel and makes what waits due, since its settings have changed. Any
+  // thread.
   void Unblock();
 
   // Until the stop is requested; the transaction under way is finished.
@@ -67,6 +72,15 @@ class DeliveryWorker {
 
  private:
   absl::StatusOr<absl::Duration> Work(const std::stop_token& stop);
+  // Forms letters when there may be any to form.
+  void FormLetters(absl::Time now, bool anyway);
+  absl::Status RepairIfDamaged();
+  void ReportIncidents();
+  void RestorePassage();
+  // What came of an attempt, for the channel's condition; how long the channel rests since nobody's
+  // mails pass.
+  absl::Duration NotePassage(const Task& task, const channel::SendResult& result);
+  void ShowChannel();
   absl::Status Deliver(const Task& task);
   // How long until the next probe; makes it when it is time.
   absl::Duration ProbeSometimes();
@@ -89,10 +103,12 @@ class DeliveryWorker {
   absl::Status forming_failure_;
   std::string shown_forming_failure_;
   std::optional<TaskResult> result_;
-  absl::Time delivered_at_ = absl::InfinitePast();
-  // What the server said to the last recipient we may not send to, while it lets nobody's mails
-  // pass; empty otherwise.
-  std::string refusal_;
+  Passage passage_;
+  bool passage_restored_ = false;
+  // Mails in a row that were put off.
+  int put_off_in_a_row_ = 0;
+  std::uint64_t formed_changes_ = 0;
+  absl::Time form_at_ = absl::InfinitePast();
   // On the monotonic clock.
   absl::Duration rest_until_ = absl::ZeroDuration();
   absl::Duration purge_at_ = absl::ZeroDuration();
@@ -100,6 +116,7 @@ class DeliveryWorker {
   metrics::Counter delivered_;
   metrics::Counter retried_;
   metrics::Counter parked_;
+  metrics::Counter damaged_;
 };
 
 }  // namespace netsentinel::delivery

@@ -43,6 +43,9 @@ absl::Status GrpcAlertService::Accept(const v1::DeliverBreachesRequest& request,
     logger_.Warn("alert.not_stored",
                  "breaches could not be made durable; the aggregator keeps them",
                  {{"error", stored}});
+    // The one says so on /readyz; the other repairs what can be.
+    watch_.Wake();
+    worker_.Wake();
     return absl::UnavailableError(absl::StrCat("the delivery queue: ", stored.message()));
   }
   for (const report::Alert& alert : alerts) response.add_accepted_ids(alert.breach_id);

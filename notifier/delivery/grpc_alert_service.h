@@ -20,10 +20,15 @@ inline constexpr int kMaxAlertRequestBytes = 16 << 20;
 // Takes breaches from the aggregator: receipted when they are durable. For the role aggregator.
 class GrpcAlertService final : public v1::AlertService::Service {
  public:
-  // Everything must outlive the service.
+  // Everything must outlive the service. `watch` is woken when something could not be stored.
   GrpcAlertService(const rpc::PeerAuthority& authority, SqliteDeliveryQueue& queue, Wakeup& worker,
-                   const base::Clock& clock, log::Logger& logger)
-      : authority_(authority), queue_(queue), worker_(worker), clock_(clock), logger_(logger) {}
+                   Wakeup& watch, const base::Clock& clock, log::Logger& logger)
+      : authority_(authority),
+        queue_(queue),
+        worker_(worker),
+        watch_(watch),
+        clock_(clock),
+        logger_(logger) {}
 
   grpc::Status DeliverBreaches(grpc::ServerContext* context,
                                const v1::DeliverBreachesRequest* request,
@@ -36,6 +41,7 @@ class GrpcAlertService final : public v1::AlertService::Service {
   const rpc::PeerAuthority& authority_;
   SqliteDeliveryQueue& queue_;
   Wakeup& worker_;
+  Wakeup& watch_;
   const base::Clock& clock_;
   log::Logger& logger_;
 };

@@ -22,14 +22,11 @@ NextStep PlanNext(channel::Outcome outcome, const AttemptHistory& history,
       return {.step = Step::kDone};
     case channel::Outcome::kRejected:
       return {.step = Step::kPark};
-    case channel::Outcome::kNotPermitted:
-      next.delay = policy.slow;
-      if (!history.others_pass) return next;
-      break;
     case channel::Outcome::kRetry:
       next.delay = Doubled(policy.first, policy.maximum, history.attempts - 1);
       break;
     case channel::Outcome::kRetrySlowly:
+    case channel::Outcome::kNotPermitted:
       next.delay = policy.slow;
       break;
     case channel::Outcome::kChannelDown:
@@ -42,7 +39,7 @@ NextStep PlanNext(channel::Outcome outcome, const AttemptHistory& history,
       next.counts = false;
       return next;
   }
-  if (history.age >= policy.give_up) next.step = Step::kPark;
+  if (history.passing >= policy.give_up) next.step = Step::kPark;
   return next;
 }
 

@@ -12,8 +12,8 @@ struct RetryPolicy {
   absl::Duration maximum = absl::Minutes(30);
   // For what waiting may help and insisting does not.
   absl::Duration slow = absl::Minutes(15);
-  // A delivery that the server has put off for longer is parked: RFC 5321 section 4.5.4.1 says four
-  // to five days.
+  // A delivery that the server has put off for longer, while it took mails of others, is parked:
+  // RFC 5321 section 4.5.4.1 says four to five days.
   absl::Duration give_up = absl::Hours(5 * 24);
   // While the channel is down: 5, 10, 20 … 300 seconds.
   absl::Duration channel_first = absl::Seconds(5);
@@ -38,17 +38,16 @@ struct NextStep {
 struct AttemptHistory {
   // Attempts of this delivery that reached a transaction, and this one.
   int attempts = 1;
-  // Since the first attempt that reached a transaction.
-  absl::Duration age = absl::ZeroDuration();
-  // A mail to somebody was taken since then.
-  bool others_pass = false;
+  // Of the time since the first attempt that reached a transaction: how much mails of others passed
+  // in.
+  absl::Duration passing = absl::ZeroDuration();
   // Times in a row that the channel was down or misconfigured, this one included.
   int channel_failures = 0;
 };
 
-// What follows an attempt. Only what a channel that works for others says about a delivery gives it
-// up, at once or after `give_up`; while the channel or its configuration is at fault it waits for
-// as long as that takes. Pure.
+// What follows an attempt. Only an address that is certainly wrong, or `give_up` in which mails of
+// others passed, gives a delivery up; while nobody's pass, or the channel or its configuration is
+// at fault, it waits for as long as that takes. Pure.
 NextStep PlanNext(channel::Outcome outcome, const AttemptHistory& history,
                   const RetryPolicy& policy);
 

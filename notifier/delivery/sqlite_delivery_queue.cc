@@ -1,51 +1,26 @@
 #include "notifier/delivery/sqlite_delivery_queue.h"
 
+#include <algorithm>
+#include <mutex>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 
+#include "common/base/display_name.h"
 #include "common/base/status_macros.h"
 #include "common/io/sha256.h"
 #include "notifier/delivery/alert_codec.h"
+#include "notifier/delivery/sqlite_queue_rows.h"
 
 namespace netsentinel::delivery {
 namespace {
 
-constexpr std::int64_t kSchemaVersion = 2;
-// Statuses are those of enum Status: 1 waiting, 2 delivered, 3 parked.
-constexpr absl::string_view kSchema1 = R"(
-CREATE TABLE letters(
-  id TEXT PRIMARY KEY, site TEXT NOT NULL, is_alert INTEGER NOT NULL, subject TEXT NOT NULL,
-  text TEXT NOT NULL, html TEXT NOT NULL, csv_name TEXT NOT NULL, csv BLOB NOT NULL,
-  date_us INTEGER NOT NULL, made_us INTEGER NOT NULL) WITHOUT ROWID;
-CREATE INDEX letters_of_site ON letters(site, made_us) WHERE is_alert = 1;
-CREATE TABLE deliveries(
-  row INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, letter TEXT NOT NULL, channel TEXT NOT NULL,
-  recipient TEXT NOT NULL, status INTEGER NOT NULL, attempts INTEGER NOT NULL,
-  claimed INTEGER NOT NULL, next_us INTEGER NOT NULL, made_us INTEGER NOT NULL,
-  done_us INTEGER NOT NULL, detail TEXT NOT NULL);
-CREATE INDEX deliveries_due ON deliveries(channel, next_us) WHERE status = 1;
-CREATE INDEX deliveries_of_letter ON deliveries(letter, status);
-CREATE TABLE breaches(
-  id TEXT PRIMARY KEY, site TEXT NOT NULL, alert BLOB NOT NULL, crossed_us INTEGER NOT NULL,
-  accepted_us INTEGER NOT NULL, letter TEXT) WITHOUT ROWID;
-CREATE INDEX breaches_pending ON breaches(site, crossed_us) WHERE letter IS NULL;
-CREATE TABLE windows(site TEXT PRIMARY KEY, end_us INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE runs(
-  report TEXT NOT NULL, site TEXT NOT NULL, date TEXT NOT NULL,
-  PRIMARY KEY(report, site)) WITHOUT ROWID;
-)";
-// The lower priority goes first: 0 alerts, 1 reports. `first_try_us` is 0 while no attempt has
-// reached a transaction.
-constexpr absl::string_view kSchema2 = R"(
-ALTER TABLE deliveries ADD COLUMN priority INTEGER NOT NULL DEFAULT 1;
-ALTER TABLE deliveries ADD COLUMN first_try_us INTEGER NOT NULL DEFAULT 0;
-UPDATE deliveries SET priority = 0
-  WHERE letter IN (SELECT id FROM letters WHERE is_alert = 1);
-UPDATE deliveries SET first_try_us = made_us WHERE attempts > 0;
-DROP INDEX deliveries_due;
-CREATE INDEX deliveries_due ON deliveries(channel, priority, next_us) WHERE status = 1;
-)";
+// While all is well, so often the disk is asked by a write.
+constexpr absl::Duration kTestWriteEvery = absl::Seconds(30);
+constexpr std::uint64_t kTestWriteBytes = 4096;
+constexpr std::uint64_t kMaxTestWriteBytes = 4 << 20;
+constexpr std::size_t kMaxPendingBytes = 8 << 20;
+constexpr std::size_t kMaxIncidents = 100;
 
 std::int64_t Us(absl::Time time) { return absl::ToUnixMicros(time); }
 
@@ -56,84 +31,102 @@ std::string DeliveryId(const NewLetter& letter, const std::string& recipient) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<SqliteDeliveryQueue>> SqliteDeliveryQueue::Open(
-    const std::string& path, const RetryPolicy& policy, absl::Time now, const QueueLimits& limits) {
-  NS_ASSIGN_OR_RETURN(
-      std::unique_ptr<sqlite::Database> database,
-      sqlite::Database::Open(path, {.synchronous = sqlite::Synchronous::kFull, .exclusive = true}));
-  std::unique_ptr<SqliteDeliveryQueue> queue(
-      new SqliteDeliveryQueue(std::move(database), policy, limits));
-  {
-    base::MutexLock lock(queue->mutex_);
-    NS_RETURN_IF_ERROR(queue->Prepare());
-  }
-  NS_RETURN_IF_ERROR(queue->ReleaseClaims(now));
-  return queue;
+absl::Status SqliteDeliveryQueue::Usable() const {
+  if (database_ != nullptr) return absl::OkStatus();
+  return absl::UnavailableError(
+      absl::StrCat("delivery queue ", path_, ": it is damaged and could not be repaired yet"));
 }
 
-absl::Status SqliteDeliveryQueue::Prepare() {
-  NS_ASSIGN_OR_RETURN(const std::int64_t version, database_->QueryInt("PRAGMA user_version"));
-  if (version > kSchemaVersion) {
-    return absl::FailedPreconditionError(absl::StrCat(database_->path(), ": its schema is version ",
-                                                      version, ", this notifier knows up to ",
-                                                      kSchemaVersion, ": upgrade the notifier"));
-  }
-  NS_ASSIGN_OR_RETURN(sqlite::Transaction transaction, sqlite::Transaction::Begin(*database_));
-  if (version < 1) NS_RETURN_IF_ERROR(database_->Execute(kSchema1));
-  if (version < 2) NS_RETURN_IF_ERROR(database_->Execute(kSchema2));
-  NS_RETURN_IF_ERROR(database_->Execute(absl::StrCat("PRAGMA user_version = ", kSchemaVersion)));
-  return transaction.Commit();
+absl::Status SqliteDeliveryQueue::Note(absl::Status status) {
+  if (absl::IsDataLoss(status)) damaged_ = true;
+  return status;
 }
 
-absl::Status SqliteDeliveryQueue::ReleaseClaims(absl::Time now) {
+void SqliteDeliveryQueue::Tell(std::string incident) {
+  if (incidents_.size() < kMaxIncidents) incidents_.push_back(std::move(incident));
+}
+
+std::vector<std::string> SqliteDeliveryQueue::TakeIncidents() {
   base::MutexLock lock(mutex_);
-  NS_ASSIGN_OR_RETURN(sqlite::Transaction transaction, sqlite::Transaction::Begin(*database_));
-  NS_ASSIGN_OR_RETURN(sqlite::Statement cut_off,
-                      database_->Prepare("SELECT row, attempts FROM deliveries "
-                                         "WHERE status = 1 AND claimed = 1"));
-  NS_ASSIGN_OR_RETURN(
-      sqlite::Statement release,
-      database_->Prepare("UPDATE deliveries SET claimed = 0, next_us = ? WHERE row = ?"));
-  std::vector<std::pair<std::int64_t, int>> rows;
-  while (true) {
-    NS_ASSIGN_OR_RETURN(const bool row, cut_off.Step());
-    if (!row) break;
-    rows.emplace_back(cut_off.Int(0), static_cast<int>(cut_off.Int(1)));
-  }
-  for (const auto& [row, attempts] : rows) {
-    release.BindInt(1, Us(now + PlanAfterCrash(attempts, policy_)));
-    release.BindInt(2, row);
-    NS_RETURN_IF_ERROR(release.Run());
-  }
-  return transaction.Commit();
+  return std::exchange(incidents_, {});
 }
 
 absl::Status SqliteDeliveryQueue::Accept(absl::Span<const report::Alert> alerts, absl::Time now) {
   base::MutexLock lock(mutex_);
-  NS_ASSIGN_OR_RETURN(sqlite::Transaction transaction, sqlite::Transaction::Begin(*database_));
+  const absl::Status accepted = Note(AcceptLocked(alerts, now));
+  if (accepted.ok()) {
+    if (!alerts.empty()) ++alert_changes_;
+    write_failure_ = absl::OkStatus();
+    written_at_ = now;
+    return accepted;
+  }
+  write_failure_ = accepted;
+  failed_bytes_ = kTestWriteBytes;
+  for (const report::Alert& alert : alerts) failed_bytes_ += 512 + alert.name.size();
+  failed_bytes_ = std::min(failed_bytes_, kMaxTestWriteBytes);
+  return accepted;
+}
+
+absl::Status SqliteDeliveryQueue::CheckRoom(std::int64_t more) {
   NS_ASSIGN_OR_RETURN(const std::int64_t pending,
                       database_->QueryInt("SELECT count(*) FROM breaches WHERE letter IS NULL"));
-  if (pending + static_cast<std::int64_t>(alerts.size()) > limits_.pending_alerts) {
-    return absl::ResourceExhaustedError(absl::StrCat(
-        "as many alerts wait for a mail as may (", limits_.pending_alerts, "), no more are taken"));
-  }
-  NS_ASSIGN_OR_RETURN(
-      sqlite::Statement insert,
-      database_->Prepare("INSERT INTO breaches(id, site, alert, crossed_us, accepted_us) "
-                         "VALUES(?, ?, ?, ?, ?) ON CONFLICT(id) DO NOTHING"));
+  if (pending + more <= limits_.pending_alerts) return absl::OkStatus();
+  return absl::ResourceExhaustedError(absl::StrCat("as many alerts wait for a mail as may (",
+                                                   limits_.pending_alerts, "), no more are taken"));
+}
+
+absl::Status SqliteDeliveryQueue::AcceptLocked(absl::Span<const report::Alert> alerts,
+                                               absl::Time now) {
+  NS_RETURN_IF_ERROR(Usable());
+  NS_ASSIGN_OR_RETURN(sqlite::Transaction transaction, sqlite::Transaction::Begin(*database_));
+  NS_RETURN_IF_ERROR(CheckRoom(static_cast<std::int64_t>(alerts.size())));
   for (const report::Alert& alert : alerts) {
-    insert.BindText(1, alert.breach_id);
-    insert.BindText(2, alert.site_id);
-    insert.BindBlob(3, EncodeAlert(alert));
-    insert.BindInt(4, Us(alert.crossed_at));
-    insert.BindInt(5, Us(now));
-    NS_RETURN_IF_ERROR(insert.Run());
+    NS_RETURN_IF_ERROR(InsertBreach(*database_, {.id = alert.breach_id,
+                                                 .site = alert.site_id,
+                                                 .alert = EncodeAlert(alert),
+                                                 .crossed_us = Us(alert.crossed_at),
+                                                 .accepted_us = Us(now),
+                                                 .letter = std::nullopt}));
   }
   return transaction.Commit();
 }
 
+absl::Status SqliteDeliveryQueue::CheckIntake(absl::Time now)
+    // A lock that may not be had is beyond what the analysis follows.
+    ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  const std::unique_lock<std::mutex> lock(mutex_.native(), std::try_to_lock);
+  if (!lock.owns_lock()) return absl::AbortedError("the delivery queue is in use");
+  return Note(IntakeLocked(now));
+}
+
+absl::Status SqliteDeliveryQueue::IntakeLocked(absl::Time now) {
+  NS_RETURN_IF_ERROR(Usable());
+  NS_RETURN_IF_ERROR(CheckRoom(1));
+  const bool failing = !write_failure_.ok();
+  if (!failing && absl::AbsDuration(now - written_at_) < kTestWriteEvery) return absl::OkStatus();
+  NS_RETURN_IF_ERROR(TestWrite(failing ? failed_bytes_ : kTestWriteBytes));
+  write_failure_ = absl::OkStatus();
+  written_at_ = now;
+  return absl::OkStatus();
+}
+
+absl::Status SqliteDeliveryQueue::TestWrite(std::uint64_t bytes) {
+  NS_ASSIGN_OR_RETURN(
+      sqlite::Statement write,
+      database_->Prepare("INSERT OR REPLACE INTO write_test(one, filler) VALUES(1, zeroblob(?))"));
+  write.BindUint(1, bytes);
+  NS_RETURN_IF_ERROR(write.Run());
+  if (bytes <= kTestWriteBytes) return absl::OkStatus();
+  return database_->Execute("UPDATE write_test SET filler = x''");
+}
+
 absl::StatusOr<std::vector<std::string>> SqliteDeliveryQueue::Groups() {
   base::MutexLock lock(mutex_);
+  return Note(GroupsLocked());
+}
+
+absl::StatusOr<std::vector<std::string>> SqliteDeliveryQueue::GroupsLocked() {
+  NS_RETURN_IF_ERROR(Usable());
   NS_ASSIGN_OR_RETURN(sqlite::Statement select,
                       database_->Prepare("SELECT DISTINCT site FROM breaches WHERE letter IS NULL "
                                          "UNION SELECT site FROM windows ORDER BY 1"));
@@ -147,6 +140,11 @@ absl::StatusOr<std::vector<std::string>> SqliteDeliveryQueue::Groups() {
 
 absl::StatusOr<GroupState> SqliteDeliveryQueue::Group(const std::string& site_id) {
   base::MutexLock lock(mutex_);
+  return Note(GroupLocked(site_id));
+}
+
+absl::StatusOr<GroupState> SqliteDeliveryQueue::GroupLocked(const std::string& site_id) {
+  NS_RETURN_IF_ERROR(Usable());
   GroupState state;
   NS_ASSIGN_OR_RETURN(
       sqlite::Statement pending,
@@ -164,9 +162,10 @@ absl::StatusOr<GroupState> SqliteDeliveryQueue::Group(const std::string& site_id
   }
   NS_ASSIGN_OR_RETURN(
       sqlite::Statement last,
-      database_->Prepare("SELECT l.made_us, EXISTS(SELECT 1 FROM deliveries d "
-                         "WHERE d.letter = l.id AND d.status <> 1) FROM letters l "
-                         "WHERE l.is_alert = 1 AND l.site = ? ORDER BY l.made_us DESC LIMIT 1"));
+      database_->Prepare(
+          "SELECT l.made_us, EXISTS(SELECT 1 FROM deliveries d "
+          "WHERE d.letter = l.id AND d.status <> 1) FROM letters l "
+          "WHERE l.is_alert = 1 AND l.bulk = 0 AND l.site = ? ORDER BY l.made_us DESC LIMIT 1"));
   last.BindText(1, site_id);
   NS_ASSIGN_OR_RETURN(row, last.Step());
   if (row) {
@@ -177,55 +176,75 @@ absl::StatusOr<GroupState> SqliteDeliveryQueue::Group(const std::string& site_id
 }
 
 absl::StatusOr<PendingAlerts> SqliteDeliveryQueue::Pending(const std::string& site_id,
-                                                           std::size_t limit) {
+                                                           std::size_t limit, absl::Time now) {
   base::MutexLock lock(mutex_);
-  NS_ASSIGN_OR_RETURN(sqlite::Statement select,
-                      database_->Prepare("SELECT id, alert FROM breaches WHERE letter IS NULL AND "
-                                         "site = ? ORDER BY crossed_us, id"));
+  return Note(PendingLocked(site_id, limit, now));
+}
+
+absl::StatusOr<PendingAlerts> SqliteDeliveryQueue::PendingLocked(const std::string& site_id,
+                                                                 std::size_t limit,
+                                                                 absl::Time now) {
+  NS_RETURN_IF_ERROR(Usable());
+  NS_ASSIGN_OR_RETURN(
+      sqlite::Statement select,
+      database_->Prepare(absl::StrCat("SELECT ", BreachColumns(kSchemaVersion),
+                                      " FROM breaches WHERE letter IS NULL AND site = ? "
+                                      "ORDER BY crossed_us, row")));
   select.BindText(1, site_id);
   PendingAlerts pending;
-  while (pending.alerts.size() < limit) {
-    NS_ASSIGN_OR_RETURN(const bool row, select.Step());
-    if (!row) break;
-    absl::StatusOr<report::Alert> alert = DecodeAlert(select.Blob(1));
+  std::vector<BreachRow> damaged;
+  std::size_t bytes = 0;
+  while (pending.alerts.size() < limit && bytes < kMaxPendingBytes) {
+    NS_ASSIGN_OR_RETURN(const bool found, select.Step());
+    if (!found) break;
+    BreachRow row = ReadBreach(select, kSchemaVersion);
+    bytes += row.alert.size();
+    if (!row.sound) {
+      damaged.push_back(std::move(row));
+      continue;
+    }
+    absl::StatusOr<report::Alert> alert = DecodeAlert(row.alert);
     if (alert.ok()) {
       pending.alerts.push_back(*std::move(alert));
     } else {
-      pending.damaged.Update(
-          absl::Status(alert.status().code(),
-                       absl::StrCat("breach ", select.Text(0), ": ", alert.status().message())));
+      pending.unreadable.Update(
+          absl::Status(absl::StatusCode::kFailedPrecondition,
+                       absl::StrCat("breach ", row.id, ": ", alert.status().message())));
     }
   }
+  select.Reset();
+  if (!damaged.empty()) NS_RETURN_IF_ERROR(SetAlertsAside(damaged, now));
   return pending;
+}
+
+absl::Status SqliteDeliveryQueue::SetAlertsAside(const std::vector<BreachRow>& rows,
+                                                 absl::Time now) {
+  NS_ASSIGN_OR_RETURN(sqlite::Transaction transaction, sqlite::Transaction::Begin(*database_));
+  NS_ASSIGN_OR_RETURN(sqlite::Statement remove,
+                      database_->Prepare("DELETE FROM breaches WHERE row = ?"));
+  for (const BreachRow& row : rows) {
+    NS_RETURN_IF_ERROR(
+        InsertSetAside(*database_, "alert", row.id,
+                       absl::StrCat("breach ", row.id, " is damaged: its checksum does not fit"),
+                       Us(now), row.alert));
+    remove.BindInt(1, row.row);
+    NS_RETURN_IF_ERROR(remove.Run());
+  }
+  NS_RETURN_IF_ERROR(transaction.Commit());
+  for (const BreachRow& row : rows) {
+    Tell(absl::StrCat("a stored alert is damaged and becomes no mail: breach ",
+                      base::DisplayName(row.id), " of site ", base::DisplayName(row.site)));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status SqliteDeliveryQueue::CloseWindow(const std::string& site_id) {
   base::MutexLock lock(mutex_);
+  NS_RETURN_IF_ERROR(Usable());
   NS_ASSIGN_OR_RETURN(sqlite::Statement close,
                       database_->Prepare("DELETE FROM windows WHERE site = ?"));
   close.BindText(1, site_id);
   return close.Run();
-}
-
-absl::Status SqliteDeliveryQueue::InsertDeliveries(const NewLetter& letter, absl::Time now,
-                                                   std::vector<std::string>& ids) {
-  NS_ASSIGN_OR_RETURN(
-      sqlite::Statement insert,
-      database_->Prepare("INSERT INTO deliveries(id, letter, channel, recipient, status, attempts, "
-                         "claimed, next_us, made_us, done_us, detail, priority) "
-                         "VALUES(?, ?, ?, ?, 1, 0, 0, ?, ?, 0, '', ?) ON CONFLICT(id) DO NOTHING"));
-  for (const std::string& recipient : letter.recipients) {
-    ids.push_back(DeliveryId(letter, recipient));
-    insert.BindText(1, ids.back());
-    insert.BindText(2, letter.letter.id);
-    insert.BindText(3, letter.channel);
-    insert.BindText(4, recipient);
-    insert.BindInt(5, Us(now));
-    insert.BindInt(6, Us(now));
-    insert.BindInt(7, letter.breach_ids.empty() ? 1 : 0);
-    NS_RETURN_IF_ERROR(insert.Run());
-  }
-  return absl::OkStatus();
 }
 
 absl::Status SqliteDeliveryQueue::WriteRun(const ReportRun& run) {
@@ -242,6 +261,12 @@ absl::Status SqliteDeliveryQueue::WriteRun(const ReportRun& run) {
 absl::StatusOr<std::vector<std::string>> SqliteDeliveryQueue::AddLetter(const NewLetter& letter,
                                                                         absl::Time now) {
   base::MutexLock lock(mutex_);
+  return Note(AddLetterLocked(letter, now));
+}
+
+absl::StatusOr<std::vector<std::string>> SqliteDeliveryQueue::AddLetterLocked(
+    const NewLetter& letter, absl::Time now) {
+  NS_RETURN_IF_ERROR(Usable());
   NS_ASSIGN_OR_RETURN(sqlite::Transaction transaction, sqlite::Transaction::Begin(*database_));
   NS_ASSIGN_OR_RETURN(const std::int64_t waiting,
                       database_->QueryInt("SELECT count(*) FROM deliveries WHERE status = 1"));
@@ -249,24 +274,25 @@ absl::StatusOr<std::vector<std::string>> SqliteDeliveryQueue::AddLetter(const Ne
     return absl::ResourceExhaustedError(absl::StrCat(
         "as many deliveries wait as may (", limits_.waiting_deliveries, "), no more are taken"));
   }
-  NS_ASSIGN_OR_RETURN(
-      sqlite::Statement insert,
-      database_->Prepare("INSERT INTO letters(id, site, is_alert, subject, text, html, csv_name, "
-                         "csv, date_us, made_us) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
-                         "ON CONFLICT(id) DO NOTHING"));
-  insert.BindText(1, letter.letter.id);
-  insert.BindText(2, letter.site_id);
-  insert.BindInt(3, letter.breach_ids.empty() ? 0 : 1);
-  insert.BindText(4, letter.letter.subject);
-  insert.BindText(5, letter.letter.text);
-  insert.BindText(6, letter.letter.html);
-  insert.BindText(7, letter.letter.csv_name);
-  insert.BindBlob(8, letter.letter.csv);
-  insert.BindInt(9, Us(letter.letter.date));
-  insert.BindInt(10, Us(now));
-  NS_RETURN_IF_ERROR(insert.Run());
+  const bool is_alert = !letter.breach_ids.empty();
+  NS_RETURN_IF_ERROR(InsertLetter(*database_, {.letter = letter.letter,
+                                               .site = letter.site_id,
+                                               .is_alert = is_alert,
+                                               .bulk = letter.bulk,
+                                               .made_us = Us(now)}));
   std::vector<std::string> ids;
-  NS_RETURN_IF_ERROR(InsertDeliveries(letter, now, ids));
+  for (const std::string& recipient : letter.recipients) {
+    ids.push_back(DeliveryId(letter, recipient));
+    NS_RETURN_IF_ERROR(InsertDelivery(*database_, {.id = ids.back(),
+                                                   .letter = letter.letter.id,
+                                                   .channel = letter.channel,
+                                                   .recipient = recipient,
+                                                   .next_us = Us(now),
+                                                   .made_us = Us(now),
+                                                   .priority = !is_alert     ? 2
+                                                               : letter.bulk ? 1
+                                                                             : 0}));
+  }
   NS_ASSIGN_OR_RETURN(sqlite::Statement told,
                       database_->Prepare("UPDATE breaches SET letter = ? WHERE id = ?"));
   for (const std::string& breach : letter.breach_ids) {
@@ -274,7 +300,7 @@ absl::StatusOr<std::vector<std::string>> SqliteDeliveryQueue::AddLetter(const Ne
     told.BindText(2, breach);
     NS_RETURN_IF_ERROR(told.Run());
   }
-  if (!letter.breach_ids.empty()) {
+  if (is_alert) {
     NS_ASSIGN_OR_RETURN(
         sqlite::Statement window,
         database_->Prepare("INSERT INTO windows(site, end_us) VALUES(?, ?) ON "
@@ -288,69 +314,9 @@ absl::StatusOr<std::vector<std::string>> SqliteDeliveryQueue::AddLetter(const Ne
   return ids;
 }
 
-absl::StatusOr<std::optional<Task>> SqliteDeliveryQueue::Claim(const std::string& channel,
-                                                               absl::Time now) {
-  base::MutexLock lock(mutex_);
-  NS_ASSIGN_OR_RETURN(
-      sqlite::Statement select,
-      database_->Prepare(
-          "SELECT d.row, d.id, d.recipient, d.attempts, d.first_try_us, l.id, l.subject, l.text, "
-          "l.html, l.csv_name, l.csv, l.date_us FROM deliveries d JOIN letters l ON l.id = "
-          "d.letter WHERE d.row = (SELECT row FROM deliveries WHERE status = 1 AND claimed = 0 AND "
-          "channel = ? AND (next_us <= ? OR next_us > ?) ORDER BY priority, next_us, row LIMIT "
-          "1)"));
-  select.BindText(1, channel);
-  select.BindInt(2, Us(now));
-  // Further away than any plan reaches: set before the clock stepped back.
-  select.BindInt(3, Us(now + policy_.maximum + policy_.slow));
-  NS_ASSIGN_OR_RETURN(const bool found, select.Step());
-  if (!found) return std::optional<Task>();
-  Task task{.row = select.Int(0),
-            .delivery_id = select.Text(1),
-            .letter = {.id = select.Text(5),
-                       .date = absl::FromUnixMicros(select.Int(11)),
-                       .subject = select.Text(6),
-                       .text = select.Text(7),
-                       .html = select.Text(8),
-                       .csv_name = select.Text(9),
-                       .csv = select.Blob(10)},
-            .recipient = select.Text(2),
-            .attempts = static_cast<int>(select.Int(3)) + 1};
-  if (select.Int(4) != 0) task.first_try = absl::FromUnixMicros(select.Int(4));
-  select.Reset();
-  NS_ASSIGN_OR_RETURN(
-      sqlite::Statement claim,
-      database_->Prepare("UPDATE deliveries SET claimed = 1, attempts = ? WHERE row = ?"));
-  claim.BindInt(1, task.attempts);
-  claim.BindInt(2, task.row);
-  NS_RETURN_IF_ERROR(claim.Run());
-  return std::optional<Task>(std::move(task));
-}
-
-absl::Status SqliteDeliveryQueue::Finish(const TaskResult& result) {
-  base::MutexLock lock(mutex_);
-  NS_ASSIGN_OR_RETURN(
-      sqlite::Statement update,
-      database_->Prepare(
-          "UPDATE deliveries SET claimed = 0, status = ?, next_us = ?, done_us = ?, detail = ?, "
-          "attempts = attempts - ?, first_try_us = iif(first_try_us = 0, ?, first_try_us) "
-          "WHERE row = ?"));
-  const bool again = result.next.step == Step::kTryAgain;
-  const Status status = again                             ? Status::kWaiting
-                        : result.next.step == Step::kDone ? Status::kDelivered
-                                                          : Status::kParked;
-  update.BindInt(1, static_cast<std::int64_t>(status));
-  update.BindInt(2, Us(result.at + result.next.delay));
-  update.BindInt(3, again ? 0 : Us(result.at));
-  update.BindText(4, result.detail);
-  update.BindInt(5, result.next.counts ? 0 : 1);
-  update.BindInt(6, result.next.counts ? Us(result.at) : 0);
-  update.BindInt(7, result.row);
-  return update.Run();
-}
-
 absl::StatusOr<absl::Time> SqliteDeliveryQueue::NextDueTime(const std::string& channel) {
   base::MutexLock lock(mutex_);
+  NS_RETURN_IF_ERROR(Usable());
   NS_ASSIGN_OR_RETURN(sqlite::Statement select,
                       database_->Prepare("SELECT min(next_us) FROM deliveries WHERE status = 1 AND "
                                          "claimed = 0 AND channel = ?"));
@@ -363,6 +329,7 @@ absl::StatusOr<absl::Time> SqliteDeliveryQueue::NextDueTime(const std::string& c
 absl::StatusOr<std::optional<std::string>> SqliteDeliveryQueue::LastRun(
     const std::string& report, const std::string& site_id) {
   base::MutexLock lock(mutex_);
+  NS_RETURN_IF_ERROR(Usable());
   NS_ASSIGN_OR_RETURN(sqlite::Statement select,
                       database_->Prepare("SELECT date FROM runs WHERE report = ? AND site = ?"));
   select.BindText(1, report);
@@ -374,16 +341,19 @@ absl::StatusOr<std::optional<std::string>> SqliteDeliveryQueue::LastRun(
 
 absl::Status SqliteDeliveryQueue::SetLastRun(const ReportRun& run) {
   base::MutexLock lock(mutex_);
+  NS_RETURN_IF_ERROR(Usable());
   return WriteRun(run);
 }
 
 absl::StatusOr<std::vector<DeliveryRecord>> SqliteDeliveryQueue::List(std::size_t limit) {
   base::MutexLock lock(mutex_);
+  NS_RETURN_IF_ERROR(Usable());
   NS_ASSIGN_OR_RETURN(
       sqlite::Statement select,
-      database_->Prepare("SELECT d.id, d.channel, d.recipient, l.subject, d.status, d.attempts, "
-                         "d.next_us, d.detail FROM deliveries d JOIN letters l ON l.id = d.letter "
-                         "ORDER BY d.status <> 1, d.row DESC LIMIT ?"));
+      database_->Prepare(
+          "SELECT d.id, d.channel, d.recipient, l.subject, d.status, d.attempts, "
+          "d.next_us, d.detail FROM deliveries d LEFT JOIN letters l ON l.id = d.letter "
+          "ORDER BY d.status <> 1, d.row DESC LIMIT ?"));
   select.BindUint(1, limit);
   std::vector<DeliveryRecord> records;
   while (true) {
@@ -402,6 +372,7 @@ absl::StatusOr<std::vector<DeliveryRecord>> SqliteDeliveryQueue::List(std::size_
 
 absl::StatusOr<QueueCounts> SqliteDeliveryQueue::Counts() {
   base::MutexLock lock(mutex_);
+  NS_RETURN_IF_ERROR(Usable());
   QueueCounts counts;
   NS_ASSIGN_OR_RETURN(counts.pending_alerts,
                       database_->QueryInt("SELECT count(*) FROM breaches WHERE letter IS NULL"));
@@ -412,8 +383,47 @@ absl::StatusOr<QueueCounts> SqliteDeliveryQueue::Counts() {
   return counts;
 }
 
+absl::StatusOr<SetAside> SqliteDeliveryQueue::DamageSince(absl::Time since) {
+  base::MutexLock lock(mutex_);
+  NS_RETURN_IF_ERROR(Usable());
+  NS_ASSIGN_OR_RETURN(
+      sqlite::Statement select,
+      database_->Prepare("SELECT count(*) OVER (), reason, at_us FROM set_aside WHERE at_us >= ? "
+                         "ORDER BY row DESC LIMIT 1"));
+  select.BindInt(1, Us(since));
+  NS_ASSIGN_OR_RETURN(const bool found, select.Step());
+  if (!found) return SetAside();
+  return SetAside{
+      .count = select.Int(0), .reason = select.Text(1), .at = absl::FromUnixMicros(select.Int(2))};
+}
+
+absl::StatusOr<std::vector<RecipientState>> SqliteDeliveryQueue::Recipients(
+    const std::string& channel, absl::Time since) {
+  base::MutexLock lock(mutex_);
+  NS_RETURN_IF_ERROR(Usable());
+  NS_ASSIGN_OR_RETURN(
+      sqlite::Statement select,
+      database_->Prepare("SELECT recipient, max(iif(status = 2, done_us, 0)), "
+                         "min(iif(status = 1, first_try_us, 9223372036854775807)), "
+                         "max(iif(status = 1, detail, '')) FROM deliveries WHERE channel = ? AND "
+                         "((status = 2 AND done_us >= ?) OR (status = 1 AND first_try_us <> 0)) "
+                         "GROUP BY recipient LIMIT 10000"));
+  select.BindText(1, channel);
+  select.BindInt(2, Us(since));
+  std::vector<RecipientState> states;
+  while (true) {
+    NS_ASSIGN_OR_RETURN(const bool row, select.Step());
+    if (!row) return states;
+    RecipientState state{.recipient = select.Text(0), .detail = select.Text(3)};
+    if (select.Int(1) != 0) state.passed_at = absl::FromUnixMicros(select.Int(1));
+    if (select.Int(2) != INT64_MAX) state.put_off_since = absl::FromUnixMicros(select.Int(2));
+    states.push_back(std::move(state));
+  }
+}
+
 absl::Status SqliteDeliveryQueue::Purge(absl::Time now) {
   base::MutexLock lock(mutex_);
+  NS_RETURN_IF_ERROR(Usable());
   NS_ASSIGN_OR_RETURN(sqlite::Transaction transaction, sqlite::Transaction::Begin(*database_));
   const std::int64_t before = Us(now - kKeepDone);
   NS_RETURN_IF_ERROR(database_->Execute(absl::StrCat(
@@ -422,9 +432,10 @@ absl::Status SqliteDeliveryQueue::Purge(absl::Time now) {
       " AND NOT EXISTS(SELECT 1 FROM deliveries WHERE letter = letters.id);",
       "DELETE FROM breaches WHERE accepted_us < ", before,
       " AND letter IS NOT NULL AND NOT EXISTS(SELECT 1 FROM letters WHERE id = breaches.letter);",
+      "DELETE FROM set_aside WHERE at_us < ", before, ";",
       // The attachment of a mail that everybody has is only weight.
-      "UPDATE letters SET csv = x'', csv_name = '' WHERE csv_name <> '' AND made_us < ",
-      Us(now - absl::Hours(72)),
+      "UPDATE letters SET csv = x'', csv_name = '', csv_checksum = ", EmptyAttachmentChecksum(),
+      " WHERE csv_name <> '' AND made_us < ", Us(now - absl::Hours(72)),
       " AND NOT EXISTS(SELECT 1 FROM deliveries WHERE letter = letters.id AND status <> 2);")));
   return transaction.Commit();
 }

@@ -65,7 +65,7 @@ std::string AlertText(absl::Span<const Alert> alerts) {
     absl::StrAppend(&out, AlertSentence(alert), "\n", AlertDetail(alert), "\n\n");
   }
   if (alerts.size() > shown) {
-    absl::StrAppend(&out, MoreAlertsText(alerts.size() - shown, "not listed"), "\n\n");
+    absl::StrAppend(&out, MoreAlertsText(alerts.size() - shown, "in the attached file"), "\n\n");
   }
   absl::StrAppend(&out, "The figures are what was provably used. Each threshold alerts once.\n");
   return out;

@@ -9,7 +9,8 @@
 
 namespace netsentinel::report {
 
-// Alerts spelled out in one mail, and so the most that one should be about; the rest are counted.
+// Alerts spelled out in one mail; the rest are counted, and stand in the file attached to it, see
+// AlertCsv.
 inline constexpr std::size_t kMaxInlineAlerts = 200;
 
 // The subject of a mail with `alerts`, which are of one site and not empty: the alert itself when
@@ -21,7 +22,7 @@ std::string AlertSentence(const Alert& alert);
 std::string AlertDetail(const Alert& alert);
 // The plain-text form of the mail.
 std::string AlertText(absl::Span<const Alert> alerts);
-// "3 more alerts are not listed."
+// "3 more alerts are in the attached file."
 std::string MoreAlertsText(std::size_t more, absl::string_view where);
 
 }  // namespace netsentinel::report

@@ -269,7 +269,7 @@ absl::StatusOr<Rendering> HtmlRenderer::RenderAlerts(absl::Span<const Alert> ale
     notes.push_back(MoreAlertsText(in_text, "listed in the plain-text form of this mail"));
   }
   if (alerts.size() > kMaxInlineAlerts) {
-    notes.push_back(MoreAlertsText(alerts.size() - kMaxInlineAlerts, "not listed"));
+    notes.push_back(MoreAlertsText(alerts.size() - kMaxInlineAlerts, "in the attached file"));
   }
   NS_ASSIGN_OR_RETURN(const std::string below, NotesHtml(notes));
   NS_ASSIGN_OR_RETURN(

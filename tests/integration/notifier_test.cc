@@ -1,8 +1,11 @@
+#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <numeric>
+#include <optional>
 #include <regex>
 #include <string>
 #include <vector>
@@ -21,6 +24,7 @@
 #include "netsentinel/v1/usage.grpc.pb.h"
 #include "tests/support/child_process.h"
 #include "tests/support/grpc_health.h"
+#include "tests/support/scripted_smtp.h"
 #include "tests/support/smtp_catcher.h"
 #include "tests/support/subprocess.h"
 #include "tests/support/temp_folder.h"
@@ -273,6 +277,135 @@ TEST_F(NotifierTest, ALoginThatIsRefusedIsShownWithoutTheSecretAndStopsNoBreach)
   EXPECT_THAT(ready->body, HasSubstr("smtp: waiting: "));
   EXPECT_EQ(test::GrpcHealth(channel_), "SERVING");
   EXPECT_EQ(notifier_->Stop(SIGTERM), 0) << test::ReadWhole(Log());
+}
+
+TEST_F(NotifierTest, NothingThatAServerEchoesOfTheLoginIsShownAnywhere) {
+  const std::string secret = "correct-horse-battery-staple";
+  const std::string encoded = absl::Base64Escape(
+      absl::StrCat(std::string(1, '\0'), "alerts", std::string(1, '\0'), secret));
+  std::atomic<bool> login_works = false;
+  test::ScriptedSmtp server(
+      {.offers = "PLAIN LOGIN",
+       .accepts = [&](const test::SmtpSession&) { return login_works.load(); },
+       .refusal = absl::StrCat("535 5.7.8 bad ", encoded),
+       .script = [&](test::SmtpSession&,
+                     const std::string& line) -> std::optional<test::SmtpAnswer> {
+         if (line.rfind("RCPT", 0) != 0) return std::nullopt;
+         return test::SmtpAnswer{absl::StrCat("550 5.7.1 not for ", encoded, " nor ", secret)};
+       }});
+  std::string text = test::ReadWhole(Config());
+  const std::string port = absl::StrCat(catcher_->port());
+  text.replace(text.find(port), port.size(), absl::StrCat(server.port()));
+  text.replace(text.find("starttls: none"), 0, "username: alerts, password_file: password, ");
+  std::ofstream(Config()) << text;
+  std::ofstream(folder_.path() + "/password") << secret << "\n";
+  std::filesystem::permissions(folder_.path() + "/password", std::filesystem::perms(0600));
+  StartNotifier();
+  EXPECT_EQ(Deliver({1}).accepted_ids_size(), 1);
+  const auto shows = [&](const std::string& words) {
+    return test::WaitUntil([&] { return Readiness().find(words) != std::string::npos; });
+  };
+  EXPECT_TRUE(shows("535 5.7.8 bad ***")) << Readiness();
+  std::string seen = Readiness();
+  login_works = true;
+  ::kill(notifier_->pid(), SIGHUP);
+  EXPECT_TRUE(shows("550 5.7.1 not for ***")) << Readiness();
+  absl::StrAppend(&seen, Readiness(), test::ReadWhole(Log()));
+  grpc::ClientContext list;
+  SetDeadline(list);
+  v1::ListDeliveriesResponse deliveries;
+  ASSERT_TRUE(v1::NotifierService::NewStub(channel_)
+                  ->ListDeliveries(&list, v1::ListDeliveriesRequest(), &deliveries)
+                  .ok());
+  absl::StrAppend(&seen, deliveries.DebugString());
+  EXPECT_THAT(seen, HasSubstr("***"));
+  EXPECT_THAT(seen, Not(HasSubstr(encoded)));
+  EXPECT_THAT(seen, Not(HasSubstr(secret)));
+}
+
+TEST_F(NotifierTest, SaysWhatLetsNoMailPassAndDeliversOnceItIsMended) {
+  catcher_->Script(R"({"rcpt": {"noc@example": "550 5.1.8 Sender address rejected"}})");
+  StartNotifier();
+  EXPECT_EQ(Deliver({1}).accepted_ids_size(), 1);
+  EXPECT_TRUE(test::WaitUntil([&] {
+    return Readiness().find(
+               "smtp: waiting: the server lets no mail pass: concerns our sender, "
+               "account or a limit, refused at RCPT TO: 550 5.1.8") != std::string::npos;
+  })) << Readiness();
+  EXPECT_THAT(test::ReadWhole(Log()), Not(HasSubstr("delivery.parked")));
+  // Known again after a restart, before anything is tried.
+  EXPECT_EQ(notifier_->Stop(SIGTERM), 0);
+  StartNotifier();
+  EXPECT_TRUE(test::WaitUntil([&] {
+    return Readiness().find("the server lets no mail pass") != std::string::npos;
+  })) << Readiness();
+  // A reload tries again at once.
+  catcher_->Script("");
+  ::kill(notifier_->pid(), SIGHUP);
+  EXPECT_TRUE(catcher_->WaitForMails(1)) << test::ReadWhole(Log());
+  EXPECT_TRUE(test::WaitUntil([&] { return Readiness() == "ready\n"; })) << Readiness();
+}
+
+TEST_F(NotifierTest, AServerThatTakesOneMailAConnectionGetsThemAllAtOnce) {
+  test::ScriptedSmtp server(
+      {.script = [](test::SmtpSession& session,
+                    const std::string& line) -> std::optional<test::SmtpAnswer> {
+        if (session.mails == 0 || line.rfind("MAIL", 0) != 0) return std::nullopt;
+        return test::SmtpAnswer{"421 4.7.0 one mail a connection", true};
+      }});
+  std::string text = test::ReadWhole(Config());
+  const std::string port = absl::StrCat(catcher_->port());
+  text.replace(text.find(port), port.size(), absl::StrCat(server.port()));
+  text.replace(text.find("noc@example"), 11, "a@example, b@example, c@example, d@example");
+  std::ofstream(Config()) << text;
+  StartNotifier();
+  EXPECT_EQ(Deliver({1}).accepted_ids_size(), 1);
+  EXPECT_TRUE(test::WaitUntil([&] { return server.Mails().size() == 4; }))
+      << test::ReadWhole(Log());
+  EXPECT_THAT(test::ReadWhole(Log()), Not(HasSubstr("delivery.retry")));
+}
+
+TEST_F(NotifierTest, ASecondOneOnTheSameStateEndsAtOnceAndSaysWhy) {
+  StartNotifier();
+  const std::string log = folder_.path() + "/second.log";
+  const auto begun = std::chrono::steady_clock::now();
+  EXPECT_EQ(test::RunProgram({NS_NOTIFIER, "--config", Config()}, log), 1);
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(4));
+  EXPECT_THAT(test::ReadWhole(log), HasSubstr("another notifier has this state_dir open"));
+  // The first goes on.
+  EXPECT_EQ(Deliver({1}).accepted_ids_size(), 1);
+  EXPECT_TRUE(catcher_->WaitForMails(1)) << test::ReadWhole(Log());
+}
+
+TEST_F(NotifierTest, ABurstOfTwentyThousandLeavesWithinAWindowAndHoldsUpNothingNew) {
+  std::string text = test::ReadWhole(Config());
+  text.replace(text.find("[noc@example]"), 13, "[noc@example], group_window: 2s");
+  std::ofstream(Config()) << text;
+  StartNotifier();
+  for (int from = 1; from <= 20'000; from += 500) {
+    std::vector<int> numbers(500);
+    std::iota(numbers.begin(), numbers.end(), from);
+    ASSERT_EQ(Deliver(numbers).accepted_ids_size(), 500);
+  }
+  v1::DeliverBreachesRequest real = Breaches({50'000});
+  real.mutable_breaches(0)->mutable_subscriber()->set_site_id("karachi");
+  EXPECT_EQ(Deliver(real).accepted_ids_size(), 1);
+  const auto told = [&](const std::string& user) {
+    for (const std::string& mail : catcher_->Mails()) {
+      if (mail.find(user) != std::string::npos) return true;
+    }
+    return false;
+  };
+  EXPECT_TRUE(test::WaitUntil([&] { return told("user-50000 passed"); })) << test::ReadWhole(Log());
+  // All of them, in a few mails.
+  const auto pending = [&] {
+    const auto metrics = http::Fetch({.host = "127.0.0.1", .port = http_port_}, "/metrics");
+    return metrics.ok() &&
+           metrics->body.find("netsentinel_notifier_pending_alerts 0") != std::string::npos &&
+           metrics->body.find("netsentinel_notifier_waiting_deliveries 0") != std::string::npos;
+  };
+  EXPECT_TRUE(test::WaitUntil(pending)) << test::ReadWhole(Log());
+  EXPECT_LT(catcher_->Mails().size(), 50U);
 }
 
 TEST_F(NotifierTest, AConnectionIsAsOldAsTheFileAllows) {

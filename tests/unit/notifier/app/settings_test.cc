@@ -103,6 +103,10 @@ TEST(NotifierSettingsTest, PointsAtEachMistakeByTheTable) {
       {"username: alerts, ", "", ":5:", "go together"},
       {"password_file: /run/secrets/smtp, ", "", ":5:", "go together"},
       {"password_file: /run/secrets/smtp", "password: hunter2", ":5:", "smtp.password"},
+      {"starttls: required", "auth: kerberos", ":5:", "smtp.auth"},
+      {"starttls: required", "auth: xoauth2", ":5:", "logs in with a token"},
+      {"password_file: ", "auth: plain, token_file: ", ":5:", "logs in with a password"},
+      {"username: alerts, password_file: ", "token_file: ", ":5:", "go together"},
       {"NetSentinel <alerts@example>", "NetSentinel", ":5:", "needs one @"},
       {"from: ", "reply_timeout: 20, from: ", ":5:", "smtp.reply_timeout"},
       {"from: ", "hello_name: a b, from: ", ":5:", "smtp.hello_name"},
@@ -127,6 +131,21 @@ TEST(NotifierSettingsTest, PointsAtEachMistakeByTheTable) {
     EXPECT_THAT(std::string(read.status.message()), HasSubstr(mistake.place)) << mistake.to;
     EXPECT_THAT(std::string(read.status.message()), HasSubstr(mistake.words)) << mistake.to;
   }
+}
+
+TEST(NotifierSettingsTest, TakesATokenInThePlaceOfThePasswordOrBesideIt) {
+  const std::string token = "auth: xoauth2, token_file: /run/secrets/token";
+  Read read =
+      ReadText(absl::StrReplaceAll(kExample, {{"password_file: /run/secrets/smtp", token}}));
+  ASSERT_THAT(read.status, test::IsOk());
+  EXPECT_EQ(read.settings.smtp.auth, channel::SmtpAuth::kXoauth2);
+  EXPECT_EQ(read.settings.smtp_token.file, "/run/secrets/token");
+  EXPECT_FALSE(read.settings.smtp_password.given());
+  read = ReadText(absl::StrReplaceAll(
+      kExample, {{"password_file:", "token_file: /run/secrets/token, password_file:"}}));
+  ASSERT_THAT(read.status, test::IsOk());
+  EXPECT_EQ(read.settings.smtp.auth, channel::SmtpAuth::kAuto);
+  EXPECT_TRUE(read.settings.smtp_password.given());
 }
 
 TEST(NotifierSettingsTest, TakesPlaintextMailToLoopbackWhenAskedFor) {

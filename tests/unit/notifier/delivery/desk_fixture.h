@@ -28,6 +28,9 @@ struct Sent {
   std::string recipient;
   std::string subject;
   absl::Time date;
+  std::string csv_name;
+  std::string csv;
+  std::string text;
 };
 
 // Answers what the test says; by default it delivers.
@@ -35,7 +38,9 @@ class ScriptedChannel final : public channel::Channel {
  public:
   absl::string_view name() const override { return "smtp"; }
   channel::SendResult Send(const channel::Letter& letter, const std::string& recipient) override {
-    sent.push_back({letter.id, recipient, letter.subject, letter.date});
+    sent.push_back({letter.id, recipient, letter.subject, letter.date, letter.csv_name, letter.csv,
+                    letter.text});
+    if (on_send) on_send();
     const auto answer = answers.find(recipient);
     return {.outcome = answer == answers.end() ? otherwise : answer->second, .detail = "as told"};
   }
@@ -48,6 +53,8 @@ class ScriptedChannel final : public channel::Channel {
   int probes = 0;
   channel::Outcome otherwise = channel::Outcome::kDelivered;
   std::vector<Sent> sent;
+  // Called while a mail is under way.
+  std::function<void()> on_send;
 };
 
 class FakeSource final : public UsageSource {

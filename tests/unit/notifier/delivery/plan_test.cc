@@ -1,6 +1,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -8,6 +9,7 @@
 #include "notifier/delivery/alert_codec.h"
 #include "notifier/delivery/alert_desk.h"
 #include "notifier/delivery/grouping.h"
+#include "notifier/delivery/passage.h"
 #include "notifier/delivery/retry_plan.h"
 #include "notifier/delivery/schedule.h"
 #include "tests/support/status_matchers.h"
@@ -51,21 +53,17 @@ TEST(RetryPlanTest, RestsTheChannelLongerEachTimeItIsDown) {
   }
 }
 
-TEST(RetryPlanTest, GivesUpAfterFiveDaysAndNotBefore) {
+TEST(RetryPlanTest, GivesUpAfterFiveDaysInWhichOthersPassedAndNotBefore) {
   const absl::Duration days = absl::Hours(5 * 24);
-  for (const Outcome outcome : {Outcome::kRetry, Outcome::kRetrySlowly}) {
-    EXPECT_EQ(PlanNext(outcome, {.age = days}, {}).step, Step::kPark);
-    EXPECT_EQ(PlanNext(outcome, {.age = days - absl::Seconds(1)}, {}).step, Step::kTryAgain);
+  for (const Outcome outcome : {Outcome::kRetry, Outcome::kRetrySlowly, Outcome::kNotPermitted}) {
+    EXPECT_EQ(PlanNext(outcome, {.passing = days}, {}).step, Step::kPark);
+    EXPECT_EQ(PlanNext(outcome, {.passing = days - absl::Seconds(1)}, {}).step, Step::kTryAgain);
   }
-  // It may be the configuration for as long as the server serves nobody.
-  const Outcome refused = Outcome::kNotPermitted;
-  EXPECT_EQ(PlanNext(refused, {.age = 9 * days}, {}).step, Step::kTryAgain);
-  EXPECT_EQ(PlanNext(refused, {.age = days, .others_pass = true}, {}).step, Step::kPark);
 }
 
 TEST(RetryPlanTest, NeverGivesUpWhatOnlyTheChannelKeepsWaiting) {
   for (const Outcome outcome : {Outcome::kChannelDown, Outcome::kMisconfigured}) {
-    EXPECT_EQ(PlanNext(outcome, {.age = absl::Hours(365 * 24)}, {}).step, Step::kTryAgain);
+    EXPECT_EQ(PlanNext(outcome, {.passing = absl::Hours(365 * 24)}, {}).step, Step::kTryAgain);
   }
 }
 
@@ -228,6 +226,56 @@ report::Alert FullAlert() {
           .used = {1, 9223372036854775807ULL},
           .crossed_at = absl::FromUnixMicros(1774534495123456),
           .crossed_at_local = "2026-03-26 19:14:55 +05:00"};
+}
+
+const absl::Time kNoon = absl::FromUnixSeconds(1774526400);
+
+TEST(PassageTest, SaysNothingWhileMailsPassAndOfAFirstLaterNothing) {
+  Passage passage;
+  EXPECT_EQ(passage.Sentence(kNoon), "");
+  passage.Passed("a@example", kNoon);
+  passage.PutOff("b@example", "450 greylisted", /*shown=*/false, kNoon);
+  EXPECT_EQ(passage.Sentence(kNoon), "");
+  passage.Passed("b@example", kNoon + absl::Minutes(1));
+  EXPECT_EQ(passage.Sentence(kNoon + absl::Minutes(1)), "");
+  EXPECT_FALSE(passage.NobodyPasses(kNoon + absl::Minutes(1)));
+}
+
+TEST(PassageTest, TellsAServerThatServesNobodyFromRecipientsWhoseMailsWait) {
+  Passage passage;
+  passage.Passed("a@example", kNoon);
+  passage.PutOff("b@example", "452 mailbox full", /*shown=*/false, kNoon);
+  passage.PutOff("b@example", "452 mailbox full", /*shown=*/false, kNoon + absl::Minutes(1));
+  EXPECT_EQ(passage.Sentence(kNoon + absl::Minutes(1)),
+            "mails of others pass, those to 1 recipient do not: b@example since 2026-03-26 12:00 "
+            "UTC: 452 mailbox full");
+  EXPECT_FALSE(passage.NobodyPasses(kNoon + absl::Minutes(1)));
+  // The one whose mails passed is refused too.
+  passage.PutOff("a@example", "550 5.1.8 no", /*shown=*/true, kNoon + absl::Minutes(2));
+  EXPECT_TRUE(passage.NobodyPasses(kNoon + absl::Minutes(2)));
+  EXPECT_THAT(passage.Sentence(kNoon + absl::Minutes(2)),
+              HasSubstr("the server lets no mail pass: 550 5.1.8 no; since 2026-03-26 12:00 UTC"));
+}
+
+TEST(PassageTest, WhatPassedADayAgoIsNoProof) {
+  Passage passage;
+  passage.Passed("a@example", kNoon);
+  passage.PutOff("b@example", "no", true, kNoon + absl::Hours(24));
+  EXPECT_FALSE(passage.NobodyPasses(kNoon + absl::Hours(24)));
+  EXPECT_TRUE(passage.NobodyPasses(kNoon + absl::Hours(24) + absl::Seconds(1)));
+  // Nor is one who is not tried any more still shown.
+  EXPECT_EQ(passage.Sentence(kNoon + absl::Hours(49)), "");
+}
+
+TEST(PassageTest, KeepsABoundedNumberOfRecipients) {
+  Passage passage;
+  for (std::size_t i = 0; i < Passage::kMaxRecipients; ++i) {
+    passage.PutOff(absl::StrCat(i), "no", true, kNoon);
+  }
+  passage.Passed("one more", kNoon);
+  EXPECT_TRUE(passage.NobodyPasses(kNoon));
+  passage.Passed("one more", kNoon + absl::Hours(25));
+  EXPECT_FALSE(passage.NobodyPasses(kNoon + absl::Hours(25)));
 }
 
 TEST(AlertCodecTest, GivesEveryFieldBack) {

@@ -127,18 +127,80 @@ TEST_F(DeskTest, FoldsAlertsIntoOneDigestWhileNothingCanBeSent) {
   EXPECT_THAT(Subjects(), ElementsAre(HasSubstr("user-1 passed"), HasSubstr("49 quota alerts")));
 }
 
-TEST_F(DeskTest, ParksWhatCouldNotBeDeliveredForFiveDays) {
-  channel_.otherwise = Outcome::kRetry;
-  Accept({SampleAlert(1)});
-  for (int half_hours = 0; half_hours < 5 * 48 + 4; ++half_hours) {
+TEST_F(DeskTest, ParksWhatCouldNotBeDeliveredForFiveDaysInWhichOthersGotMails) {
+  for (const Outcome outcome : {Outcome::kRetry, Outcome::kRetrySlowly, Outcome::kNotPermitted}) {
+    const int number = static_cast<int>(outcome);
+    recipients_ = {absl::StrCat("a", number, "@example"), "b@example"};
+    Start();
+    channel_.answers = {{recipients_[0], outcome}};
+    int half_days = 0;
+    for (; half_days < 14; ++half_days) {
+      // Somebody gets a mail twice a day.
+      Accept({SampleAlert(1000 * number + half_days)});
+      Work();
+      ASSERT_OK_AND_ASSIGN(const auto counts, queue_->Counts());
+      if (counts.parked > 0) break;
+      clock_.Advance(absl::Hours(12));
+    }
+    EXPECT_EQ(half_days, 11) << number;
+    channel_.answers.clear();
+    clock_.Advance(absl::Minutes(31));
     Work();
-    clock_.Advance(absl::Minutes(30));
+    ASSERT_THAT(queue_->Purge(clock_.WallNow() + absl::Hours(41 * 24)), IsOk());
   }
-  EXPECT_EQ(StatusFor("noc@example"), Status::kParked);
-  const std::size_t attempts = channel_.sent.size();
-  clock_.Advance(absl::Hours(24));
+}
+
+TEST_F(DeskTest, WhileNobodysMailPassesNothingIsGivenUpHoweverLong) {
+  recipients_ = {"a@example", "b@example"};
+  for (const Outcome outcome : {Outcome::kRetry, Outcome::kRetrySlowly, Outcome::kNotPermitted}) {
+    channel_.otherwise = Outcome::kDelivered;
+    Accept({SampleAlert(100 + static_cast<int>(outcome))});
+    Start();
+    Work();
+    clock_.Advance(absl::Minutes(2));
+    channel_.otherwise = outcome;
+    channel_.sent.clear();
+    Accept({SampleAlert(static_cast<int>(outcome))});
+    Work();
+    clock_.Advance(absl::Minutes(1));
+    Work();
+    EXPECT_THAT(readiness_.Text(), HasSubstr("smtp: not ready: the server lets no mail pass"));
+    for (int half_days = 0; half_days < 12; ++half_days) {
+      Work();
+      clock_.Advance(absl::Hours(12));
+      if (half_days == 6) Start();  // A restart forgets nothing of it.
+    }
+    Work();
+    EXPECT_THAT(readiness_.Text(), HasSubstr("smtp: not ready: the server lets no mail pass"));
+    channel_.otherwise = Outcome::kDelivered;
+    clock_.Advance(absl::Minutes(31));
+    Work();
+    ASSERT_OK_AND_ASSIGN(const auto counts, queue_->Counts());
+    EXPECT_EQ(counts.parked, 0);
+    EXPECT_EQ(counts.waiting, 0);
+    EXPECT_TRUE(readiness_.ready()) << readiness_.Text();
+    clock_.Advance(absl::Minutes(2));
+    Work();
+  }
+}
+
+TEST_F(DeskTest, RestsBetweenAFewAttemptsWhileNobodysMailPasses) {
+  for (int i = 0; i < 60; ++i) recipients_.push_back(absl::StrCat("r", i, "@example"));
+  Start();
+  channel_.otherwise = Outcome::kNotPermitted;
+  Accept({SampleAlert(1)});
   Work();
-  EXPECT_EQ(channel_.sent.size(), attempts);
+  EXPECT_THAT(channel_.sent, SizeIs(10));
+  Work();
+  EXPECT_THAT(channel_.sent, SizeIs(10));
+  clock_.Advance(absl::Minutes(1));
+  Work();
+  EXPECT_THAT(channel_.sent, SizeIs(20));
+  // The first that passes ends it.
+  channel_.otherwise = Outcome::kDelivered;
+  clock_.Advance(absl::Minutes(1));
+  Work();
+  EXPECT_THAT(channel_.sent, SizeIs(61));
 }
 
 TEST_F(DeskTest, SendsTheSameLetterAgainAfterACrashInTheMiddle) {
@@ -211,20 +273,65 @@ TEST_F(DeskTest, ADamagedAlertHoldsUpNeitherItsOwnSiteNorAnother) {
   Start();
   Work();
   EXPECT_THAT(Subjects(), UnorderedElementsAre(HasSubstr("user-2"), HasSubstr("user-3")));
-  EXPECT_THAT(readiness_.Text(), HasSubstr("site lahore: breach 000"));
-  EXPECT_THAT(logger_.Text(), HasSubstr("delivery.forming_failed"));
+  EXPECT_THAT(logger_.Text(), HasSubstr("delivery.damaged"));
+  EXPECT_THAT(logger_.Text(), HasSubstr("breach 000"));
+  ASSERT_OK_AND_ASSIGN(const SetAside damage, queue_->DamageSince(absl::UnixEpoch()));
+  EXPECT_EQ(damage.count, 1);
+  EXPECT_THAT(damage.reason, HasSubstr("its checksum does not fit"));
+  // It is out of the way, for good.
+  EXPECT_TRUE(readiness_.ready()) << readiness_.Text();
+  ASSERT_OK_AND_ASSIGN(const auto counts, queue_->Counts());
+  EXPECT_EQ(counts.pending_alerts, 0);
 }
 
-TEST_F(DeskTest, NamesEveryAlertInSomeMail) {
+TEST_F(DeskTest, ABurstLeavesWithTheNextWindowAndEveryAlertStandsInSomeMail) {
   std::vector<report::Alert> alerts;
-  for (int number = 1; number <= 450; ++number) alerts.push_back(SampleAlert(number));
-  Accept(alerts);
-  for (int minute = 0; minute < 5; ++minute) {
-    Work();
-    clock_.Advance(absl::Minutes(1));
+  for (int number = 1; number <= 20'000; ++number) alerts.push_back(SampleAlert(number));
+  for (std::size_t at = 0; at < alerts.size(); at += 500) {
+    Accept({alerts.begin() + static_cast<std::ptrdiff_t>(at),
+            alerts.begin() + static_cast<std::ptrdiff_t>(at + 500)});
   }
-  EXPECT_THAT(Subjects(), ElementsAre(HasSubstr("user-1 "), HasSubstr("200 quota alerts"),
-                                      HasSubstr("200 quota alerts"), HasSubstr("49 quota alerts")));
+  Work();
+  clock_.Advance(absl::Minutes(1));
+  Work();
+  EXPECT_THAT(Subjects(),
+              ElementsAre(HasSubstr("user-1 "), HasSubstr("5,000 quota alerts, first user-2"),
+                          HasSubstr("5,000 quota alerts"), HasSubstr("5,000 quota alerts"),
+                          HasSubstr("4,999 quota alerts")));
+  std::size_t named = 1;
+  for (const Sent& sent : channel_.sent) {
+    if (sent.csv.empty()) continue;
+    EXPECT_EQ(sent.csv_name, "netsentinel-lahore-alerts.csv");
+    named += static_cast<std::size_t>(std::count(sent.csv.begin(), sent.csv.end(), '\n')) - 1;
+  }
+  EXPECT_EQ(named, 20'000U);
+  ASSERT_OK_AND_ASSIGN(const auto counts, queue_->Counts());
+  EXPECT_EQ(counts.pending_alerts, 0);
+}
+
+TEST_F(DeskTest, WhatIsNewGoesOutBeforeTheBurstThatDrains) {
+  for (int i = 0; i < 10; ++i) recipients_.push_back(absl::StrCat("r", i, "@example"));
+  Start();
+  std::vector<report::Alert> alerts;
+  for (int number = 1; number <= 15'000; ++number) alerts.push_back(SampleAlert(number));
+  Accept(alerts);
+  Work();
+  channel_.sent.clear();
+  clock_.Advance(absl::Minutes(1));
+  // While the second mail of the burst is under way, another site's alert comes, and one of the
+  // same site.
+  channel_.on_send = [this] {
+    if (channel_.sent.size() != 2) return;
+    Accept({SampleAlert(20'001, "karachi"), SampleAlert(20'002)});
+    clock_.Advance(absl::Minutes(1));
+  };
+  Work();
+  ASSERT_THAT(channel_.sent, SizeIs(3 * 11 + 2 * 11));
+  for (std::size_t i = 2; i < 2 + 2 * 11; ++i) {
+    EXPECT_THAT(channel_.sent[i].subject,
+                ::testing::AnyOf(HasSubstr("user-20001"), HasSubstr("user-20002")))
+        << i;
+  }
 }
 
 TEST_F(DeskTest, AlertsGoBeforeReportsThatWait) {
@@ -319,10 +426,17 @@ TEST_F(DeskTest, GivesARecipientUpWhomTheServerDoesNotPermitOnlyWhileItServesOth
   channel_.answers = {{"b@example", Outcome::kDelivered}};
   Work();
   EXPECT_EQ(StatusFor("b@example"), Status::kDelivered);
-  EXPECT_TRUE(readiness_.ready()) << readiness_.Text();
-  clock_.Advance(absl::Hours(1));
-  Work();
-  EXPECT_EQ(StatusFor("a@example"), Status::kParked);
+  EXPECT_THAT(readiness_.Text(),
+              HasSubstr("smtp: not ready: mails of others pass, those to 1 recipient do not: "
+                        "a@example since 2026-01-01 00:00 UTC: as told"));
+  for (int day = 1; day <= 6; ++day) {
+    clock_.Advance(absl::Hours(24));
+    EXPECT_EQ(StatusFor("a@example"), Status::kWaiting) << day;
+    Accept({SampleAlert(1 + day)});
+    Work();
+    ASSERT_OK_AND_ASSIGN(const auto counts, queue_->Counts());
+    EXPECT_EQ(counts.parked, day == 6 ? 1 : 0);
+  }
 }
 
 TEST_F(DeskTest, ShowsThatNothingCanBeSentBeforeAnythingIsToBe) {

@@ -110,7 +110,7 @@ TEST_F(HtmlRendererTest, KeepsAFullDigestWithinTheSize) {
   EXPECT_LT(drawn, kMaxInlineAlerts);
   EXPECT_THAT(mail.html, HasSubstr(absl::StrCat(kMaxInlineAlerts - drawn,
                                                 " more alerts are listed in the plain-text form")));
-  EXPECT_THAT(mail.html, HasSubstr("300 more alerts are not listed."));
+  EXPECT_THAT(mail.html, HasSubstr("300 more alerts are in the attached file."));
 }
 
 }  // namespace

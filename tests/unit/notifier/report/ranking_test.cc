@@ -175,7 +175,7 @@ TEST(AlertTextTest, SaysWhoPassedWhatAndWhen) {
 TEST(AlertTextTest, CountsAlertsOfADigestAndThoseItDoesNotList) {
   const std::vector<Alert> alerts(203, SampleAlert());
   EXPECT_EQ(AlertSubject(alerts), "NetSentinel lahore: 203 quota alerts, first ali");
-  EXPECT_THAT(AlertText(alerts), HasSubstr("3 more alerts are not listed."));
+  EXPECT_THAT(AlertText(alerts), HasSubstr("3 more alerts are in the attached file."));
 }
 
 TEST(AlertTextTest, KeepsLineBreaksOutOfSubjects) {

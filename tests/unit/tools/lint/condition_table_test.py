@@ -43,7 +43,9 @@ class ConditionTableTest(unittest.TestCase):
     def test_conditions_behind_constants_and_loops_are_known(self):
         conditions, unknown = condition_table.shown_by(self.root, "notifier")
         self.assertEqual({"smtp": "shown", "aggregator": "shown", "alerts": "shown",
-                          "reports": "shown", "queue": "not ready"}, conditions)
+                          "reports": "shown", "queue": "not ready", "intake": "not ready",
+                          "worker": "not ready", "delivery": "shown", "damage": "shown"},
+                         conditions)
         self.assertEqual([], unknown)
 
     def test_a_condition_without_a_row_and_a_row_without_a_condition_are_found(self):
