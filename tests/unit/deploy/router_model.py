@@ -57,6 +57,8 @@ _SCHEMA = {
     "*/tool romon": ["enabled"],
     "*/user settings": ["minimum-password-length"],
 }
+# Lists of commands that passed on a router with the same menus and policies.
+_checked = {}
 _UNIQUE = {"/user": "name", "/user group": "name", "/certificate": "name"}
 _PREFIX = re.compile(r"[0-9a-f:.]+(/\d{1,3})?", re.I)
 
@@ -106,6 +108,14 @@ class Router:
 
     # What the console refuses before it runs anything.
     def check_syntax(self, commands):
+        # The parser gives the same list for the same text, and keeps it.
+        key = (id(commands), frozenset(self.properties), tuple(self.policies))
+        if key in _checked and _checked[key] is commands:
+            return
+        self.check_each(commands)
+        _checked[key] = commands
+
+    def check_each(self, commands):
         for command in routeros_script.walk(commands):
             if command.menu is None:
                 continue
