@@ -325,16 +325,17 @@ void UseEverything(Backend& backend) {
 }
 
 TEST(MysqlStore, NoSettingOfTheServerChangesWhatASessionDoes) {
-  const HostileSettings settings(kHostile);
+  // Made before: the test's own client is a session too.
   MysqlBackend fresh(MysqlBackend::Kind::kFresh);
+  const HostileSettings settings(kHostile);
   UseEverything(fresh);
 }
 
 TEST(MysqlStore, EachSettingByItselfChangesNothing) {
   for (const auto& setting : kHostile) {
     SCOPED_TRACE(setting.first);
-    const HostileSettings settings(HostileSettings::Settings{setting});
     MysqlBackend backend;
+    const HostileSettings settings(HostileSettings::Settings{setting});
     UseEverything(backend);
   }
 }
