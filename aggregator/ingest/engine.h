@@ -177,6 +177,7 @@ class Engine {
   std::vector<RouterWelcome> Welcome(Stream& stream, const std::vector<base::RouterId>& routers);
   using Grants = std::vector<std::optional<LeaseGrantMessage>>;  // one a router asked for
   Grants GrantLeases(Stream& stream, const std::vector<base::RouterId>& routers);
+  void TellFormerHolder(const base::RouterId& router, const LeaseParty& next);
   void GrantLapsedLeases();
   // The grant under which the stream may speak of the router; null with the reason in `refusal`,
   // which names router, menu and sequence.

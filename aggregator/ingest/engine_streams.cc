@@ -80,8 +80,8 @@ void Engine::HandleHello(StreamId id, Stream& stream, const HelloMessage& hello)
   if (stream.identity.empty()) stream.identity = hello.collector;
   if (hello.collector != stream.identity) {
     Drop(id, absl::PermissionDeniedError(absl::StrCat(
-                 "the certificate names collector \"", stream.identity.value(), "\", the hello \"",
-                 hello.collector.value(), "\": collector.id and the certificate must agree")));
+                 "the certificate is for collector \"", stream.identity.value(),
+                 "\", but collector.id is \"", hello.collector.value(), "\": make them the same")));
     return;
   }
   CloseOlderStreams(id, hello.collector);
@@ -182,6 +182,7 @@ Engine::Grants Engine::GrantLeases(Stream& stream, const std::vector<base::Route
         parts_.store.NextLeaseEpochs(fence_, free.size(), above);
     if (first.ok()) {
       for (std::size_t i = 0; i < free.size(); ++i) {
+        TellFormerHolder(free[i], *stream.party);
         leases_.Grant(free[i], *stream.party, *first + i, now);
       }
     } else {
@@ -206,6 +207,22 @@ Engine::Grants Engine::GrantLeases(Stream& stream, const std::vector<base::Route
         .ttl_ms = static_cast<std::uint32_t>(absl::ToInt64Milliseconds(leases_.ttl()))});
   }
   return grants;
+}
+
+// Whoever had the lease, lives and lost it stops reading, and waits for it as any other does.
+void Engine::TellFormerHolder(const base::RouterId& router, const LeaseParty& next) {
+  const Lease* lease = leases_.Find(router);
+  if (lease == nullptr || lease->holder == next) return;
+  for (auto& [id, stream] : streams_) {
+    if (!stream.party.has_value() || !(*stream.party == lease->holder)) continue;
+    stream.waiting_for_lease.push_back(router);
+    stream.sink->Send(WithdrawalMessage{
+        .router = router,
+        .lease_epoch = lease->epoch,
+        .reason =
+            absl::StrCat("nothing came of the router for ", absl::FormatDuration(leases_.ttl()),
+                         "; collector \"", next.collector.value(), "\" reads it now")});
+  }
 }
 
 void Engine::GrantLapsedLeases() {

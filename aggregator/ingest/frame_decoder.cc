@@ -78,9 +78,10 @@ absl::StatusOr<std::optional<DecodedSnapshot>> FrameDecoder::Take(FrameColumns f
   if (!frame.last_part) return std::nullopt;
 
   if (live_count_ != expected_queues_) {
+    const absl::Status refused = Malformed(absl::StrCat(
+        "the columns hold ", live_count_, " queues, the header says ", expected_queues_));
     Clear();
-    return Malformed(absl::StrCat("the columns hold ", live_count_, " queues, the header says ",
-                                  expected_queues_));
+    return refused;
   }
   DecodedSnapshot snapshot;
   snapshot.header = *std::move(header_);

@@ -75,10 +75,12 @@ constexpr KnownError kKnownErrors[] = {
     {1227, MysqlTrouble::kRefused},     // special right missing
     {1251, MysqlTrouble::kRefused},     // authentication protocol
     {1370, MysqlTrouble::kRefused},     // no right to the routine
+    {1665, MysqlTrouble::kRefused},     // binlog_format STATEMENT
     {1698, MysqlTrouble::kRefused},     // authentication
     {1820, MysqlTrouble::kRefused},     // password expired
     {1862, MysqlTrouble::kRefused},     // password expired
     {2059, MysqlTrouble::kRefused},     // authentication plugin
+    {3159, MysqlTrouble::kRefused},     // TLS is demanded
     {4151, MysqlTrouble::kRefused},     // account locked
     {1153, MysqlTrouble::kTooLong},     // packet too large, server
     {2020, MysqlTrouble::kTooLong},     // packet too large, client
@@ -89,6 +91,9 @@ constexpr KnownError kKnownErrors[] = {
     {1406, MysqlTrouble::kValue},       // too long
     {1690, MysqlTrouble::kValue},       // result out of range
 };
+
+constexpr int kStatementLog = 1665;
+constexpr int kTlsDemanded = 3159;
 
 }  // namespace
 
@@ -120,6 +125,16 @@ absl::Status MysqlStatus(int error_number, absl::string_view message, absl::stri
     case MysqlTrouble::kDuplicate:
       return absl::AlreadyExistsError(text);
     case MysqlTrouble::kRefused:
+      if (error_number == kTlsDemanded) {
+        return absl::FailedPreconditionError(
+            absl::StrCat(text,
+                         "; the server takes TLS connections only: give store.ca the file of its "
+                         "authority"));
+      }
+      if (error_number == kStatementLog) {
+        return absl::FailedPreconditionError(
+            absl::StrCat(text, "; set binlog_format to ROW or MIXED on the database server"));
+      }
       return absl::FailedPreconditionError(absl::StrCat(
           text, "; check that the database exists and the user's password and rights"));
     case MysqlTrouble::kTooLong:

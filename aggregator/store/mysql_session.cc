@@ -25,6 +25,16 @@ namespace {
 // What a packet holds beside the statement, generously.
 constexpr std::size_t kHeadroom = 1024;
 
+// Settings that not every server has.
+constexpr const char* kWhereKnown[] = {
+    "max_statement_time = 0",  // MariaDB
+    "max_execution_time = 0",  // MySQL
+    "sql_auto_is_null = 0",   "foreign_key_checks = 1", "unique_checks = 1",
+    "max_sort_length = 1024", "net_read_timeout = 30",  "net_write_timeout = 60",
+};
+constexpr int kUnknownVariable = 1193;
+constexpr int kAccessDenied = 1045;
+
 // Answers are held in memory whole: the connector reports a connection that died in the middle of a
 // streamed one as its end. Questions are asked in pages.
 class MysqlRows final : public SqlRows {
@@ -180,6 +190,7 @@ void MysqlSession::Drop() {
 absl::Status MysqlSession::Failed(int error_number, const char* message, absl::string_view doing,
                                   bool in_commit) {
   const MysqlTrouble trouble = ClassifyMysql(error_number);
+  last_error_ = error_number;
   retry_at_once_ = trouble == MysqlTrouble::kConflict ||
                    (trouble == MysqlTrouble::kConnection && was_connected_);
   // A server that is read-only or full may not be the one to talk to next time.
@@ -219,18 +230,32 @@ absl::Status MysqlSession::ConnectTo(const StoreHost& host) {
     const int number = e.getErrorCode();
     // The connector reports its own refusals (unknown host, bad option) without a number.
     if (number == 0) return absl::UnavailableError(absl::StrCat("MySQL, ", doing, ": ", e.what()));
-    return MysqlStatus(number, e.what(), doing, false);
+    const absl::Status status = MysqlStatus(number, e.what(), doing, false);
+    const MysqlTls& tls = target_->options.tls;
+    if (number != kAccessDenied || tls.required || !tls.ca.empty()) return status;
+    // Of a user that has to come over TLS the server says no more than of a wrong password.
+    return absl::Status(status.code(),
+                        absl::StrCat(status.message(),
+                                     "; if this server or user demands TLS (REQUIRE SSL), give "
+                                     "store.ca the file of the server's authority"));
   }
 }
 
+// A server's configuration may make each of these something else for every session.
 absl::Status MysqlSession::SetUp() {
   const MysqlStoreOptions& options = target_->options;
   NS_RETURN_IF_ERROR(Send(absl::StrCat(
       "SET SESSION time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION',",
-      " wait_timeout = ", Seconds(options.session_timeout),
+      " autocommit = 1, completion_type = 'NO_CHAIN', sql_safe_updates = 0,",
+      " sql_select_limit = 18446744073709551615, sql_big_selects = 1, wait_timeout = ",
+      Seconds(options.session_timeout),
       ", innodb_lock_wait_timeout = ", Seconds(options.lock_wait))));
   NS_RETURN_IF_ERROR(Send("SET NAMES utf8mb4 COLLATE utf8mb4_bin"));
-  NS_RETURN_IF_ERROR(Send("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"));
+  NS_RETURN_IF_ERROR(Send("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE"));
+  for (const char* setting : kWhereKnown) {
+    const absl::Status set = Send(absl::StrCat("SET SESSION ", setting));
+    if (!set.ok() && last_error_ != kUnknownVariable) return set;
+  }
   NS_ASSIGN_OR_RETURN(auto rows,
                       Query("SELECT @@max_allowed_packet, VERSION(), @@GLOBAL.read_only", {}));
   NS_ASSIGN_OR_RETURN(const bool found, rows->Next());

@@ -71,6 +71,7 @@ class MysqlSession final : public SqlSession {
   std::size_t max_packet_ = 1 << 20;
   bool open_ = false;
   bool retry_at_once_ = false;
+  int last_error_ = 0;  // number of the newest failure
   // The session was set up before the failure: then a fresh one is worth a try at once.
   bool was_connected_ = false;
 };

@@ -14,17 +14,21 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/thread_pool.hpp>
 
 #include "collector/app/delivery.h"
 #include "collector/app/grpc_collector_service.h"
+#include "collector/app/session_limit.h"
 #include "collector/poll/aggregator_clock.h"
 #include "collector/poll/poll_group.h"
+#include "collector/poll/session_budget.h"
 #include "common/base/status_macros.h"
 #include "common/io/files.h"
 #include "common/io/host.h"
 #include "common/io/system_clock.h"
 #include "common/rpc/grpc_channel.h"
 #include "common/rpc/grpc_server.h"
+#include "common/rpc/peer_identity.h"
 #include "common/rpc/tls_files.h"
 #include "common/shell/health_follower.h"
 #include "common/shell/reload.h"
@@ -43,6 +47,7 @@ constexpr absl::Duration kServerGrace = absl::Milliseconds(500);
 constexpr absl::Duration kPollsEndWithin = absl::Seconds(4);
 constexpr absl::Duration kPollsCutWithin = absl::Seconds(1);
 constexpr absl::Duration kLoopSilenceMax = absl::Minutes(2);
+constexpr std::size_t kWorkers = 2;
 constexpr absl::Duration kReconnectMax = absl::Seconds(5);
 // A welcome of 20,000 routers with the boundaries of 45 days at six cuts a day.
 constexpr int kWelcomeBytesMax = 64 << 20;
@@ -208,6 +213,13 @@ class DeliveryReporter {
   metrics::Counter lost_, connects_, frames_, sent_, acknowledged_, superseded_, refusals_;
 };
 
+uplink::AggregatorNames NamesOf(const config::Peer& aggregator) {
+  if (aggregator.security.insecure) return {.target = aggregator.target};
+  return {.target = aggregator.target,
+          .authority_file = aggregator.security.tls.ca,
+          .certificate_file = aggregator.security.tls.cert};
+}
+
 // All parts of a running collector, in the order of dependence.
 class Collector {
  public:
@@ -216,11 +228,14 @@ class Collector {
       : settings_(settings),
         context_(context),
         host_boot_id_(std::move(host_boot_id)),
+        descriptors_(OpenFilesMax()),
+        budget_(context.clock, RouterSessionsMax(descriptors_)),
         aggregator_clock_(context.clock),
         delivery_({.folder = settings.state_dir, .bytes_max = settings.spool_limit},
                   {.collector = settings.id,
                    .software_version = std::string(shell::Version()),
-                   .host_boot_id = host_boot_id_},
+                   .host_boot_id = host_boot_id_,
+                   .aggregator = NamesOf(settings.aggregator)},
                   {.channel = std::move(channel),
                    .clock = context.clock,
                    .random = context.random,
@@ -233,7 +248,9 @@ class Collector {
                 .clock = context.clock,
                 .aggregator_clock = aggregator_clock_,
                 .random = context.random,
-                .sink = poll_reporter_}),
+                .sink = poll_reporter_,
+                .budget = &budget_,
+                .workers = workers_.get_executor()}),
         authority_(context.clock, context.logger, context.metrics),
         service_([this] { return delivery_.status(); }, authority_),
         work_(asio::make_work_guard(io_)),
@@ -242,6 +259,7 @@ class Collector {
   absl::Status Run() {
     // Polling into the spool is this process's work, and goes on without an aggregator.
     context_.readiness.MakeAdvisory("aggregator");
+    context_.readiness.MakeAdvisory("sessions");
     context_.readiness.NotReady("aggregator", "not connected yet");
     context_.certificates.Add(settings_.aggregator.security);
     context_.certificates.Add(settings_.security);
@@ -264,6 +282,8 @@ class Collector {
     if (started.ok()) WaitForStop();
     StopPolls();
     poll_thread.join();
+    // A long reading may still be encoded; its poller waits for that in vain, and outlives it.
+    workers_.join();
     delivery_.Stop();
     server->Shutdown(kServerGrace);
     return started;
@@ -283,13 +303,28 @@ class Collector {
       setups.push_back(SetupOf(router, host_boot_id_));
       ids.push_back(router.id);
     }
+    const std::string words = SayHowManyFit(ids.size());
     delivery_.SetRouters(std::move(ids));
-    asio::post(io_, [this, setups = std::move(setups)]() mutable {
-      if (!stopping_) polls_.SetRouters(std::move(setups));
+    asio::post(io_, [this, setups = std::move(setups), words]() mutable {
+      if (!stopping_) polls_.SetRouters(std::move(setups), words);
     });
   }
 
  private:
+  // What is said of a router that waits for a session, and now when one of so many will.
+  std::string SayHowManyFit(std::size_t routers) {
+    const std::string words = WaitingWords(routers, descriptors_);
+    if (routers <= budget_.sessions()) {
+      context_.readiness.Ready("sessions");
+      return words;
+    }
+    const std::string all = absl::StrCat("routers take turns; each ", words);
+    context_.readiness.NotReady("sessions", all);
+    context_.logger.Warn("routers.take_turns", all,
+                         {{"routers", routers}, {"sessions", budget_.sessions()}});
+    return words;
+  }
+
   DeliveryCallbacks ToPoller() {
     return {.plan =
                 [this](const spool::RouterPlan& plan) {
@@ -355,7 +390,11 @@ class Collector {
   const std::string host_boot_id_;
   // Polls run here, on one thread.
   asio::io_context io_;
+  // Long readings are made here, where they delay no other router.
+  asio::thread_pool workers_{kWorkers};
   bool stopping_ = false;
+  const std::size_t descriptors_;
+  poll::SessionBudget budget_;
   poll::AggregatorClock aggregator_clock_;
   Delivery delivery_;
   DeliveryReporter delivery_reporter_;
@@ -369,9 +408,37 @@ class Collector {
 
 }  // namespace
 
+namespace {
+
+// The files, and that the certificate is this collector's: the aggregator refuses any other.
+absl::Status CheckUplinkCertificate(const CollectorSettings& settings, absl::Time now) {
+  const config::Security& security = settings.aggregator.security;
+  if (security.insecure) return absl::OkStatus();
+  NS_ASSIGN_OR_RETURN(const rpc::CertificateFacts facts, rpc::CheckTlsFiles(security.tls, now));
+  const absl::StatusOr<rpc::PeerIdentity> peer = rpc::ParsePeerUri(facts.uri);
+  if (!peer.ok()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("aggregator.tls.cert ", security.tls.cert, ": ", peer.status().message()));
+  }
+  if (peer->role != rpc::Role::kCollector) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "aggregator.tls.cert ", security.tls.cert, " is for the role ", rpc::RoleName(peer->role),
+        ": issue one with `netsentinelctl certs issue --role collector --name ",
+        settings.id.value(), "`"));
+  }
+  if (peer->id != settings.id.value()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the certificate aggregator.tls.cert ", security.tls.cert, " is for collector \"", peer->id,
+        "\", but collector.id is \"", settings.id.value(), "\": make them the same"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
 absl::Status CollectorApp::Check(const CollectorSettings& settings) {
   const absl::Time now = io::SystemClock().WallNow();
-  NS_RETURN_IF_ERROR(rpc::CheckSecurity(settings.aggregator.security, now));
+  NS_RETURN_IF_ERROR(CheckUplinkCertificate(settings, now));
   NS_RETURN_IF_ERROR(rpc::CheckSecurity(settings.security, now));
   for (const RouterSettings& router : settings.routers) {
     absl::Status status = config::ReadSecret(router.password).status();

@@ -1,9 +1,11 @@
 #include "collector/app/settings.h"
 
 #include <algorithm>
+#include <optional>
 #include <set>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
@@ -15,6 +17,9 @@ namespace {
 
 constexpr std::uint64_t kSpoolLimit = std::uint64_t{2} << 30;
 constexpr std::uint64_t kSpoolLimitMin = std::uint64_t{16} << 20;
+
+// IFNAMSIZ less its end.
+constexpr std::size_t kInterfaceNameMax = 15;
 
 enum class Transport { kApiSsl, kApi };
 
@@ -80,20 +85,64 @@ RouterSettings ReadRouter(config::Section& router) {
   settings.username = router.RequiredString("username", {.min = 1, .max = 128});
   settings.password = router.RequiredSecret("password");
   settings.queues = ReadQueues(router);
-  settings.endpoint.login =
-      router.OptionalEnum<routeros::LoginMethod>("login",
-                                                 {{"auto", routeros::LoginMethod::kAuto},
-                                                  {"plain", routeros::LoginMethod::kPlain},
-                                                  {"legacy", routeros::LoginMethod::kLegacy}},
-                                                 routeros::LoginMethod::kAuto);
+  settings.endpoint.login = router.OptionalEnum<routeros::LoginMethod>(
+      "login",
+      {{"plain", routeros::LoginMethod::kPlain}, {"legacy", routeros::LoginMethod::kLegacy}},
+      routeros::LoginMethod::kPlain);
+  settings.reply_limit =
+      router.OptionalDuration("reply_limit", absl::Minutes(5), {absl::Seconds(30), absl::Hours(1)});
   settings.poll_interval = router.OptionalDuration("poll_interval", absl::Seconds(30),
                                                    {absl::Seconds(1), absl::Hours(1)});
   return settings;
 }
 
+// "fe80::1%eth0" without its brackets; nothing when the text is no such address.
+std::optional<std::string> Zoned(absl::string_view text) {
+  const std::size_t percent = text.find('%');
+  if (percent == absl::string_view::npos) return std::nullopt;
+  const absl::string_view zone = text.substr(percent + 1);
+  const bool named =
+      !zone.empty() && zone.size() <= kInterfaceNameMax &&
+      std::all_of(zone.begin(), zone.end(), [](unsigned char c) {
+        return absl::ascii_isalnum(c) || c == '-' || c == '_' || c == '.' || c == '@';
+      });
+  const absl::string_view host = text.substr(0, percent);
+  if (!named || !absl::StrContains(host, ':') || !config::IsIpLiteral(host)) return std::nullopt;
+  return std::string(text);
+}
+
+absl::Status NoZonedAddress(absl::string_view text) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("\"", text,
+                   "\" has a % and is no IPv6 address with an interface, as fe80::1%eth0 or "
+                   "[fe80::1%eth0]:8729 is"));
+}
+
+// "[ADDRESS]" or "[ADDRESS]:PORT", with an interface in the address or without.
+absl::StatusOr<config::Address> ParseBracketed(absl::string_view text) {
+  const std::size_t end = text.find(']');
+  if (end == absl::string_view::npos) return config::ParseAddress(text);
+  const absl::string_view host = text.substr(1, end - 1);
+  const bool zoned = absl::StrContains(host, '%');
+  if (zoned && !Zoned(host).has_value()) return NoZonedAddress(text);
+  const bool has_port = end + 1 < text.size();
+  // Whatever else is wrong with it, the address parser has words for; it knows no interfaces.
+  NS_ASSIGN_OR_RETURN(config::Address address,
+                      config::ParseAddress(
+                          absl::StrCat("[", host.substr(0, host.find('%')), "]",
+                                       has_port ? text.substr(end + 1) : absl::string_view(":0"))));
+  if (zoned) address.host = std::string(host);
+  return address;
+}
+
 }  // namespace
 
 absl::StatusOr<config::Address> ParseRouterAddress(absl::string_view text) {
+  if (absl::StartsWith(text, "[")) return ParseBracketed(text);
+  if (absl::StrContains(text, '%')) {
+    if (!Zoned(text).has_value()) return NoZonedAddress(text);
+    return config::Address{.host = std::string(text), .port = 0};
+  }
   // A bare IPv6 address has colons that are no port's.
   if (config::IsIpLiteral(text) || !absl::StrContains(text, ':')) {
     const std::string host(text);
@@ -134,6 +183,7 @@ poll::RouterSetup SetupOf(const RouterSettings& router, const std::string& host_
   setup.options.router = router.id;
   setup.options.menus = router.queues;
   setup.options.interval = router.poll_interval;
+  setup.options.patience.total = router.reply_limit;
   setup.options.host_boot_id = host_boot_id;
   setup.endpoint = [endpoint = router.endpoint, username = router.username,
                     password = router.password]() -> absl::StatusOr<routeros::RouterEndpoint> {
@@ -153,7 +203,8 @@ poll::RouterSetup SetupOf(const RouterSettings& router, const std::string& host_
                                     router.username,
                                     router.password.file,
                                     router.password.environment,
-                                    absl::FormatDuration(router.poll_interval)};
+                                    absl::FormatDuration(router.poll_interval),
+                                    absl::FormatDuration(router.reply_limit)};
   for (const counters::Menu menu : router.queues) words.emplace_back(counters::MenuName(menu));
   for (const std::string& word : words) absl::StrAppend(&setup.fingerprint, word, "\n");
   return setup;

@@ -26,6 +26,8 @@ struct RouterSettings {
   config::SecretSource password;
   std::vector<counters::Menu> queues;
   absl::Duration poll_interval;
+  // A reply must have ended within this, however steadily it comes.
+  absl::Duration reply_limit = absl::Minutes(5);
 };
 
 // collector.yaml.
@@ -42,7 +44,8 @@ struct CollectorSettings {
 
 CollectorSettings ReadCollectorSettings(config::Section root);
 
-// "192.168.88.1", "router.example:8729", "2001:db8::1", "[2001:db8::1]:8728"; port 0 when none is
+// "192.168.88.1", "router.example:8729", "2001:db8::1", "[2001:db8::1]:8728", and link-local
+// addresses with their interface, "fe80::1%eth0" or "[fe80::1%eth0]:8729"; port 0 when none is
 // given.
 absl::StatusOr<config::Address> ParseRouterAddress(absl::string_view text);
 

@@ -6,8 +6,9 @@
 
 namespace netsentinel::poll {
 
-void PollGroup::SetRouters(std::vector<RouterSetup> routers) {
+void PollGroup::SetRouters(std::vector<RouterSetup> routers, const std::string& waiting_words) {
   Sweep();
+  waiting_words_ = waiting_words;
   std::set<base::RouterId> wanted;
   for (const RouterSetup& setup : routers) wanted.insert(setup.options.router);
   for (auto entry = routers_.begin(); entry != routers_.end();) {
@@ -27,19 +28,25 @@ void PollGroup::SetRouters(std::vector<RouterSetup> routers) {
     }
     StartRouter(std::move(setup));
   }
+  if (waiting_words_.empty()) return;
+  for (auto& [router, entry] : routers_) entry.poller->SetWaitingWords(waiting_words_);
 }
 
 void PollGroup::StartRouter(RouterSetup setup) {
   const base::RouterId router = setup.options.router;
-  SessionFactory sessions =
-      parts_.sessions ? parts_.sessions(setup) : AsioSessions(parts_.executor, setup.endpoint);
+  SessionFactory sessions = parts_.sessions
+                                ? parts_.sessions(setup)
+                                : AsioSessions(parts_.executor, parts_.workers, setup.endpoint);
   auto poller = std::make_unique<RouterPoller>(
       setup.options, RouterPoller::Parts{.executor = parts_.executor,
                                          .sessions = std::move(sessions),
                                          .clock = parts_.clock,
                                          .aggregator_clock = parts_.aggregator_clock,
                                          .random = parts_.random,
-                                         .sink = parts_.sink});
+                                         .sink = parts_.sink,
+                                         .budget = parts_.budget,
+                                         .workers = parts_.workers});
+  if (!waiting_words_.empty()) poller->SetWaitingWords(waiting_words_);
   if (const auto known = knowledge_.find(router); known != knowledge_.end()) {
     poller->SetPlan(known->second.boundaries_us, known->second.interval);
     poller->SetMayPoll(known->second.may_poll);

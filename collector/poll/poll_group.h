@@ -3,6 +3,8 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "absl/time/time.h"
@@ -30,14 +32,18 @@ class PollGroup {
     const AggregatorClock& aggregator_clock;
     base::RandomSource& random;
     PollSink& sink;
+    // As RouterPoller::Parts; must outlive the group.
+    SessionBudget* budget = nullptr;
+    std::optional<boost::asio::any_io_executor> workers = {};
     // How a router's sessions are made; tests have their own.
     std::function<SessionFactory(const RouterSetup&)> sessions = {};
   };
 
   explicit PollGroup(Parts parts) : parts_(std::move(parts)) {}
 
-  // Starts new routers, stops those that are gone, and both for those that changed.
-  void SetRouters(std::vector<RouterSetup> routers);
+  // Starts new routers, stops those that are gone, and both for those that changed. Of a router
+  // that waits for a session `waiting_words` are said.
+  void SetRouters(std::vector<RouterSetup> routers, const std::string& waiting_words = "");
   // Kept for routers that are not configured yet.
   void SetPlan(const base::RouterId& router, std::vector<std::int64_t> boundaries_us,
                absl::Duration interval);
@@ -67,6 +73,7 @@ class PollGroup {
   const Parts parts_;
   std::map<base::RouterId, Knowledge> knowledge_;
   std::map<base::RouterId, Entry> routers_;
+  std::string waiting_words_;
   // Stopped ones that finish their last poll.
   std::vector<std::unique_ptr<RouterPoller>> retired_;
 };

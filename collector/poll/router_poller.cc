@@ -24,6 +24,8 @@ namespace asio = boost::asio;
 constexpr absl::Duration kLongestSleep = absl::Seconds(30);
 constexpr absl::Duration kGuardMin = absl::Seconds(2);
 constexpr absl::Duration kGuardMax = absl::Seconds(10);
+// Fewer readings are encoded sooner than a thread is woken.
+constexpr std::size_t kRowsForAWorker = 2000;
 
 bool IsRefusal(RouterState state) {
   return state == RouterState::kLoginRefused || state == RouterState::kTlsRefused ||
@@ -39,6 +41,8 @@ RouterPoller::RouterPoller(RouterPollerOptions options, Parts parts)
       aggregator_clock_(parts.aggregator_clock),
       sink_(parts.sink),
       executor_(parts.executor),
+      budget_(parts.budget),
+      workers_(std::move(parts.workers)),
       timer_(executor_),
       states_(options_.router),
       unreachable_(options_.unreachable, parts.random),
@@ -53,7 +57,7 @@ RouterPoller::RouterPoller(RouterPollerOptions options, Parts parts)
       static_cast<std::uint64_t>(std::max<std::int64_t>(1, absl::ToInt64Microseconds(interval_))));
 }
 
-RouterPoller::~RouterPoller() = default;
+RouterPoller::~RouterPoller() { LeaveBudget(); }
 
 void RouterPoller::MakeReader(MenuReader& menu) {
   menu.reader.reset();
@@ -107,7 +111,7 @@ asio::awaitable<void> RouterPoller::Run() {
       co_await Sleep(kLongestSleep);
       continue;
     }
-    if (session_ == nullptr && !co_await Connect()) continue;
+    if (session_ == nullptr && (!co_await AwaitTurn() || !co_await Connect())) continue;
     const NextPoll next = Next();
     const std::int64_t wait_us = next.at_us - NowUs();
     if (wait_us > 0) {
@@ -115,6 +119,8 @@ asio::awaitable<void> RouterPoller::Run() {
       continue;
     }
     co_await PollOnce(next);
+    // Others have waited long enough; not with a boundary at hand, which would be missed.
+    if (budget_ != nullptr && !Next().boundary && budget_->ShouldYield(this)) DropSession();
   }
   DropSession();
   done_ = true;
@@ -134,6 +140,13 @@ NextPoll RouterPoller::Next() {
                          .boundaries_us = boundaries_us_});
 }
 
+asio::awaitable<bool> RouterPoller::AwaitTurn() {
+  if (budget_ == nullptr || budget_->Take(this, [this] { Wake(); })) co_return true;
+  Report(std::nullopt, RouterState::kUnreachable, waiting_words_);
+  co_await Sleep(kLongestSleep);
+  co_return false;
+}
+
 asio::awaitable<bool> RouterPoller::Connect() {
   absl::StatusOr<std::unique_ptr<RouterSession>> made = sessions_();
   absl::Status status = made.status();
@@ -142,15 +155,12 @@ asio::awaitable<bool> RouterPoller::Connect() {
     // One number for each connection of this host boot, also after a restart of the process.
     session_id_ = std::max(session_id_ + 1,
                            static_cast<std::uint64_t>(absl::ToInt64Microseconds(clock_.BootNow())));
-    status = co_await session_->Connect(options_.request_deadline);
+    status = co_await session_->Connect(options_.connect_deadline);
     if (status.ok()) {
-      auto device = co_await session_->ReadDevice(options_.request_deadline);
+      auto device = co_await session_->ReadDevice(options_.patience);
       status = device.status();
       if (status.ok()) status = routeros::CheckSameDevice(device_, device->device);
-      if (status.ok()) {
-        device_ = device->device;
-        device_read_at_ = clock_.MonotonicNow();
-      }
+      if (status.ok()) TakeDevice(*std::move(device));
     }
   } else {
     // What hinders is on this side: a password file, a certificate.
@@ -158,9 +168,10 @@ asio::awaitable<bool> RouterPoller::Connect() {
                                     absl::StrCat("cannot log in: ", status.message()));
   }
   if (status.ok()) {
-    states_.SetDevice(device_);
     last_poll_us_ = 0;
-    Report(std::nullopt, RouterState::kReachable, "");
+    if (states_.StateOfRouter() == RouterState::kStarting) {
+      Report(std::nullopt, RouterState::kStarting, "logged in, not read yet");
+    }
     co_return true;
   }
   DropSession();
@@ -178,7 +189,19 @@ absl::Duration RouterPoller::PauseAfter(const absl::Status& failure) {
   return unreachable_.NextDelay();
 }
 
+void RouterPoller::TakeDevice(routeros::DeviceReport report) {
+  device_ = std::move(report.device);
+  device_remark_ = std::move(report.remark);
+  device_read_at_ = clock_.MonotonicNow();
+  states_.SetDevice(device_);
+}
+
+void RouterPoller::LeaveBudget() {
+  if (budget_ != nullptr) budget_->Release(this);
+}
+
 void RouterPoller::DropSession() {
+  LeaveBudget();
   if (session_ == nullptr) return;
   session_->Close();
   session_.reset();
@@ -187,16 +210,17 @@ void RouterPoller::DropSession() {
 asio::awaitable<void> RouterPoller::RefreshDevice() {
   if (clock_.MonotonicNow() - device_read_at_ < options_.device_refresh) co_return;
   device_read_at_ = clock_.MonotonicNow();
-  auto device = co_await session_->ReadDevice(options_.request_deadline);
+  auto device = co_await session_->ReadDevice(options_.patience);
   if (!device.ok() || !routeros::CheckSameDevice(device_, device->device).ok()) co_return;
-  device_ = device->device;
-  states_.SetDevice(device_);
+  TakeDevice(*std::move(device));
 }
 
 asio::awaitable<void> RouterPoller::PollOnce(const NextPoll& poll) {
   const absl::Duration began = clock_.MonotonicNow();
   last_poll_us_ = NowUs();
   bool all = true;
+  any_read_ = false;
+  last_failure_ = absl::OkStatus();
   for (MenuReader& menu : menus_) {
     if (poll.boundary && menu.served_boundary_us == poll.at_us) continue;
     const bool alive = co_await PollMenu(menu, poll);
@@ -213,6 +237,9 @@ asio::awaitable<void> RouterPoller::PollOnce(const NextPoll& poll) {
     for (MenuReader& menu : menus_) menu.served_boundary_us = 0;
   }
   if (!all || stopping_) co_return;
+  if (!any_read_ && !last_failure_.ok()) {
+    Report(std::nullopt, StateOf(last_failure_), std::string(last_failure_.message()));
+  }
   unreachable_.Reset();
   refused_.Reset();
   // After the boundary, never before it.
@@ -229,12 +256,13 @@ bool RouterPoller::Served(std::int64_t boundary_us) {
 
 asio::awaitable<bool> RouterPoller::PollMenu(MenuReader& menu, const NextPoll& poll) {
   const absl::Duration begin = clock_.BootNow();
-  auto reply = co_await session_->ReadQueues(*menu.reader, options_.request_deadline);
+  auto reply = co_await session_->ReadQueues(*menu.reader, options_.patience);
   const absl::Duration end = clock_.BootNow();
   if (!reply.ok()) {
     const bool lost = !session_->connected();
     if (stopping_ && lost) co_return false;
     Failed(lost ? std::nullopt : std::optional(menu.menu), reply.status());
+    last_failure_ = reply.status();
     if (!lost) co_return true;
     DropSession();
     const absl::Duration until = clock_.MonotonicNow() + PauseAfter(reply.status());
@@ -263,24 +291,37 @@ asio::awaitable<bool> RouterPoller::PollMenu(MenuReader& menu, const NextPoll& p
   header.settings_fingerprint = menu.reader->settings_fingerprint();
   header.at_boundary = attribution.at_boundary;
   header.boundary_skew_ms = attribution.boundary_skew_ms;
-  Deliver(menu, *std::move(reply), std::move(header));
+  co_await Deliver(menu, *std::move(reply), std::move(header));
   co_return true;
 }
 
-void RouterPoller::Deliver(MenuReader& menu, routeros::QueueReply reply,
-                           counters::SnapshotHeader header) {
+asio::awaitable<void> RouterPoller::Deliver(MenuReader& menu, routeros::QueueReply reply,
+                                            counters::SnapshotHeader header) {
   const counters::Snapshot snapshot{.router = options_.router,
                                     .menu = menu.menu,
                                     .header = std::move(header),
                                     .readings = std::move(reply.readings),
                                     .steps = {}};
+  std::string payload;
+  if (workers_.has_value() && snapshot.readings.size() >= kRowsForAWorker) {
+    payload = co_await asio::co_spawn(
+        *workers_,
+        [&snapshot, &menu]() -> asio::awaitable<std::string> {
+          co_return counters::EncodeSelfContained(snapshot, *menu.table);
+        },
+        asio::use_awaitable);
+  } else {
+    payload = counters::EncodeSelfContained(snapshot, *menu.table);
+  }
   sink_.OnReading({.router = options_.router,
                    .menu = menu.menu,
                    .attribution_us = snapshot.header.attribution_us,
                    .at_boundary = snapshot.header.at_boundary,
-                   .payload = counters::EncodeSelfContained(snapshot, *menu.table),
+                   .payload = std::move(payload),
                    .queues = snapshot.readings.size(),
                    .took = absl::Microseconds(snapshot.header.end_us - snapshot.header.begin_us)});
+  any_read_ = true;
+  Report(std::nullopt, RouterState::kReachable, device_remark_);
   Report(menu.menu, RouterState::kReachable, reply.remark);
 }
 

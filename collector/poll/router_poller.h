@@ -16,6 +16,7 @@
 #include "collector/poll/router_session.h"
 #include "collector/poll/router_state.h"
 #include "collector/poll/schedule.h"
+#include "collector/poll/session_budget.h"
 #include "common/base/backoff.h"
 #include "common/base/clock.h"
 #include "common/base/ids.h"
@@ -53,7 +54,8 @@ struct RouterPollerOptions {
   absl::Duration interval = absl::Seconds(30);
   // Names the boot of this host (io::HostBootId).
   std::string host_boot_id;
-  absl::Duration request_deadline = absl::Seconds(30);
+  absl::Duration connect_deadline = absl::Seconds(30);
+  routeros::Patience patience = {};
   absl::Duration device_refresh = absl::Hours(6);
   base::BackoffPolicy unreachable = {.initial = absl::Milliseconds(500),
                                      .maximum = absl::Seconds(60)};
@@ -65,7 +67,8 @@ struct RouterPollerOptions {
 
 // Reads one router on its cadence and at its boundaries, over one session that it keeps. What goes
 // wrong is reported and tried again after a jittered pause; one menu that fails leaves the other
-// alone. All members on one thread, the executor's.
+// alone. The router is reachable when a menu of it was read: a login alone betters no state, and a
+// poll that brought no reading worsens it. All members on one thread, the executor's.
 class RouterPoller {
  public:
   struct Parts {
@@ -75,6 +78,10 @@ class RouterPoller {
     const AggregatorClock& aggregator_clock;
     base::RandomSource& random;
     PollSink& sink;
+    // Null: as many sessions as there are routers. Must outlive the poller.
+    SessionBudget* budget = nullptr;
+    // Where long readings are encoded; without one, on the executor.
+    std::optional<boost::asio::any_io_executor> workers = {};
   };
 
   RouterPoller(RouterPollerOptions options, Parts parts);
@@ -92,6 +99,8 @@ class RouterPoller {
 
   // Ascending instants of the aggregator's clock; an interval of 0 leaves the configured one.
   void SetPlan(std::vector<std::int64_t> boundaries_us, absl::Duration interval);
+  // What is said of the router while it waits for others to give a session up.
+  void SetWaitingWords(std::string words) { waiting_words_ = std::move(words); }
   // False: the session is closed and nothing is read until it is true again.
   void SetMayPoll(bool may_poll);
   // No reading may count for an earlier instant: the newest of an earlier run.
@@ -109,6 +118,8 @@ class RouterPoller {
   boost::asio::awaitable<void> Run();
   // Waits for a change of what is to be done, at most so long.
   boost::asio::awaitable<void> Sleep(absl::Duration duration);
+  // True when the router may have a session now; otherwise it has waited a while for one.
+  boost::asio::awaitable<bool> AwaitTurn();
   boost::asio::awaitable<bool> Connect();
   boost::asio::awaitable<void> RefreshDevice();
   boost::asio::awaitable<void> PollOnce(const NextPoll& poll);
@@ -116,7 +127,10 @@ class RouterPoller {
   // True when every menu was read at it, or it was tried twice over a living session.
   bool Served(std::int64_t boundary_us);
   boost::asio::awaitable<bool> PollMenu(MenuReader& menu, const NextPoll& poll);
-  void Deliver(MenuReader& menu, routeros::QueueReply reply, counters::SnapshotHeader header);
+  boost::asio::awaitable<void> Deliver(MenuReader& menu, routeros::QueueReply reply,
+                                       counters::SnapshotHeader header);
+  void TakeDevice(routeros::DeviceReport report);
+  void LeaveBudget();
   NextPoll Next();
   void MakeReader(MenuReader& menu);
   void DropSession();
@@ -132,6 +146,8 @@ class RouterPoller {
   const AggregatorClock& aggregator_clock_;
   PollSink& sink_;
   const boost::asio::any_io_executor executor_;
+  SessionBudget* const budget_;
+  const std::optional<boost::asio::any_io_executor> workers_;
   boost::asio::steady_timer timer_;
   RouterStateTracker states_;
   base::Backoff unreachable_;
@@ -142,6 +158,11 @@ class RouterPoller {
   std::uint64_t session_id_ = 0;
   counters::DeviceIdentity device_;
   absl::Duration device_read_at_;
+  std::string device_remark_;
+  std::string waiting_words_ = "waits for a session that another router has";
+  // What the last poll of a menu failed with, and whether any menu was read in this poll.
+  absl::Status last_failure_;
+  bool any_read_ = false;
 
   std::vector<std::int64_t> boundaries_us_;
   absl::Duration interval_;

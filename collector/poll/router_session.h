@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -21,9 +22,9 @@ class RouterSession {
   virtual ~RouterSession() = default;
   virtual boost::asio::awaitable<absl::Status> Connect(absl::Duration deadline) = 0;
   virtual boost::asio::awaitable<absl::StatusOr<routeros::DeviceReport>> ReadDevice(
-      absl::Duration deadline) = 0;
+      routeros::Patience patience) = 0;
   virtual boost::asio::awaitable<absl::StatusOr<routeros::QueueReply>> ReadQueues(
-      routeros::QueueMenuReader& reader, absl::Duration deadline) = 0;
+      routeros::QueueMenuReader& reader, routeros::Patience patience) = 0;
   virtual void Close() = 0;
   virtual bool connected() const = 0;
 };
@@ -31,8 +32,10 @@ class RouterSession {
 // A session for each connection: credentials are read anew for every login.
 using SessionFactory = std::function<absl::StatusOr<std::unique_ptr<RouterSession>>()>;
 
-// Sessions of AsioClient on `executor`; `endpoint` is asked before every connection.
+// Sessions of AsioClient on `executor`, with its `workers`; `endpoint` is asked before every
+// connection.
 SessionFactory AsioSessions(boost::asio::any_io_executor executor,
+                            std::optional<boost::asio::any_io_executor> workers,
                             std::function<absl::StatusOr<routeros::RouterEndpoint>()> endpoint);
 
 }  // namespace netsentinel::poll

@@ -51,6 +51,11 @@ RouterState StateOf(const absl::Status& failure) {
   return RouterState::kUnreachable;
 }
 
+RouterState RouterStateTracker::StateOfRouter() const {
+  const auto last = last_.find(0);
+  return last == last_.end() ? RouterState::kStarting : last->second.state;
+}
+
 std::optional<RouterStateReport> RouterStateTracker::Update(std::optional<counters::Menu> menu,
                                                             RouterState state,
                                                             const std::string& detail,

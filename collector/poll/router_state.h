@@ -56,6 +56,8 @@ class RouterStateTracker {
   // A menu that was never in trouble is not reported as reachable.
   std::optional<RouterStateReport> Update(std::optional<counters::Menu> menu, RouterState state,
                                           const std::string& detail, std::int64_t now_us);
+  // What was reported last of the whole router; kStarting when nothing was.
+  RouterState StateOfRouter() const;
   // Goes into later reports.
   void SetDevice(const counters::DeviceIdentity& device) { device_ = device; }
 

@@ -2,9 +2,10 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
+#include <utility>
 
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
@@ -15,16 +16,15 @@
 #include <boost/asio/ssl/error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include "collector/routeros/asio_name_service.h"
-#include "collector/routeros/device.h"
 #include "collector/routeros/openssl_md5.h"
 #include "collector/routeros/parsers.h"
 #include "collector/routeros/router_error.h"
-#include "common/base/check.h"
 
 namespace netsentinel::routeros {
 namespace {
@@ -40,6 +40,8 @@ constexpr std::size_t kReadBytes = 16 * 1024;
 constexpr int kKeepAliveIdleSeconds = 30;
 constexpr int kKeepAliveIntervalSeconds = 10;
 constexpr int kKeepAliveProbes = 3;
+// A silence is noticed when so many looks in a row find none of the router's bytes.
+constexpr int kLooksAtSilence = 8;
 
 std::uint16_t PortOf(const RouterEndpoint& endpoint) {
   if (endpoint.port != 0) return endpoint.port;
@@ -51,28 +53,22 @@ std::string AddressOf(const RouterEndpoint& endpoint) {
   return absl::StrCat(v6 ? "[" : "", endpoint.host, v6 ? "]:" : ":", PortOf(endpoint));
 }
 
+// "eth0" of "fe80::1%eth0".
+absl::string_view ZoneOf(absl::string_view host) {
+  const std::size_t percent = host.find('%');
+  return percent == absl::string_view::npos ? "" : host.substr(percent + 1);
+}
+
+// 0 when there is no such interface.
+unsigned InterfaceIndex(absl::string_view zone) {
+  unsigned number = 0;
+  if (absl::SimpleAtoi(zone, &number)) return number;
+  return if_nametoindex(std::string(zone).c_str());
+}
+
 absl::Status Unreachable(absl::string_view message) {
   return RouterStatus(RouterError::kUnreachable, message);
 }
-
-absl::Status NoRow(absl::string_view menu) {
-  return RouterStatus(RouterError::kIncompleteReply, absl::StrCat(menu, " has no row"));
-}
-
-// One operation at a time.
-class BusyScope {
- public:
-  explicit BusyScope(std::shared_ptr<bool> busy) : busy_(std::move(busy)) {
-    NS_CHECK(!*busy_, "a RouterOS session runs one operation at a time");
-    *busy_ = true;
-  }
-  ~BusyScope() { *busy_ = false; }
-  BusyScope(const BusyScope&) = delete;
-  BusyScope& operator=(const BusyScope&) = delete;
-
- private:
-  const std::shared_ptr<bool> busy_;
-};
 
 }  // namespace
 
@@ -80,16 +76,23 @@ struct AsioClient::Guard {
   bool done = false;
   bool expired = false;
   bool closed = false;  // by Close
+  // What ran out, in words for a sentence; once expired.
+  std::string why;
   absl::Duration deadline;
+  // Bytes have come since the last look at it, and looks at which none had.
+  bool heard = false;
+  int silent_looks = 0;
 };
 
 AsioClient::AsioClient(asio::any_io_executor executor, RouterEndpoint endpoint,
-                       SessionLimits limits)
+                       SessionLimits limits, std::optional<asio::any_io_executor> workers)
     : executor_(std::move(executor)),
       endpoint_(std::move(endpoint)),
       limits_(limits),
+      workers_(std::move(workers)),
       address_(AddressOf(endpoint_)),
       deadline_timer_(executor_),
+      silence_timer_(executor_),
       dial_timer_(executor_),
       socket_(executor_),
       busy_(std::make_shared<bool>(false)) {}
@@ -121,14 +124,35 @@ std::shared_ptr<AsioClient::Guard> AsioClient::Arm(asio::steady_timer& timer,
   timer.async_wait([this, guard](const error_code& error) {
     // `done` is set before the client can go, so it is looked at first.
     if (guard->done || error) return;
-    guard->expired = true;
-    DropConnection();
+    Expire(*guard, absl::StrCat("no end within ", absl::FormatDuration(guard->deadline)));
   });
   return guard;
 }
 
+void AsioClient::Expire(Guard& guard, std::string why) {
+  guard.expired = true;
+  guard.why = std::move(why);
+  DropConnection();
+}
+
+// Bytes only leave a note that they came; a timer looks at it several times in the time allowed.
+void AsioClient::WatchSilence(const std::shared_ptr<Guard>& guard, absl::Duration silence) {
+  silence_timer_.expires_after(absl::ToChronoNanoseconds(silence / kLooksAtSilence));
+  silence_timer_.async_wait([this, guard, silence](const error_code& error) {
+    if (guard->done || error) return;
+    guard->silent_looks = std::exchange(guard->heard, false) ? 0 : guard->silent_looks + 1;
+    if (guard->silent_looks < kLooksAtSilence) return WatchSilence(guard, silence);
+    Expire(*guard, absl::StrCat("nothing came for ", absl::FormatDuration(silence)));
+  });
+}
+
 asio::awaitable<absl::StatusOr<AsioClient::Endpoints>> AsioClient::Resolve(
     absl::Duration deadline) {
+  const absl::string_view zone = ZoneOf(endpoint_.host);
+  if (!zone.empty() && InterfaceIndex(zone) == 0) {
+    co_return Unreachable(absl::StrCat("this host has no interface '", zone,
+                                       "': give the one that leads to the router"));
+  }
   error_code error;
   const asio::ip::address address = asio::ip::make_address(endpoint_.host, error);
   if (!error) co_return Endpoints{tcp::endpoint(address, PortOf(endpoint_))};
@@ -257,10 +281,10 @@ asio::awaitable<void> AsioClient::Transfer() {
                                               asio::redirect_error(asio::use_awaitable, error));
     }
     session_->OnRead(read);
+    guard_->heard = guard_->heard || read > 0;
   }
   if (guard_->expired) {
-    session_->OnDisconnect(absl::DeadlineExceededError(
-        absl::StrCat("no end within ", absl::FormatDuration(guard_->deadline))));
+    session_->OnDisconnect(absl::DeadlineExceededError(guard_->why));
   } else if (error == asio::error::eof || error == asio::ssl::error::stream_truncated) {
     session_->OnDisconnect(absl::OkStatus());
   } else if (error) {
@@ -312,14 +336,30 @@ asio::awaitable<absl::Status> AsioClient::Connect(absl::Duration deadline) {
   co_return absl::OkStatus();
 }
 
-asio::awaitable<absl::Status> AsioClient::RunAll(absl::Span<Call> calls, absl::Duration deadline) {
+void AsioClient::HandRow(const Call& call, Sentence row) const {
+  const auto found = [this](absl::string_view word) { return session_->mask().Finds(word); };
+  if (call.raw_rows || std::none_of(row.begin(), row.end(), found)) return call.on_row(row);
+  std::vector<std::string> masked;
+  for (const absl::string_view word : row) {
+    // Only what stands behind the key is the router's to choose.
+    const std::optional<Attribute> attribute = ParseAttribute(word);
+    masked.push_back(attribute.has_value() ? absl::StrCat("=", attribute->key, "=",
+                                                          session_->mask().Masked(attribute->value))
+                                           : std::string(word));
+  }
+  const std::vector<absl::string_view> words(masked.begin(), masked.end());
+  call.on_row(words);
+}
+
+asio::awaitable<absl::Status> AsioClient::RunAll(absl::Span<Call> calls, Patience patience) {
   if (!connected_) co_return Named(Unreachable("not connected"));
   for (Call& call : calls) {
     const absl::StatusOr<RequestTag> tag = session_->Send(call.words);
     if (!tag.ok()) co_return Named(tag.status());
     call.tag = *tag;
   }
-  guard_ = Arm(deadline_timer_, deadline);
+  guard_ = Arm(deadline_timer_, patience.total);
+  WatchSilence(guard_, patience.silence);
   std::size_t running = calls.size();
   while (running > 0) {
     const SessionEvent event = session_->Next();
@@ -331,7 +371,7 @@ asio::awaitable<absl::Status> AsioClient::RunAll(absl::Span<Call> calls, absl::D
     for (Call& call : calls) {
       if (call.tag != event.tag) continue;
       if (event.kind == SessionEvent::Kind::kRow) {
-        call.on_row(event.row);
+        HandRow(call, event.row);
       } else {
         call.result = *event.result;
         --running;
@@ -340,6 +380,7 @@ asio::awaitable<absl::Status> AsioClient::RunAll(absl::Span<Call> calls, absl::D
   }
   guard_->done = true;
   deadline_timer_.cancel();
+  silence_timer_.cancel();
   if (session_->closed()) {
     DropConnection();
     co_return Named(session_->failure());
@@ -349,125 +390,13 @@ asio::awaitable<absl::Status> AsioClient::RunAll(absl::Span<Call> calls, absl::D
 
 asio::awaitable<absl::StatusOr<CommandResult>> AsioClient::Run(
     absl::Span<const absl::string_view> words, absl::FunctionRef<void(Sentence)> on_row,
-    absl::Duration deadline) {
+    Patience patience) {
   const BusyScope busy(busy_);
   std::array<Call, 1> calls = {Call{words, on_row}};
-  const absl::Status status = co_await RunAll(absl::MakeSpan(calls), deadline);
+  const absl::Status status = co_await RunAll(absl::MakeSpan(calls), patience);
   if (!status.ok()) co_return status;
   if (!calls[0].result.status.ok()) co_return Named(calls[0].result.status);
   co_return std::move(calls[0].result);
-}
-
-asio::awaitable<absl::StatusOr<std::uint64_t>> AsioClient::ReadUptime(absl::Duration deadline) {
-  absl::StatusOr<std::uint64_t> uptime = NoRow("/system/resource");
-  const auto on_row = [&uptime](Sentence row) { uptime = routeros::ReadUptime(row); };
-  const absl::StatusOr<CommandResult> result = co_await Run(UptimeCommand(), on_row, deadline);
-  if (!result.ok()) co_return result.status();
-  if (!uptime.ok()) co_return Named(uptime.status());
-  co_return uptime;
-}
-
-asio::awaitable<absl::StatusOr<DeviceReport>> AsioClient::ReadDevice(absl::Duration deadline) {
-  const BusyScope busy(busy_);
-  absl::StatusOr<Resource> resource = NoRow("/system/resource");
-  absl::StatusOr<std::string> serial_number = NoRow("/system/routerboard");
-  absl::StatusOr<std::string> system_id = NoRow("/system/license");
-  counters::DeviceIdentity device;
-  const auto on_resource = [&resource](Sentence row) { resource = ReadResource(row); };
-  const auto on_identity = [&device](Sentence row) { device.identity = ReadIdentity(row); };
-  const auto on_board = [&serial_number](Sentence row) { serial_number = ReadSerialNumber(row); };
-  const auto on_license = [&system_id](Sentence row) { system_id = ReadSystemId(row); };
-  std::array<Call, 4> calls = {
-      Call{ResourceCommand(), on_resource}, Call{IdentityCommand(), on_identity},
-      Call{RouterboardCommand(), on_board}, Call{LicenseCommand(), on_license}};
-  const absl::Status status = co_await RunAll(absl::MakeSpan(calls), deadline);
-  if (!status.ok()) co_return status;
-  // Any other refusal, and an answer without what it is asked for, must not make this device look
-  // like another one.
-  if (RouterErrorOf(calls[2].result.status) == RouterError::kMenuAbsent) {
-    calls[2].result.status = absl::OkStatus();
-    serial_number = "";
-  }
-  if (RouterErrorOf(calls[3].result.status) == RouterError::kMenuAbsent) {
-    calls[3].result.status = absl::OkStatus();
-    system_id = "";
-  }
-  for (const Call& call : calls) {
-    if (!call.result.status.ok()) co_return Named(call.result.status);
-  }
-  if (!resource.ok()) co_return Named(resource.status());
-  if (!serial_number.ok()) co_return Named(serial_number.status());
-  device.serial_number = *std::move(serial_number);
-  // The serial number alone tells the device; the license may be moved to another one.
-  if (device.serial_number.empty()) {
-    if (!system_id.ok()) co_return Named(system_id.status());
-    device.system_id = *std::move(system_id);
-  }
-  device.board_name = std::move(resource->board_name);
-  device.version = std::move(resource->version);
-  co_return DeviceReport{.uptime_s = resource->uptime_s, .device = std::move(device)};
-}
-
-void AsioClient::JoinSession(QueueMenuReader& reader) {
-  if (std::find(readers_.begin(), readers_.end(), &reader) != readers_.end()) return;
-  reader.BeginSession();
-  readers_.push_back(&reader);
-}
-
-asio::awaitable<absl::StatusOr<std::uint64_t>> AsioClient::PrintQueues(QueueMenuReader& reader,
-                                                                       absl::Duration deadline) {
-  absl::StatusOr<std::uint64_t> uptime = NoRow("/system/resource");
-  reader.Begin();
-  const auto on_uptime = [&uptime](Sentence row) { uptime = routeros::ReadUptime(row); };
-  const auto on_queue = [&reader](Sentence row) { reader.AddRow(row); };
-  std::array<Call, 2> calls = {Call{UptimeCommand(), on_uptime},
-                               Call{reader.PrintCommand(), on_queue}};
-  const absl::Status status = co_await RunAll(absl::MakeSpan(calls), deadline);
-  if (!status.ok()) co_return status;
-  for (const Call& call : calls) {
-    if (!call.result.status.ok()) co_return Named(call.result.status);
-  }
-  if (!uptime.ok()) co_return Named(uptime.status());
-  co_return uptime;
-}
-
-asio::awaitable<absl::StatusOr<std::uint64_t>> AsioClient::PrintAllQueues(QueueMenuReader& reader,
-                                                                          absl::Duration deadline) {
-  absl::StatusOr<std::uint64_t> uptime = co_await PrintQueues(reader, deadline);
-  if (!uptime.ok() || reader.rows() >= reader.known_rows()) co_return uptime;
-  // Queues were removed, or the reply fell short.
-  const auto on_row = [](Sentence) {};
-  std::array<Call, 1> calls = {Call{reader.CountCommand(), on_row}};
-  const absl::Status status = co_await RunAll(absl::MakeSpan(calls), deadline);
-  if (!status.ok()) co_return status;
-  const std::optional<std::uint64_t> count = ParseUint64(calls[0].result.ret.value_or(""));
-  const std::size_t rows = reader.rows();
-  // What a router does not count cannot be checked.
-  if (!calls[0].result.status.ok() || !count.has_value() || *count == rows) co_return uptime;
-  uptime = co_await PrintQueues(reader, deadline);
-  // The same rows again are what there is, and queues come and go between two commands.
-  if (!uptime.ok() || reader.rows() == rows || reader.rows() >= *count) co_return uptime;
-  co_return Named(RouterStatus(
-      RouterError::kIncompleteReply,
-      absl::StrCat("/queue/", counters::MenuName(reader.menu()), " has ", *count,
-                   " rows, of which the router sent ", rows, " and then ", reader.rows())));
-}
-
-asio::awaitable<absl::StatusOr<QueueReply>> AsioClient::ReadQueues(QueueMenuReader& reader,
-                                                                   absl::Duration deadline) {
-  const BusyScope busy(busy_);
-  JoinSession(reader);
-  const absl::StatusOr<std::uint64_t> uptime = co_await PrintAllQueues(reader, deadline);
-  if (!uptime.ok()) {
-    reader.Begin();
-    co_return uptime.status();
-  }
-  QueueReply reply;
-  const absl::Status finished = reader.Finish(reply.readings);
-  if (!finished.ok()) co_return Named(finished);
-  reply.uptime_s = *uptime;
-  reply.remark = reader.remark();
-  co_return std::move(reply);
 }
 
 }  // namespace netsentinel::routeros

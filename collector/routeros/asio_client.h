@@ -23,6 +23,7 @@
 #include "collector/routeros/asio_tls.h"
 #include "collector/routeros/queue_menu_reader.h"
 #include "collector/routeros/session.h"
+#include "common/base/check.h"
 #include "common/counters/snapshot.h"
 
 namespace netsentinel::routeros {
@@ -40,12 +41,22 @@ struct RouterEndpoint {
   bool use_tls = true;
   TlsOptions tls = {};
   Credentials credentials = {};
-  LoginMethod login = LoginMethod::kAuto;
+  LoginMethod login = LoginMethod::kPlain;
+};
+
+// How long a reply is waited for.
+struct Patience {
+  // Without a single byte of the router, to within an eighth.
+  absl::Duration silence = absl::Seconds(30);
+  // In all, however steadily it trickles.
+  absl::Duration total = absl::Minutes(5);
 };
 
 struct DeviceReport {
   std::uint64_t uptime_s = 0;
   counters::DeviceIdentity device;
+  // What the router did not answer and could be done without; empty when there is none.
+  std::string remark = {};
 };
 
 struct QueueReply {
@@ -57,9 +68,10 @@ struct QueueReply {
 };
 
 // One session with one router. Every failure is a RouterStatus whose message begins with the
-// address and says what to do. An operation that fails with kMenuAbsent, kPolicyMissing, kRefused
-// or for the content of a reply leaves the session connected; after any other failure and after a
-// deadline it is closed, and Connect may be called again.
+// address and says what to do; no text of it holds the password, whatever the router says. An
+// operation that fails with kMenuAbsent, kPolicyMissing, kRefused or for the content of a reply
+// leaves the session connected; after any other failure and when patience ran out it is closed, and
+// Connect may be called again.
 //
 // One operation at a time (NS_CHECK), all on the executor given, which must run on one thread or
 // be a strand. Must not go while an operation is under way: Close it and let it end.
@@ -67,8 +79,10 @@ class AsioClient {
  public:
   static constexpr absl::Duration kDefaultDeadline = absl::Seconds(30);
 
+  // A long reply is made into readings on `workers`, so that it delays nobody on `executor`;
+  // without one, where it is.
   AsioClient(boost::asio::any_io_executor executor, RouterEndpoint endpoint,
-             SessionLimits limits = {});
+             SessionLimits limits = {}, std::optional<boost::asio::any_io_executor> workers = {});
   ~AsioClient();
   AsioClient(const AsioClient&) = delete;
   AsioClient& operator=(const AsioClient&) = delete;
@@ -77,24 +91,25 @@ class AsioClient {
   // logs in.
   boost::asio::awaitable<absl::Status> Connect(absl::Duration deadline = kDefaultDeadline);
 
-  // Resource, identity, serial number; without one, the license's id.
-  boost::asio::awaitable<absl::StatusOr<DeviceReport>> ReadDevice(
-      absl::Duration deadline = kDefaultDeadline);
+  // Resource, identity, serial number; without one, the license's id. What identifies the device is
+  // enough: anything else that the router refuses is a remark. A board that shows no serial number
+  // is asked twice before its license's id stands for it.
+  boost::asio::awaitable<absl::StatusOr<DeviceReport>> ReadDevice(Patience patience = {});
 
-  boost::asio::awaitable<absl::StatusOr<std::uint64_t>> ReadUptime(
-      absl::Duration deadline = kDefaultDeadline);
+  boost::asio::awaitable<absl::StatusOr<std::uint64_t>> ReadUptime(Patience patience = {});
 
   // Uptime and menu, asked for together. When there are fewer rows than in the reply before, the
   // router is also asked for their number, and for the rows once more if it has another: fails with
   // kIncompleteReply when both replies fell short of it, each in another place. Each request has
-  // the deadline for itself. `reader` must outlive the session.
-  boost::asio::awaitable<absl::StatusOr<QueueReply>> ReadQueues(
-      QueueMenuReader& reader, absl::Duration deadline = kDefaultDeadline);
+  // the patience for itself. `reader` must outlive the session.
+  boost::asio::awaitable<absl::StatusOr<QueueReply>> ReadQueues(QueueMenuReader& reader,
+                                                                Patience patience = {});
 
-  // Any command whose rows the caller wants to see; `words` must outlive the operation.
+  // Any command whose rows the caller wants to see, without the password where they hold it;
+  // `words` must outlive the operation.
   boost::asio::awaitable<absl::StatusOr<CommandResult>> Run(
       absl::Span<const absl::string_view> words, absl::FunctionRef<void(Sentence)> on_row,
-      absl::Duration deadline = kDefaultDeadline);
+      Patience patience = {});
 
   // Ends the connection at once; an operation under way fails with kUnreachable.
   void Close();
@@ -105,18 +120,36 @@ class AsioClient {
 
  private:
   struct Guard;
+  // One operation at a time.
+  class BusyScope {
+   public:
+    explicit BusyScope(std::shared_ptr<bool> busy) : busy_(std::move(busy)) {
+      NS_CHECK(!*busy_, "a RouterOS session runs one operation at a time");
+      *busy_ = true;
+    }
+    ~BusyScope() { *busy_ = false; }
+    BusyScope(const BusyScope&) = delete;
+    BusyScope& operator=(const BusyScope&) = delete;
+
+   private:
+    const std::shared_ptr<bool> busy_;
+  };
   // A command of one operation and where its rows go.
   struct Call {
     absl::Span<const absl::string_view> words;
     absl::FunctionRef<void(Sentence)> on_row;
+    // The rows are handed on as they came: their reader masks them.
+    bool raw_rows = false;
     RequestTag tag = 0;
     bool done = false;
     CommandResult result = {};
   };
   using Endpoints = std::vector<boost::asio::ip::tcp::endpoint>;
 
-  // Closes the connection unless Disarm comes first.
+  // Closes the connection unless the guard is done first.
   std::shared_ptr<Guard> Arm(boost::asio::steady_timer& timer, absl::Duration deadline);
+  void Expire(Guard& guard, std::string why);
+  void WatchSilence(const std::shared_ptr<Guard>& guard, absl::Duration silence);
   boost::asio::awaitable<absl::StatusOr<Endpoints>> Resolve(absl::Duration deadline);
   boost::asio::awaitable<absl::Status> Dial(absl::Duration deadline);
   boost::asio::awaitable<boost::system::error_code> DialOne(boost::asio::ip::tcp::endpoint endpoint,
@@ -127,14 +160,22 @@ class AsioClient {
   // Sends what the session has to say, then reads once.
   boost::asio::awaitable<void> Transfer();
   // Runs all calls to their end. OK when all have ended, whatever their results.
-  boost::asio::awaitable<absl::Status> RunAll(absl::Span<Call> calls, absl::Duration deadline);
+  boost::asio::awaitable<absl::Status> RunAll(absl::Span<Call> calls, Patience patience);
+  void HandRow(const Call& call, Sentence row) const;
+  using SerialNumber = absl::StatusOr<std::optional<std::string>>;
+  // Of a board that showed none the first time.
+  boost::asio::awaitable<SerialNumber> AskSerialNumberAgain(Patience patience);
+  // Tells the device by what its menus answered, or why that cannot be.
+  absl::StatusOr<DeviceReport> Identify(DeviceReport report, const SerialNumber& serial_number,
+                                        const absl::StatusOr<std::string>& system_id) const;
   // Tells a reader that this session has not read yet that it is a new one.
   void JoinSession(QueueMenuReader& reader);
   // The uptime; the rows are in the reader, which has not taken them yet.
   boost::asio::awaitable<absl::StatusOr<std::uint64_t>> PrintQueues(QueueMenuReader& reader,
-                                                                    absl::Duration deadline);
+                                                                    Patience patience);
   boost::asio::awaitable<absl::StatusOr<std::uint64_t>> PrintAllQueues(QueueMenuReader& reader,
-                                                                       absl::Duration deadline);
+                                                                       Patience patience);
+  boost::asio::awaitable<absl::Status> FinishReading(QueueMenuReader& reader, QueueReply& reply);
   void KeepAlive();
   absl::Status Named(const absl::Status& status) const;
   void DropConnection();
@@ -142,8 +183,10 @@ class AsioClient {
   const boost::asio::any_io_executor executor_;
   const RouterEndpoint endpoint_;
   const SessionLimits limits_;
+  const std::optional<boost::asio::any_io_executor> workers_;
   const std::string address_;
   boost::asio::steady_timer deadline_timer_;
+  boost::asio::steady_timer silence_timer_;
   boost::asio::steady_timer dial_timer_;
   boost::asio::ip::tcp::socket socket_;
   std::unique_ptr<boost::asio::ssl::context> tls_context_;

@@ -155,7 +155,9 @@ absl::StatusOr<std::unique_ptr<ssl::context>> MakeTlsContext(const TlsOptions& o
 }
 
 absl::Status PrepareTls(SSL* tls, const TlsOptions& options, const std::string& host) {
-  const std::string& name = ExpectedName(options, host);
+  std::string name = ExpectedName(options, host);
+  // No certificate knows the interface of "fe80::1%eth0".
+  if (const std::size_t zone = name.find('%'); zone != std::string::npos) name.resize(zone);
   error_code not_an_address;
   boost::asio::ip::make_address(name, not_an_address);
   const bool is_address = !not_an_address;

@@ -69,15 +69,11 @@ std::string ReadIdentity(Sentence row) {
                              counters::kMaxDeviceTextBytes);
 }
 
-absl::StatusOr<std::string> ReadSerialNumber(Sentence row) {
+std::optional<std::string> ReadSerialNumber(Sentence row) {
   const std::optional<absl::string_view> routerboard = FindAttribute(row, "routerboard");
   if (routerboard.has_value() && ParseBool(*routerboard) == false) return "";
   std::string serial_number = TextOf(row, "serial-number");
-  if (serial_number.empty()) {
-    return RouterStatus(
-        RouterError::kIncompleteReply,
-        "/system/routerboard shows no serial-number, by which this device is known");
-  }
+  if (serial_number.empty()) return std::nullopt;
   return serial_number;
 }
 

@@ -41,9 +41,9 @@ absl::StatusOr<Resource> ReadResource(Sentence row);
 // The name of the router, raw bytes, at most counters::kMaxDeviceTextBytes; empty when the row has
 // none.
 std::string ReadIdentity(Sentence row);
-// Empty when the row says `routerboard=no`. Fails with kIncompleteReply when it has no serial
-// number otherwise: a board without one would be taken for another device.
-absl::StatusOr<std::string> ReadSerialNumber(Sentence row);
+// Empty when the row says `routerboard=no`; nothing when it shows no serial number otherwise, as a
+// reply that fell short does and a few boards always.
+std::optional<std::string> ReadSerialNumber(Sentence row);
 // `system-id` (CHR), else `software-id`; empty when the row has neither.
 std::string ReadSystemId(Sentence row);
 

@@ -158,6 +158,13 @@ std::uint64_t QueueMenuReader::settings_fingerprint() const {
   return base::Crc32c(absl::StrJoin(PrintCommand(), " "));
 }
 
+void QueueMenuReader::BeginSession(const SecretMask& mask) {
+  packets_known_ = false;
+  if (mask == mask_) return;
+  mask_ = mask;
+  known_stale_ = !known_.empty();
+}
+
 void QueueMenuReader::Begin() {
   cursor_ = 0;
   same_order_ = true;
@@ -171,12 +178,28 @@ void QueueMenuReader::Begin() {
   failure_ = absl::OkStatus();
 }
 
+std::string QueueMenuReader::ShownName(absl::string_view name) const {
+  return base::DisplayName(mask_.Masked(name).substr(0, kShownNameBytes));
+}
+
+// One look at the whole row: hardly ever is there anything to find.
+bool QueueMenuReader::HoldsSecret(Sentence words) {
+  if (!mask_.masks_names()) return false;
+  row_text_.clear();
+  for (const absl::string_view word : words) {
+    if (HasPrefix(word, kBytes) || HasPrefix(word, kPackets)) continue;
+    row_text_.append(word.data(), word.size());
+    row_text_.push_back('\n');
+  }
+  return mask_.Finds(row_text_);
+}
+
 bool QueueMenuReader::FailRow(std::size_t row, absl::string_view name, absl::string_view why) {
   if (!failure_.ok()) return false;
-  failure_ = RouterStatus(
-      RouterError::kIncompleteReply,
-      absl::StrCat("the reply of /queue/", counters::MenuName(menu_), " is not usable: row ", row,
-                   " ('", base::DisplayName(name.substr(0, kShownNameBytes)), "') ", why));
+  failure_ =
+      RouterStatus(RouterError::kIncompleteReply,
+                   absl::StrCat("the reply of /queue/", counters::MenuName(menu_),
+                                " is not usable: row ", row, " ('", ShownName(name), "') ", why));
   return false;
 }
 
@@ -218,11 +241,12 @@ bool QueueMenuReader::Matches(const Known& known, Sentence words, CounterWords* 
 }
 
 std::size_t QueueMenuReader::FindKnown(Sentence words, CounterWords* counters) {
-  if (cursor_ < known_.size() && Matches(known_[cursor_], words, counters)) [[likely]] {
+  if (!known_stale_ && cursor_ < known_.size() && Matches(known_[cursor_], words, counters))
+      [[likely]] {
     return cursor_++;
   }
   same_order_ = false;
-  if (known_.empty()) return kNotKnown;
+  if (known_.empty() || known_stale_) return kNotKnown;
   const std::optional<std::uint64_t> row_id =
       ParseRowId(FindAttribute(words, kFieldKeys[kId]).value_or(""));
   if (!row_id.has_value()) return kNotKnown;
@@ -248,6 +272,7 @@ bool QueueMenuReader::AddFresh(Sentence words, CounterWords* counters) {
   Known known;
   known.words_at = words_.size();
   std::array<bool, kFieldCount> seen = {};
+  const bool masked = HoldsSecret(words);
   for (const absl::string_view word : words) {
     if (word.front() != '=' || TakeCounter(word, counters)) continue;
     const std::optional<Attribute> attribute = ParseAttribute(word);
@@ -262,7 +287,9 @@ bool QueueMenuReader::AddFresh(Sentence words, CounterWords* counters) {
                                       attribute->value.size(), " bytes; names of at most ",
                                       counters::kMaxNameBytes, " are counted: rename the queue"));
     }
-    if (!ReadField(field, attribute->value, descriptor.get())) {
+    const bool read = masked ? ReadField(field, mask_.Masked(attribute->value), descriptor.get())
+                             : ReadField(field, attribute->value, descriptor.get());
+    if (!read) {
       if (field != kMaxLimit && field != kBurstLimit) {
         return Fail(words, absl::StrCat("has a `", kFieldKeys[field], "` that cannot be read"));
       }
@@ -413,6 +440,7 @@ void QueueMenuReader::RememberReply(RowsById rows) {
     if (left.descriptor != nullptr) table_.Drop(left.index);
   }
   known_ = std::move(now);
+  known_stale_ = false;
   known_by_id_ = std::move(rows);
   words_kept_ = words_.size();
   fresh_ = {};
@@ -451,9 +479,8 @@ void QueueMenuReader::SetRemark() {
   remark_.clear();
   for (const Known& known : known_) {
     if (!known.limit_unread) continue;
-    remark_ = absl::StrCat("a limit of '",
-                           base::DisplayName(known.descriptor->name.substr(0, kShownNameBytes)),
-                           "' in /queue/", counters::MenuName(menu_),
+    remark_ = absl::StrCat("a limit of '", ShownName(known.descriptor->name), "' in /queue/",
+                           counters::MenuName(menu_),
                            " is no rate and was taken as unlimited: set max-limit and burst-limit "
                            "anew on the router");
     return;

@@ -11,6 +11,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 
+#include "collector/routeros/secret_mask.h"
 #include "collector/routeros/word_codec.h"
 #include "common/counters/descriptor_table.h"
 #include "common/counters/snapshot.h"
@@ -47,8 +48,10 @@ class QueueMenuReader {
   // Names the property list: a queue not seen before is new only while this is the same.
   std::uint64_t settings_fingerprint() const;
 
-  // A new session: another RouterOS version may answer, with or without packet counters.
-  void BeginSession() { packets_known_ = false; }
+  // A new session: another RouterOS version may answer, with or without packet counters. Whatever
+  // `mask` finds is taken out of messages, and out of names, targets and comments too unless the
+  // password is so short that it stands there by chance.
+  void BeginSession(const SecretMask& mask = {});
   // Forgets a reply that was begun.
   void Begin();
   // `words` as SessionEvent::row has them; they need not live on. After a bad row the others are
@@ -105,6 +108,8 @@ class QueueMenuReader {
   bool ReadField(std::size_t field, absl::string_view value,
                  counters::QueueDescriptor* descriptor) const;
   bool ReadLimit(absl::string_view value, std::uint64_t* upload, std::uint64_t* download) const;
+  std::string ShownName(absl::string_view name) const;
+  bool HoldsSecret(Sentence words);
   bool Fail(Sentence words, absl::string_view why);
   bool FailRow(std::size_t row, absl::string_view name, absl::string_view why);
   // The row of every `.id` of the reply; false when two rows have the same.
@@ -125,6 +130,9 @@ class QueueMenuReader {
   std::string words_;
   std::size_t words_kept_ = 0;
   std::string remark_;
+  SecretMask mask_;
+  // The rows in known_ were read under another mask: they are read anew.
+  bool known_stale_ = false;
 
   // The reply under way.
   std::size_t cursor_ = 0;  // where in known_ the next row should be
@@ -134,6 +142,7 @@ class QueueMenuReader {
   std::vector<counters::QueueReading> readings_;
   std::vector<std::size_t> known_of_row_;
   std::vector<Fresh> fresh_;
+  std::string row_text_;  // scratch
   absl::Status failure_;
 };
 

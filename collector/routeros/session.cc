@@ -6,7 +6,6 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_replace.h"
 
 #include "collector/routeros/parsers.h"
 #include "common/base/check.h"
@@ -53,7 +52,7 @@ absl::Status StatusOfTraps(absl::string_view command, const std::vector<Trap>& t
   RouterError error = RouterError::kRefused;
   std::string texts;
   for (const Trap& trap : traps) {
-    if (error == RouterError::kRefused) error = ClassifyTrap(trap.message);
+    if (error == RouterError::kRefused) error = trap.meaning;
     absl::StrAppend(&texts, texts.empty() ? "" : "; ",
                     trap.message.empty() ? "(no message)" : Shown(trap.message));
   }
@@ -101,6 +100,7 @@ RequestTag Session::Queue(absl::Span<const absl::string_view> words) {
 void Session::Login(Credentials credentials, LoginMethod method) {
   NS_CHECK(state_ == State::kNew, "a session logs in once");
   credentials_ = std::move(credentials);
+  mask_ = SecretMask(credentials_.password);
   method_ = method;
   state_ = State::kLoginSent;
   if (method == LoginMethod::kLegacy) {
@@ -181,6 +181,7 @@ SessionEvent Session::Next() {
         break;
       }
       case SentenceDecoder::Result::kNeedMore:
+        if (std::optional<SessionEvent> closed = CheckIgnored()) return *closed;
         if (!disconnected_) return {.kind = SessionEvent::Kind::kNeedInput};
         return OnInputEnd();
       case SentenceDecoder::Result::kError:
@@ -205,10 +206,17 @@ SessionEvent Session::OnDecoderError() {
                    ": check address, port and transport of this router"));
 }
 
-std::string Session::WithoutPassword(absl::string_view text) const {
-  const absl::string_view password = credentials_.password.reveal();
-  if (password.empty()) return std::string(text);
-  return absl::StrReplaceAll(text, {{password, "[password]"}});
+std::optional<SessionEvent> Session::CheckIgnored() {
+  if (state_ != State::kReady && received_bytes_ > limits_.max_login_bytes) {
+    return Close(RouterError::kProtocolError,
+                 absl::StrCat("the router sent more than ", limits_.max_login_bytes,
+                              " bytes before the login had ended: check address and port"));
+  }
+  const std::uint64_t ignored = ignored_bytes_ + (decoder_.skipped_bytes() - skipped_at_);
+  if (ignored <= limits_.max_ignored_bytes) return std::nullopt;
+  return Close(RouterError::kProtocolError,
+               absl::StrCat("the router sent more than ", limits_.max_ignored_bytes,
+                            " bytes that answer nothing: check that this is a router"));
 }
 
 SessionEvent Session::OnInputEnd() {
@@ -228,7 +236,9 @@ SessionEvent Session::OnInputEnd() {
     return Close(RouterError::kUnreachable,
                  absl::StrCat("the connection ended", reason,
                               " without an answer from the router: check that /ip/service allows "
-                              "this address and that its max-sessions is not used up"));
+                              "this address, that its max-sessions is not used up, and that the "
+                              "port is of this transport: 8729 speaks TLS (transport: api-ssl), "
+                              "8728 does not (transport: api)"));
   }
   if (!requests_.empty()) {
     return Close(RouterError::kUnreachable,
@@ -258,12 +268,13 @@ std::optional<SessionEvent> Session::OnSentence(Sentence sentence) {
   const absl::string_view kind = sentence.front();
   if (kind.front() != '!') {
     return Close(RouterError::kProtocolError,
-                 absl::StrCat("a reply began with '", Shown(WithoutPassword(kind).substr(0, 32)),
+                 absl::StrCat("a reply began with '", Shown(mask_.Masked(kind).substr(0, 32)),
                               "', which is not the RouterOS API: check address and port"));
   }
   if (kind == "!fatal") return OnFatal(sentence);
   if (kind != "!re" && kind != "!done" && kind != "!trap" && kind != "!empty") {
-    return std::nullopt;
+    ignored_bytes_ += decoder_.sentence_bytes();
+    return CheckIgnored();
   }
   Request* request = FindRequest(sentence);
   if (request == nullptr) {
@@ -302,7 +313,8 @@ void Session::OnTrap(Request& request, Sentence sentence) const {
   if (++request.traps_seen > limits_.max_traps_kept) return;
   Trap trap;
   if (const auto message = FindAttribute(sentence, "message"); message.has_value()) {
-    trap.message = WithoutPassword(*message).substr(0, kMaxShownBytes);
+    trap.meaning = ClassifyTrap(*message);
+    trap.message = mask_.Masked(*message).substr(0, kMaxShownBytes);
   }
   if (const auto category = FindAttribute(sentence, "category"); category.has_value()) {
     trap.category = ParseUint64(*category);
@@ -319,6 +331,8 @@ std::optional<SessionEvent> Session::OnDone(Request& request, Sentence sentence)
   const RequestTag tag = request.tag;
   last_result_ = std::move(request.result);
   requests_.erase(requests_.begin() + (&request - requests_.data()));
+  ignored_bytes_ = 0;
+  skipped_at_ = decoder_.skipped_bytes();
   if (abandoned) return std::nullopt;
   if (state_ != State::kReady) {
     const SessionEvent event = OnLoginDone(last_result_);
@@ -336,17 +350,18 @@ SessionEvent Session::OnLoginDone(const CommandResult& result) {
                                  : Shown(result.traps.front().message);
     return RefuseLogin(text, method_ == LoginMethod::kLegacy
                                  ? "check user name and password; RouterOS 6.45.1 and later refuse "
-                                   "the challenge login, there set `login: auto`"
+                                   "the challenge login, there set `login: plain`"
                                  : "check user name and password, that the account is enabled, "
                                    "has the policy api, and may log in from this address");
   }
   const bool challenged = result.ret.has_value();
-  if (state_ == State::kLoginSent && challenged && method_ != LoginMethod::kPlain) {
+  if (state_ == State::kLoginSent && challenged && method_ == LoginMethod::kLegacy) {
     absl::StatusOr<std::string> response =
         ChallengeResponse(*result.ret, credentials_.password.reveal(), md5_);
     if (!response.ok()) return Close(RouterError::kProtocolError, response.status().message());
     const std::string name = absl::StrCat("=name=", credentials_.username);
     const std::string answer = absl::StrCat("=response=", *response);
+    mask_.Add(absl::string_view(*response).substr(2));
     state_ = State::kChallengeSent;
     Queue({"/login", name, answer});
     return {.kind = SessionEvent::Kind::kNeedInput};
@@ -356,10 +371,10 @@ SessionEvent Session::OnLoginDone(const CommandResult& result) {
                        "set `login: legacy`, or upgrade RouterOS");
   }
   if (challenged) {
-    return RefuseLogin("the router answered the challenge with another one", "set `login: auto`");
+    return RefuseLogin("the router answered the challenge with another one", "set `login: plain`");
   }
   if (state_ == State::kLoginSent && method_ == LoginMethod::kLegacy) {
-    return RefuseLogin("the router sent no challenge", "set `login: auto`");
+    return RefuseLogin("the router sent no challenge", "set `login: plain`");
   }
   credentials_ = {};
   state_ = State::kReady;
@@ -373,7 +388,7 @@ SessionEvent Session::OnFatal(Sentence sentence) {
     const std::optional<Attribute> attribute = ParseAttribute(word);
     if (attribute.has_value() && attribute->key != "message") continue;
     absl::StrAppend(&reason, reason.empty() ? "" : " ",
-                    Shown(WithoutPassword(attribute.has_value() ? attribute->value : word)));
+                    Shown(mask_.Masked(attribute.has_value() ? attribute->value : word)));
     if (reason.size() > kMaxShownBytes) break;
   }
   return Close(

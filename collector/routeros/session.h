@@ -14,6 +14,7 @@
 #include "absl/types/span.h"
 
 #include "collector/routeros/router_error.h"
+#include "collector/routeros/secret_mask.h"
 #include "collector/routeros/word_codec.h"
 #include "common/base/secret.h"
 
@@ -25,11 +26,9 @@ struct Credentials {
 };
 
 // RouterOS 6.43 and later take name and password in one sentence; older ones want the MD5 of a
-// challenge, which 6.45.1 and later refuse.
+// challenge, which 6.45.1 and later refuse. A challenge is answered only where that was configured:
+// whoever can make the router ask for it would get a digest to try passwords on.
 enum class LoginMethod : std::uint8_t {
-  // Name and password, and the challenge form when the router answers with a challenge. An old
-  // router thus sees the password in clear once.
-  kAuto,
   // Name and password; a challenge is a refusal.
   kPlain,
   // The challenge form only: the password itself never travels.
@@ -57,11 +56,17 @@ struct SessionLimits {
   std::size_t max_in_flight = 16;
   // Further !trap sentences of one command are counted and not kept.
   std::size_t max_traps_kept = 8;
+  // Everything until the login has ended.
+  std::size_t max_login_bytes = 64 * 1024;
+  // Sentences that mean nothing to us, empty ones too, since a command ended last.
+  std::size_t max_ignored_bytes = 256 * 1024;
 };
 
 // One !trap. `category` is absent on many versions.
 struct Trap {
+  // Without the password, where the router said it.
   std::string message;
+  RouterError meaning = RouterError::kRefused;
   std::optional<std::uint64_t> category;
 };
 
@@ -101,8 +106,8 @@ class Session {
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  // Puts the login into output(). Once, before anything else. The password is forgotten when the
-  // login has ended.
+  // Puts the login into output(). Once, before anything else. Nothing but mask() keeps the password
+  // when the login has ended.
   void Login(Credentials credentials, LoginMethod method);
 
   // Puts a command (its words, the menu path first, without tag) into output(). Fails with
@@ -129,6 +134,9 @@ class Session {
   bool closed() const { return state_ == State::kClosed; }
   // Why the session is closed: a RouterStatus. OK while it is not.
   const absl::Status& failure() const { return failure_; }
+  // Takes the password out of a text. Traps, reasons and failures have been through it, rows have
+  // not.
+  const SecretMask& mask() const { return mask_; }
   // Commands whose end has not come.
   std::size_t in_flight() const { return requests_.size(); }
   // Bytes the router has sent so far.
@@ -155,8 +163,8 @@ class Session {
   SessionEvent OnDecoderError();
   void OnTrap(Request& request, Sentence sentence) const;
   SessionEvent OnFatal(Sentence sentence);
-  // What the router said, without the password when it says that.
-  std::string WithoutPassword(absl::string_view text) const;
+  // Why the bytes that were ignored are too many; nothing while they are not.
+  std::optional<SessionEvent> CheckIgnored();
   SessionEvent OnInputEnd();
   SessionEvent RefuseLogin(absl::string_view why, absl::string_view what_to_do);
   SessionEvent Close(RouterError error, absl::string_view message);
@@ -167,7 +175,8 @@ class Session {
   SentenceDecoder decoder_;
   State state_ = State::kNew;
   Credentials credentials_;
-  LoginMethod method_ = LoginMethod::kAuto;
+  LoginMethod method_ = LoginMethod::kPlain;
+  SecretMask mask_;
   std::string output_;
   std::size_t written_ = 0;
   RequestTag next_tag_ = 1;
@@ -177,6 +186,10 @@ class Session {
   absl::Status disconnect_reason_;
   absl::Status failure_;
   std::uint64_t received_bytes_ = 0;
+  // Of sentences without a meaning, since a command ended last; `skipped_at_` is what the decoder
+  // had skipped then.
+  std::size_t ignored_bytes_ = 0;
+  std::uint64_t skipped_at_ = 0;
 };
 
 }  // namespace netsentinel::routeros

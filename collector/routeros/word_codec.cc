@@ -173,7 +173,10 @@ SentenceDecoder::Result SentenceDecoder::Next() {
       scan_ += prefix_bytes;
       sentence_bytes_ = scan_ - begin_;
       begin_ = scan_;
-      if (words_.empty()) continue;
+      if (words_.empty()) {
+        skipped_bytes_ += sentence_bytes_;
+        continue;
+      }
       finished_sentence_ = true;
       return Result::kSentence;
     }

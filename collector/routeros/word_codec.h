@@ -87,6 +87,8 @@ class SentenceDecoder {
   Sentence sentence() const { return words_; }
   // What the last sentence took on the wire, prefixes and the closing word included.
   std::size_t sentence_bytes() const { return sentence_bytes_; }
+  // What empty sentences took so far.
+  std::uint64_t skipped_bytes() const { return skipped_bytes_; }
   // OK, kInvalidArgument for a byte that is no length prefix, or kResourceExhausted for a limit.
   const absl::Status& status() const { return status_; }
   // Bytes of a sentence that has begun and not ended; 0 between sentences.
@@ -108,6 +110,7 @@ class SentenceDecoder {
   std::size_t end_ = 0;
   bool finished_sentence_ = false;
   std::size_t sentence_bytes_ = 0;
+  std::uint64_t skipped_bytes_ = 0;
   std::vector<absl::string_view> words_;
   absl::Status status_;
 };

@@ -43,6 +43,7 @@ struct SpoolIncident {
   enum class Kind {
     kRestored,  // the file is an older copy, or stands without its mark: it has a new uuid
     kDamaged,   // the file could not be used: it was moved aside and a new one begun
+    kMended,    // a part of the file that can be told from the rest was damaged and put right
     kSetAside,  // rows failed their checksum: they were moved to the table `damaged`
   };
   Kind kind = Kind::kSetAside;
@@ -159,6 +160,7 @@ class Spool {
   absl::Status OpenDatabase();
   absl::Status MoveDamagedAside(const absl::Status& why);
   absl::Status CreateSchema();
+  absl::StatusOr<bool> SchemaIsOurs();
   absl::Status LoadState();
   absl::Status CheckAgainstMark();
   absl::Status Reserve(std::uint64_t up_to);

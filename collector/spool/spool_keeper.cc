@@ -182,6 +182,9 @@ void SpoolKeeper::LogIncidents() {
       case SpoolIncident::Kind::kDamaged:
         logger_.Error("spool.damaged", incident.detail);
         break;
+      case SpoolIncident::Kind::kMended:
+        logger_.Warn("spool.mended", incident.detail);
+        break;
       case SpoolIncident::Kind::kSetAside:
         logger_.Error("spool.row_set_aside", incident.detail);
         break;

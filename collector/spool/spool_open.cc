@@ -2,7 +2,10 @@
 #include <cstdio>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
 
 #include "collector/spool/spool.h"
 #include "collector/spool/spool_schema.h"
@@ -79,16 +82,52 @@ absl::Status Spool::MoveDamagedAside(const absl::Status& why) {
 
 absl::Status Spool::CreateSchema() {
   NS_ASSIGN_OR_RETURN(const std::int64_t version, database_->QueryInt("PRAGMA user_version"));
-  if (version > kSchemaVersion) {
+  NS_ASSIGN_OR_RETURN(const std::int64_t tables,
+                      database_->QueryInt("SELECT count(*) FROM sqlite_master"));
+  NS_ASSIGN_OR_RETURN(const bool ours, SchemaIsOurs());
+  if (version == kSchemaVersion && ours) return absl::OkStatus();
+  if (version == kSchemaVersion) {
+    return absl::DataLossError(
+        absl::StrCat("SQLite file ", database_->path(), ": its tables are not those of a spool"));
+  }
+  if (version > kSchemaVersion && !ours) {
     return absl::FailedPreconditionError(absl::StrCat(
         "spool ", database_->path(), " has format ", version, ", this collector knows ",
         kSchemaVersion, ": upgrade the collector, or move the file away"));
   }
-  if (version == kSchemaVersion) return absl::OkStatus();
+  if (tables > 0 && !ours) {
+    return absl::DataLossError(absl::StrCat("SQLite file ", database_->path(), ": format ", version,
+                                            " with tables that no format has"));
+  }
+  if (ours) {
+    Report(SpoolIncident::Kind::kMended,
+           absl::StrCat("the spool's format number was ", version,
+                        " where its tables are those of format ", kSchemaVersion,
+                        ": the number was damaged and has been put right; check the disk"));
+  }
   NS_ASSIGN_OR_RETURN(sqlite::Transaction transaction, sqlite::Transaction::Begin(*database_));
   NS_RETURN_IF_ERROR(database_->Execute(kSchema));
   NS_RETURN_IF_ERROR(database_->Execute(absl::StrCat("PRAGMA user_version=", kSchemaVersion)));
   return transaction.Commit();
+}
+
+// Whether the file holds exactly the tables of kSchema. SQLite keeps the words that made a table.
+absl::StatusOr<bool> Spool::SchemaIsOurs() {
+  std::int64_t wanted = 0;
+  NS_ASSIGN_OR_RETURN(sqlite::Statement find,
+                      database_->Prepare("SELECT count(*) FROM sqlite_master WHERE sql = ?1"));
+  for (const absl::string_view statement : absl::StrSplit(kSchema, ';')) {
+    const absl::string_view words = absl::StripAsciiWhitespace(statement);
+    if (words.empty()) continue;
+    ++wanted;
+    find.Reset();
+    find.BindText(1, absl::StrReplaceAll(words, {{"IF NOT EXISTS ", ""}}));
+    NS_ASSIGN_OR_RETURN(const bool answered, find.Step());
+    if (!answered || find.Int(0) != 1) return false;
+  }
+  NS_ASSIGN_OR_RETURN(const std::int64_t found,
+                      database_->QueryInt("SELECT count(*) FROM sqlite_master WHERE sql <> ''"));
+  return found == wanted;
 }
 
 absl::Status Spool::LoadState() {

@@ -3,6 +3,8 @@
 // The tables of spool.db; docs/collector.md describes them.
 namespace netsentinel::spool {
 
+// Another format has other tables, if only by a comment in their words: the number is checked
+// against them.
 inline constexpr int kSchemaVersion = 1;
 
 inline constexpr char kSchema[] = R"sql(

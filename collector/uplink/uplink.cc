@@ -18,26 +18,6 @@ constexpr int kFailedPollsMax = 2;
 // A stream that lived so long was no failed attempt.
 constexpr absl::Duration kProvenAfter = absl::Seconds(5);
 
-// What to do about a stream that the aggregator ended.
-std::string Explain(const absl::Status& status) {
-  std::string words(status.message());
-  switch (status.code()) {
-    case absl::StatusCode::kUnauthenticated:
-    case absl::StatusCode::kPermissionDenied:
-      absl::StrAppend(&words,
-                      "; the certificate must carry the name in collector.id: check "
-                      "aggregator.tls.cert, or issue one with `netsentinelctl certs issue "
-                      "--role collector --name ID`");
-      break;
-    case absl::StatusCode::kFailedPrecondition:
-      absl::StrAppend(&words, "; upgrade the older of collector and aggregator");
-      break;
-    default:
-      break;
-  }
-  return words;
-}
-
 }  // namespace
 
 Uplink::Uplink(UplinkOptions options, const Parts& parts)
@@ -193,7 +173,8 @@ void Uplink::Disconnect(absl::string_view why) {
 }
 
 void Uplink::OnClosed(absl::Status status) {
-  Disconnect(status.ok() ? "the aggregator ended the stream" : Explain(status));
+  Disconnect(status.ok() ? "the aggregator ended the stream"
+                         : ExplainStreamEnd(status, options_.aggregator));
 }
 
 void Uplink::Stop() {

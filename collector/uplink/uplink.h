@@ -19,6 +19,7 @@
 #include "collector/uplink/frame_encoder.h"
 #include "collector/uplink/ingest_stream.h"
 #include "collector/uplink/messages.h"
+#include "collector/uplink/stream_end.h"
 #include "common/base/backoff.h"
 #include "common/base/clock.h"
 #include "common/base/random.h"
@@ -30,6 +31,7 @@ struct UplinkOptions {
   base::CollectorId collector;
   std::string software_version;
   std::string host_boot_id;
+  AggregatorNames aggregator = {};
   EncoderLimits encoder = {};
   // Bytes under way never pass this, whatever credit the aggregator gives.
   std::uint64_t in_flight_bytes_max = std::uint64_t{8} << 20;

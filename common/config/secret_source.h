@@ -24,8 +24,10 @@ struct SecretSource {
   }
 };
 
-// Reads it now. Fails in words as io::ReadSecretFile does; kFailedPrecondition when the variable is
-// not set or empty, or when the source is not given.
+// Reads it now, less a UTF-8 byte order mark before it and all line ends (LF, CR) behind it. Fails
+// in words as io::ReadSecretFile does; kFailedPrecondition when the variable is not set, when
+// nothing is left, when the text has more than one line or is no plain text (UTF-16, a NUL), and
+// when the source is not given. Spaces are part of the secret.
 absl::StatusOr<base::Secret> ReadSecret(const SecretSource& source);
 
 }  // namespace netsentinel::config

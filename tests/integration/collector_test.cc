@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "gmock/gmock.h"
@@ -13,6 +15,8 @@
 #include "common/io/files.h"
 #include "common/io/system_clock.h"
 #include "common/rpc/grpc_channel.h"
+#include "netsentinel/v1/collector.grpc.pb.h"
+#include "tests/support/child_process.h"
 #include "tests/support/grpc_health.h"
 #include "tests/support/scripted_router.h"
 #include "tests/support/status_matchers.h"
@@ -117,6 +121,56 @@ TEST_F(CollectorTest, ALogOfRefusedLoginsHoldsNoSecret) {
   process_->Signal(SIGTERM);
   EXPECT_EQ(process_->Wait(), 0);
   EXPECT_THAT(process_->Stderr(), AllOf(HasSubstr("router=r1"), Not(HasSubstr(kSecret))));
+}
+
+// Lets everybody in, and says their password in every answer.
+void EchoPassword(test::RouterConnection& connection) {
+  connection.AcceptLogin();
+  while (const auto command = connection.Read()) {
+    const std::string tag = test::TagOf(*command);
+    if (command->front() == "/queue/simple/print") {
+      connection.Send({{"!trap", absl::StrCat("=message=denied, password was ", kSecret), tag},
+                       {"!done", tag}});
+    } else {
+      connection.Send({{"!re", "=uptime=5s", absl::StrCat("=version=7 ", kSecret),
+                        absl::StrCat("=name=", absl::Base64Escape(kSecret)),
+                        absl::StrCat("=serial-number=", kSecret), tag},
+                       {"!done", tag}});
+    }
+  }
+}
+
+TEST_F(CollectorTest, ARouterThatSaysThePasswordAgainGetsItNowhere) {
+  const test::ScriptedRouter echo(EchoPassword);
+  routers_ = absl::StrCat("  - {id: echo, address: \"127.0.0.1:", echo.port(),
+                          "\", transport: api, username: netsentinel, password_file: password, ",
+                          "poll_interval: 1s}\n");
+  Start();
+  ASSERT_TRUE(process_->WaitForStderr("denied, password was [password]")) << process_->Stderr();
+  ASSERT_OK_AND_ASSIGN(
+      const auto channel,
+      rpc::MakeChannel({.peer = {absl::StrCat("127.0.0.1:", ports_.at("grpc")), {true, {}}}},
+                       io::SystemClock()));
+  std::string answer;
+  EXPECT_TRUE(test::WaitUntil([&] {
+    grpc::ClientContext context;
+    v1::ListRouterStatesResponse response;
+    const grpc::Status status = v1::CollectorService::NewStub(channel)->ListRouterStates(
+        &context, v1::ListRouterStatesRequest(), &response);
+    answer = response.ShortDebugString();
+    return status.ok() && absl::StrContains(answer, "password was [password]");
+  })) << answer;
+  process_->Signal(SIGTERM);
+  EXPECT_EQ(process_->Wait(), 0);
+  std::string spool;
+  for (const char* file : {"spool.db", "spool.db-wal"}) {
+    spool += test::ReadWhole(Path(absl::StrCat("state/", file)));
+  }
+  for (const std::string& secret : {std::string(kSecret), absl::Base64Escape(kSecret)}) {
+    EXPECT_THAT(answer, Not(HasSubstr(secret)));
+    EXPECT_THAT(process_->Stderr(), Not(HasSubstr(secret)));
+    EXPECT_FALSE(absl::StrContains(spool, secret));
+  }
 }
 
 TEST_F(CollectorTest, TheCheckFindsAPasswordThatIsNotThere) {

@@ -260,6 +260,103 @@ TEST(MysqlStore, TlsIsNotSilentlyLeftOut) {
   EXPECT_FALSE(OpenMysqlStore(backend.location(), base::Secret(), options).ok());
 }
 
+// What the server's own configuration makes of every session, put back when it goes.
+class HostileSettings {
+ public:
+  using Settings = std::map<std::string, std::string>;
+  explicit HostileSettings(Settings settings) : settings_(std::move(settings)) {
+    for (const auto& [name, value] : settings_) {
+      const absl::Status set = Server().Run(absl::StrCat("SET @@GLOBAL.", name, " = ", value));
+      EXPECT_THAT(set, IsOk()) << name;
+    }
+  }
+  ~HostileSettings() {
+    for (const auto& [name, value] : settings_) {
+      EXPECT_THAT(Server().Run(absl::StrCat("SET @@GLOBAL.", name, " = DEFAULT")), IsOk()) << name;
+    }
+  }
+
+ private:
+  const Settings settings_;
+};
+
+const std::map<std::string, std::string> kHostile = {
+    {"autocommit", "0"},
+    {"character_set_server", "'latin1'"},
+    {"completion_type", "'CHAIN'"},
+    {"foreign_key_checks", "0"},
+    {"innodb_lock_wait_timeout", "1"},
+    {"max_join_size", "1"},
+    {"max_sort_length", "64"},
+    {"max_statement_time", "0.5"},
+    {"net_read_timeout", "1"},
+    {"net_write_timeout", "1"},
+    {"sql_auto_is_null", "1"},
+    {"sql_mode", "'ANSI_QUOTES,NO_BACKSLASH_ESCAPES,PIPES_AS_CONCAT,NO_ZERO_IN_DATE,IGNORE_SPACE'"},
+    {"sql_safe_updates", "1"},
+    {"sql_select_limit", "2"},
+    {"time_zone", "'+05:45'"},
+    {"tx_isolation", "'SERIALIZABLE'"},
+    {"tx_read_only", "1"},
+    {"unique_checks", "0"},
+    {"wait_timeout", "5"},
+};
+
+void UseEverything(Backend& backend) {
+  ASSERT_OK_AND_ASSIGN(const auto factory, backend.Open());
+  ASSERT_OK_AND_ASSIGN(const auto store, factory->Connect());
+  ASSERT_OK_AND_ASSIGN(const LeaseInfo lease, store->AcquireLease("a", absl::Minutes(1)));
+  ASSERT_THAT(store->RenewLease("a", lease.fence, absl::Minutes(1)), IsOk());
+  for (std::uint64_t i = 1; i <= 5; ++i) {
+    ASSERT_THAT(store->Commit(lease.fence, JournalOnly({Journal(i, i)})), IsOk());
+  }
+  FlushBatch batch = TwoQueues();
+  for (std::uint64_t i = 1; i <= 100; ++i) {
+    batch.usage.push_back(Usage(i, absl::CivilDay(2026, 1, 1), i));
+  }
+  batch.checkpoints = {{"key", 0, "it's a \\ and a \" and \xF0\x9F\x98\x80"}};
+  ASSERT_THAT(store->Flush(lease.fence, batch), IsOk());
+  ASSERT_OK_AND_ASSIGN(const Stored state, ReadBack(*store));
+  ASSERT_THAT(state.checkpoints, SizeIs(1));
+  EXPECT_EQ(state.checkpoints[0].payload, batch.checkpoints[0].payload);
+  EXPECT_THAT(
+      *store->UsageBetween(base::SiteId(), absl::CivilDay(2026, 1, 1), absl::CivilDay(2026, 1, 1)),
+      SizeIs(100));
+  EXPECT_THAT(store->ReleaseLease("a", lease.fence), IsOk());
+}
+
+TEST(MysqlStore, NoSettingOfTheServerChangesWhatASessionDoes) {
+  // Made before: the test's own client is a session too.
+  MysqlBackend fresh(MysqlBackend::Kind::kFresh);
+  const HostileSettings settings(kHostile);
+  UseEverything(fresh);
+}
+
+TEST(MysqlStore, EachSettingByItselfChangesNothing) {
+  for (const auto& setting : kHostile) {
+    SCOPED_TRACE(setting.first);
+    MysqlBackend backend;
+    const HostileSettings settings(HostileSettings::Settings{setting});
+    UseEverything(backend);
+  }
+}
+
+TEST(MysqlStore, AServerThatDemandsTlsIsToldFromAWrongPassword) {
+  MysqlBackend backend;
+  ASSERT_THAT(Server().Run("CREATE USER IF NOT EXISTS strict@'%' REQUIRE SSL;"
+                           "GRANT ALL ON *.* TO strict@'%'"),
+              IsOk());
+  StoreLocation location = backend.location();
+  location.user = "strict";
+  EXPECT_THAT(OpenMysqlStore(location, base::Secret()),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       testing::AllOf(HasSubstr("demands TLS"), HasSubstr("store.ca"))));
+  const HostileSettings settings(HostileSettings::Settings{{"require_secure_transport", "1"}});
+  EXPECT_THAT(OpenMysqlStore(backend.location(), base::Secret()),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       testing::AllOf(HasSubstr("TLS connections only"), HasSubstr("store.ca"))));
+}
+
 TEST(MysqlStore, SeveralProgramsMayStartAtOnce) {
   MysqlBackend backend(MysqlBackend::Kind::kFresh);
   std::vector<absl::Status> results(4);

@@ -1,5 +1,6 @@
 """A small RouterOS: menus with rows, the commands of a script carried out on them, and packets."""
 
+import ipaddress
 import re
 
 import routeros_script
@@ -19,14 +20,20 @@ POLICIES = {
     "6": [name for name in POLICIES_7 if name != "rest-api"] + ["dude", "tikapp"],
 }
 _FILTER = (
-    "chain action comment protocol dst-port src-address connection-state src-address-list "
-    "address-list address-list-timeout place-before disabled dynamic"
+    "chain action comment protocol dst-port src-address connection-state connection-mark "
+    "src-address-list address-list address-list-timeout place-before disabled dynamic"
+).split()
+_MANGLE = (
+    "chain action comment protocol dst-port connection-state connection-mark new-connection-mark "
+    "passthrough tcp-flags place-before disabled dynamic"
 ).split()
 _LIST = "list address comment disabled dynamic timeout".split()
 # Menu, then its properties; a menu of one item instead of rows is marked with a star.
 _SCHEMA = {
     "/ip firewall filter": _FILTER,
+    "/ip firewall mangle": _MANGLE,
     "/ip firewall address-list": _LIST,
+    "/user active": "name address via".split(),
     "/user": "name group address password comment disabled".split(),
     "/user group": "name policy comment".split(),
     "/ip service": (
@@ -50,21 +57,26 @@ _SCHEMA = {
     "*/tool romon": ["enabled"],
     "*/user settings": ["minimum-password-length"],
 }
+# Lists of commands that passed on a router with the same menus and policies.
+_checked = {}
 _UNIQUE = {"/user": "name", "/user group": "name", "/certificate": "name"}
 _PREFIX = re.compile(r"[0-9a-f:.]+(/\d{1,3})?", re.I)
 
 
 class Router:
     """State of one router. `without` names menus that this one lacks, `deaf` those whose `set` does
-    nothing and says nothing. With `connections`, services in use also stand as dynamic rows."""
+    nothing and says nothing, `unknown_policies` policies that this version has no name for. With
+    `connections`, services in use also stand as dynamic rows."""
 
-    def __init__(self, version, ipv6, without=(), deaf=(), connections=False):
+    def __init__(self, version, ipv6, without=(), deaf=(), connections=False, unknown_policies=()):
         self.major, self.deaf = version[0], deaf
+        self.policies = [name for name in POLICIES[self.major] if name not in unknown_policies]
         self.rows, self.properties, self.log = {}, {}, []
         self.next_id = 1
         schema = dict(_SCHEMA)
         if ipv6:
             schema["/ipv6 firewall filter"] = _FILTER
+            schema["/ipv6 firewall mangle"] = _MANGLE
             schema["/ipv6 firewall address-list"] = _LIST
         for menu, properties in schema.items():
             name = menu.lstrip("*")
@@ -81,7 +93,7 @@ class Router:
                     "name": name, "disabled": "no", "dynamic": "yes", "connection": "yes",
                     "remote": "10.20.0.7:50412"})
         self.insert("/user", {"name": "admin", "group": "full", "disabled": "no"})
-        self.insert("/user group", {"name": "full", "policy": list(POLICIES[self.major])})
+        self.insert("/user group", {"name": "full", "policy": list(self.policies)})
         self.insert("/snmp community", {"name": "public"})
 
     def insert(self, menu, row, before=None):
@@ -96,6 +108,14 @@ class Router:
 
     # What the console refuses before it runs anything.
     def check_syntax(self, commands):
+        # The parser gives the same list for the same text, and keeps it.
+        key = (id(commands), frozenset(self.properties), tuple(self.policies))
+        if key in _checked and _checked[key] is commands:
+            return
+        self.check_each(commands)
+        _checked[key] = commands
+
+    def check_each(self, commands):
         for command in routeros_script.walk(commands):
             if command.menu is None:
                 continue
@@ -106,7 +126,7 @@ class Router:
                     raise SyntaxProblem(f"line {command.line}: {command.menu}: unknown {key}")
                 if key == "policy" and value[0] == "word":
                     for name in value[1].split(","):
-                        if name.lstrip("!") not in POLICIES[self.major]:
+                        if name.lstrip("!") not in self.policies:
                             raise SyntaxProblem(f"line {command.line}: unknown policy {name}")
 
     def find(self, menu, test):
@@ -168,7 +188,7 @@ class Router:
                 held = set(row["policy"])
                 for name in values["policy"].split(","):
                     (held.discard if name[0] == "!" else held.add)(name.lstrip("!"))
-                row["policy"] = [name if name in held else "!" + name for name in POLICIES[self.major]]
+                row["policy"] = [name if name in held else "!" + name for name in self.policies]
             else:
                 row.update(values)
 
@@ -183,32 +203,67 @@ class Router:
             row["fingerprint"] = "ab12" * 16
 
 
-class Connection:
-    """A new connection to the router itself, judged by chain input."""
+class Packets:
+    """Packets to the router itself, judged by chain input of mangle and filter."""
 
     def __init__(self, router, menu):
         self.router, self.menu, self.lists = router, menu, {}
+        self.marks = {}
         for row in router.rows[menu.replace("filter", "address-list")]:
-            self.lists.setdefault(row["list"], set()).add(row["address"].split("/")[0])
+            networks = self.lists.setdefault(row["list"], [])
+            if row.get("disabled") != "yes":
+                networks.append(ipaddress.ip_network(row["address"], strict=False))
 
-    def verdict(self, source, port, state="new", protocol="tcp"):
+    def verdict(self, source, port, state="new", protocol="tcp", flags="syn", connection=None):
+        """What becomes of one packet. `connection` names the one that it belongs to."""
+        packet = {"source": source, "port": port, "state": state, "protocol": protocol,
+                  "flags": set(flags.split(",")), "connection": connection}
+        for rule in self.router.rows[self.menu.replace("filter", "mangle")]:
+            if self.matches(rule, packet):
+                self.marks[connection] = rule["new-connection-mark"]
         for rule in self.router.rows[self.menu]:
-            if rule.get("chain") != "input" or not self.matches(rule, source, port, state, protocol):
+            if not self.matches(rule, packet):
                 continue
             if rule["action"] == "add-src-to-address-list":
-                self.lists.setdefault(rule["address-list"], set()).add(source)
+                networks = self.lists.setdefault(rule["address-list"], [])
+                networks.append(ipaddress.ip_network(source))
             elif rule["action"] != "passthrough":
                 return rule["action"]
         return "accept"
 
-    def matches(self, rule, source, port, state, protocol):
-        if rule.get("protocol", protocol) != protocol:
+    def connect(self, source, port):
+        """A whole connection: how far it came, "refused", or "cut" after that many packets."""
+        connection = (source, port, object())
+        if self.verdict(source, port, connection=connection) != "accept":
+            return "refused"
+        for packet in range(20):
+            if self.verdict(source, port, "established", flags="ack", connection=connection) != "accept":
+                return f"cut after {packet}"
+        return "served"
+
+    def spoofed(self, victim, port):
+        """Somebody else's SYN in the victim's name; the victim answers the router's SYN, ACK."""
+        connection = (victim, port, object())
+        if self.verdict(victim, port, connection=connection) == "accept":
+            self.verdict(victim, port, "established", flags="rst", connection=connection)
+
+    def matches(self, rule, packet):
+        if rule.get("chain") != "input" or rule.get("disabled") == "yes":
             return False
-        if "dst-port" in rule and str(port) not in rule["dst-port"].split(","):
+        if rule.get("protocol", packet["protocol"]) != packet["protocol"]:
             return False
-        if "connection-state" in rule and state not in rule["connection-state"].split(","):
+        if "dst-port" in rule and str(packet["port"]) not in rule["dst-port"].split(","):
             return False
-        if "src-address" in rule and not source.startswith(rule["src-address"].split(":")[0]):
+        if "connection-state" in rule and packet["state"] not in rule["connection-state"].split(","):
+            return False
+        if "connection-mark" in rule:
+            if rule["connection-mark"] != self.marks.get(packet["connection"], "no-mark"):
+                return False
+        for flag in rule.get("tcp-flags", "").split(",") if rule.get("tcp-flags") else []:
+            if (flag.lstrip("!") in packet["flags"]) == flag.startswith("!"):
+                return False
+        address = ipaddress.ip_address(packet["source"])
+        if "src-address" in rule and address not in ipaddress.ip_network(rule["src-address"]):
             return False
         wanted = rule.get("src-address-list")
-        return wanted is None or source in self.lists.get(wanted, set())
+        return wanted is None or any(address in network for network in self.lists.get(wanted, []))

@@ -182,10 +182,10 @@ class Parser:
         return self.chain(self.comparison, ("and",))
 
     def comparison(self):
-        return self.chain(self.joined, ("!=", "=", "~", ">", "<"))
+        return self.chain(self.joined, ("!=", "=", "~", ">", "<", "in "))
 
     def joined(self):
-        return self.chain(self.unary, (".",))
+        return self.chain(self.unary, (".", "+"))
 
     def chain(self, operand, operators):
         left = operand()
@@ -212,10 +212,19 @@ class Parser:
         return ("word", word)
 
 
+@functools.lru_cache(maxsize=65536)
+def _parse_line(line):
+    return Parser(line).script()
+
+
 @functools.lru_cache(maxsize=4096)
 def parse(text):
     """The commands of a script. The result is shared: nobody changes it."""
-    return Parser(text).script()
+    # Versions of a script differ in few lines, each of which is whole commands.
+    try:
+        return [command for line in text.split("\n") for command in _parse_line(line)]
+    except SyntaxProblem:
+        return Parser(text).script()
 
 
 def nested(value):

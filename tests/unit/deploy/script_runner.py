@@ -1,10 +1,15 @@
 """Carries out a parsed script on a router model."""
 
+import ipaddress
 import re
 
 import routeros_script
 from router_model import ScriptStop
 from routeros_script import SyntaxProblem
+
+
+class Return(Exception):
+    """A :return on its way out of the code that holds it."""
 
 
 class Code:
@@ -52,6 +57,8 @@ class Runner:
                 return router.rows[menu][0].get(command.positional[0][1], "")
             row = router.pick_rows(menu, reference)[0]
             return row.get(command.positional[1][1], "")
+        if verb == "enable":
+            return router.set(menu, reference, {"disabled": "no"})
         if verb == "remove":
             return router.remove(menu, reference)
         if verb == "sign":
@@ -106,9 +113,17 @@ class Runner:
             first, second = self.value(left, scopes, row), self.value(right, scopes, row)
         if operator == ".":
             return str(first) + str(second)
+        if operator == "+":
+            if not isinstance(first, int) or not isinstance(second, int):
+                raise ScriptStop(f"cannot add {first!r} and {second!r}")
+            return first + second
+        if operator == "in ":
+            return self.lies_in(str(first), str(second))
         if operator == "~":
             return re.search(second, first) is not None
         if operator in "<>":
+            if first is None or second is None:
+                raise ScriptStop(f"cannot compare {first!r} and {second!r}")
             return first > second if operator == ">" else first < second
         return (first == second) == (operator == "=")
 
@@ -166,7 +181,13 @@ class Runner:
         code = self.value(("variable", command.code), scopes)
         if not isinstance(code, Code):
             raise ScriptStop(f"${command.code} is no code")
-        return self.block(code.commands, [{}])
+        try:
+            return self.block(code.commands, [{}])
+        except Return as returned:
+            return returned.args[0]
+
+    def do_return(self, command, scopes):
+        raise Return(self.value(command.positional[0], scopes))
 
     def do_error(self, command, scopes):
         raise ScriptStop(self.text(command.positional[0], scopes))
@@ -185,6 +206,40 @@ class Runner:
         if first >= len(value):
             raise ScriptStop("nothing to pick")
         return value[first]
+
+    def do_find(self, command, scopes):
+        text, part = (self.text(item, scopes) for item in command.positional)
+        at = text.find(part)
+        return None if at < 0 else at
+
+    def do_typeof(self, command, scopes):
+        value = self.value(command.positional[0], scopes)
+        names = {type(None): "nil", int: "num", str: "str", bool: "bool", list: "array"}
+        names |= {ipaddress.IPv4Address: "ip", ipaddress.IPv6Address: "ip6"}
+        return names[type(value)]
+
+    def do_toip(self, command, scopes):
+        return self.address(command, scopes, ipaddress.IPv4Address)
+
+    def do_toip6(self, command, scopes):
+        return self.address(command, scopes, ipaddress.IPv6Address)
+
+    def address(self, command, scopes, kind):
+        text = self.text(command.positional[0], scopes)
+        try:
+            return None if "%" in text else kind(text)
+        except ValueError:
+            return None
+
+    def do_tonum(self, command, scopes):
+        text = self.text(command.positional[0], scopes)
+        return int(text) if text.isdecimal() else None
+
+    def lies_in(self, address, prefix):
+        try:
+            return ipaddress.ip_address(address) in ipaddress.ip_network(prefix, strict=False)
+        except ValueError as problem:
+            raise ScriptStop(f"{address} in {prefix}: {problem}") from problem
 
     def do_tostr(self, command, scopes):
         return self.text(command.positional[0], scopes)

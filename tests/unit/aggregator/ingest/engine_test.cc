@@ -104,10 +104,10 @@ class EngineTest : public EngineFixture {
   }
   // Opens a stream and gives the welcome of r1.
   RouterWelcome Hello(StreamId stream, const std::shared_ptr<RecordingSink>& sink,
-                      std::uint64_t offered_epoch = 0) {
-    events_.Post({stream, StreamOpened{sink, base::CollectorId("c1")}, nullptr});
+                      std::uint64_t offered_epoch = 0, const std::string& collector = "c1") {
+    events_.Post({stream, StreamOpened{sink, base::CollectorId(collector)}, nullptr});
     v1::IngestRequest request;
-    *request.mutable_hello() = test::MakeHello("c1", kSpool, {"r1"});
+    *request.mutable_hello() = test::MakeHello(collector, kSpool, {"r1"});
     if (offered_epoch > 0) {
       v1::SpoolPosition& position = *request.mutable_hello()->mutable_routers(0)->add_positions();
       position.set_menu(v1::MENU_SIMPLE);
@@ -367,6 +367,32 @@ TEST_F(EngineTest, OverridesThatChangedBesideARefusedPolicyAreTaken) {
     });
     return quotas.size() == 1 && quotas[0].limit.bytes == 77;
   })) << logger_.Text();
+}
+
+// Both may read r1; whoever does not hold the lease keeps a living stream all the while.
+TEST_F(EngineTest, ACollectorThatLostItsLeaseIsGrantedItAgainOnTheSameStream) {
+  Stop();
+  settings_.router_lease_ttl = absl::Milliseconds(50);
+  EnginePolicy policy = PolicyNamed("first");
+  policy.admission[base::RouterId("r1")].collectors.push_back(base::CollectorId("c2"));
+  Start(policy);
+  auto first = std::make_shared<RecordingSink>();
+  ASSERT_TRUE(Hello(1, first).lease.has_value());
+  // Nothing of the router comes from the first, so that its lease lapses.
+  auto second = std::make_shared<RecordingSink>();
+  if (!Hello(2, second, 0, "c2").lease.has_value()) {
+    ASSERT_TRUE(second->Wait<LeaseGrantMessage>().has_value()) << logger_.Text();
+  }
+  const std::optional<WithdrawalMessage> withdrawn = first->Wait<WithdrawalMessage>();
+  ASSERT_TRUE(withdrawn.has_value()) << logger_.Text();
+  EXPECT_EQ(withdrawn->router, base::RouterId("r1"));
+  EXPECT_THAT(withdrawn->reason, ::testing::HasSubstr("collector \"c2\" reads it now"));
+  events_.Post({2, StreamClosed{}, nullptr});
+  const std::optional<LeaseGrantMessage> again = first->Wait<LeaseGrantMessage>();
+  ASSERT_TRUE(again.has_value()) << logger_.Text();
+  EXPECT_GT(again->lease_epoch, withdrawn->lease_epoch);
+  SendSnapshot(1, again->lease_epoch, 1, 1000);
+  EXPECT_TRUE(first->Wait<AckMessage>().has_value()) << logger_.Text();
 }
 
 }  // namespace

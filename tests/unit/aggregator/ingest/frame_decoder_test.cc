@@ -177,7 +177,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadFrame{"RetiredTwice", Frame(1, false).Retire(0).Retire(0), "retired but not live"},
         BadFrame{"RowOfRetired", Frame(1, false).Retire(0).Row(0, 1, 1, 1), "queue index 0"},
         BadFrame{"UnequalColumns", UnequalColumns(), "unequal length"},
-        BadFrame{"WrongCount", Frame(3, false), "header says 3"},
+        BadFrame{"WrongCount", Frame(3, false), "the columns hold 2 queues, the header says 3"},
         BadFrame{"PartMissing", Frame(2, false).Part(1, true), "part 0 was due"},
         BadFrame{"TooManyQueues", Frame(2, false).Add(Queue(3, "c")).Add(Queue(4, "d")),
                  "more than 3 queues", absl::StatusCode::kResourceExhausted},

@@ -20,6 +20,7 @@ using ::testing::HasSubstr;
 class CollectorCheckTest : public ::testing::Test {
  protected:
   CollectorCheckTest() {
+    settings_.id = base::CollectorId("c1");
     settings_.aggregator.security = certificates_.Secure(rpc::Role::kCollector, "c1");
     settings_.security = certificates_.Secure(rpc::Role::kCollector, "listener");
     settings_.routers.resize(2);
@@ -54,6 +55,25 @@ TEST_F(CollectorCheckTest, LooksAtTheUplinksCertificates) {
   settings_.aggregator.security.tls.key = settings_.security.tls.key;
   EXPECT_THAT(app_.Check(settings_), test::StatusIs(absl::StatusCode::kFailedPrecondition,
                                                     HasSubstr("does not belong to")));
+}
+
+TEST_F(CollectorCheckTest, FindsThatTheCertificateIsAnotherCollectors) {
+  settings_.id = base::CollectorId("karachi");
+  EXPECT_THAT(app_.Check(settings_),
+              test::StatusIs(absl::StatusCode::kFailedPrecondition,
+                             AllOf(HasSubstr("is for collector \"c1\", but collector.id is "
+                                             "\"karachi\": make them the same"),
+                                   HasSubstr("c1.crt"))));
+  settings_.aggregator.security = certificates_.Secure(rpc::Role::kViewer, "karachi");
+  EXPECT_THAT(app_.Check(settings_), test::StatusIs(absl::StatusCode::kFailedPrecondition,
+                                                    HasSubstr("--role collector --name karachi")));
+}
+
+TEST_F(CollectorCheckTest, NamesTheRouterWhosePasswordHasMoreThanOneLine) {
+  ASSERT_THAT(io::WriteFileDurably(Path("password"), "one\r\ntwo\r\n", 0600), test::IsOk());
+  EXPECT_THAT(app_.Check(settings_),
+              test::StatusIs(absl::StatusCode::kFailedPrecondition,
+                             AllOf(HasSubstr("router r1: "), HasSubstr("more than one line"))));
 }
 
 TEST_F(CollectorCheckTest, NamesTheRouterWhosePasswordIsMissing) {

@@ -28,8 +28,9 @@ routers:
     username: netsentinel
     password_file: /run/secrets/hq-core
     queues: [simple, tree]
-    login: auto
+    login: plain
     poll_interval: 10s
+    reply_limit: 10m
 )";
 
 absl::Status ReadText(const std::string& text, CollectorSettings* settings = nullptr) {
@@ -60,17 +61,19 @@ TEST(CollectorSettingsTest, ReadsTheExample) {
   EXPECT_EQ(router.username, "netsentinel");
   EXPECT_EQ(router.password.file, "/run/secrets/hq-core");
   EXPECT_THAT(router.queues, ElementsAre(counters::Menu::kSimple, counters::Menu::kTree));
-  EXPECT_EQ(router.endpoint.login, routeros::LoginMethod::kAuto);
+  EXPECT_EQ(router.endpoint.login, routeros::LoginMethod::kPlain);
   EXPECT_EQ(router.poll_interval, absl::Seconds(10));
+  EXPECT_EQ(router.reply_limit, absl::Minutes(10));
 }
 
 TEST(CollectorSettingsTest, FillsInWhatIsNotSaid) {
   CollectorSettings settings;
   ASSERT_THAT(ReadText(absl::StrReplaceAll(kExample, {{", spool_limit: 1GiB", ""},
                                                       {"    queues: [simple, tree]\n", ""},
-                                                      {"    login: auto\n", ""},
+                                                      {"    login: plain\n", ""},
                                                       {"    transport: api-ssl\n", ""},
-                                                      {"    poll_interval: 10s\n", ""}}),
+                                                      {"    poll_interval: 10s\n", ""},
+                                                      {"    reply_limit: 10m\n", ""}}),
                        &settings),
               test::IsOk());
   EXPECT_EQ(settings.spool_limit, 2ULL << 30);
@@ -78,6 +81,8 @@ TEST(CollectorSettingsTest, FillsInWhatIsNotSaid) {
   EXPECT_TRUE(settings.routers.at(0).endpoint.use_tls);
   EXPECT_THAT(settings.routers.at(0).queues, ElementsAre(counters::Menu::kSimple));
   EXPECT_EQ(settings.routers.at(0).poll_interval, absl::Seconds(30));
+  EXPECT_EQ(settings.routers.at(0).reply_limit, absl::Minutes(5));
+  EXPECT_EQ(settings.routers.at(0).endpoint.login, routeros::LoginMethod::kPlain);
 }
 
 struct Mistake {
@@ -123,6 +128,7 @@ TEST(CollectorSettingsTest, NamesEveryMistakeWithPlaceAndKey) {
       {"    address: 192.168.88.1\n", "", ":5:5: routers[0].address", "is missing"},
       {"address: 192.168.88.1", "address: \"a:b:c\"", ":6:14: routers[0].address", "HOST"},
       {"address: 192.168.88.1", "address: \"hq.example:99999\"", ":6:14:", "routers[0].address"},
+      {"address: 192.168.88.1", "address: \"10.0.0.1%eth0\"", ":6:14:", "no IPv6 address with an"},
       {"transport: api-ssl", "transport: ssh", ":7:16: routers[0].transport", "api-ssl, api"},
       {"transport: api-ssl", "transport: api", ":8:", "is read without TLS"},
       {kTls, "tls: {}", ":8:", "exactly one of pin_sha256, ca and anonymous"},
@@ -144,15 +150,16 @@ TEST(CollectorSettingsTest, NamesEveryMistakeWithPlaceAndKey) {
       {"queues: [simple, tree]", "queues: []", ":11:13:", "routers[0].queues"},
       {"queues: [simple, tree]", "queues: [bush]", ":11:13:", "\"bush\" is no queue menu"},
       {"queues: [simple, tree]", "queues: [tree, tree]", ":11:13:", "\"tree\" is named twice"},
-      {"login: auto", "login: kerberos", ":12:12: routers[0].login", "auto, plain, legacy"},
+      {"login: plain", "login: kerberos", ":12:12: routers[0].login", "plain, legacy"},
+      {"reply_limit: 10m", "reply_limit: 1s", ":14:", "smallest allowed value, 30s"},
       {"poll_interval: 10s", "poll_interval: 10", ":13:20: routers[0].poll_interval",
        "has no unit"},
       {"poll_interval: 10s", "poll_interval: 500ms", ":13:20:", "smallest allowed value, 1s"},
       {"poll_interval: 10s", "poll_interval: 2h", ":13:20:", "largest allowed value, 1h"},
       {"poll_interval: 10s", "poll_intervall: 10s", ":13:5:", "did you mean poll_interval?"},
-      {"    poll_interval: 10s\n",
+      {"    reply_limit: 10m\n",
        "  - {id: hq-core, address: b, transport: api, username: u, password_env: P}\n",
-       ":13:10: routers[1].id", "of another router too"},
+       ":14:10: routers[1].id", "of another router too"},
       {"listen:", "colour: red\nlisten:", ":3:1: colour", "not a known key"},
   };
   for (const Mistake& mistake : table) {
@@ -182,10 +189,19 @@ TEST(CollectorSettingsTest, TakesEveryFormOfARoutersAddress) {
   for (const Form& form :
        {Form{"192.168.88.1", "192.168.88.1", 0},
         Form{"router.example:8729", "router.example", 8729}, Form{"2001:db8::1", "2001:db8::1", 0},
-        Form{"[2001:db8::1]:8728", "2001:db8::1", 8728}}) {
+        Form{"[2001:db8::1]:8728", "2001:db8::1", 8728}, Form{"[2001:db8::1]", "2001:db8::1", 0},
+        Form{"fe80::1%eth0", "fe80::1%eth0", 0}, Form{"fe80::1%3", "fe80::1%3", 0},
+        Form{"[fe80::1%eth0]:8729", "fe80::1%eth0", 8729},
+        Form{"[fe80::1%br-lan.7]", "fe80::1%br-lan.7", 0}}) {
     ASSERT_OK_AND_ASSIGN(const config::Address address, ParseRouterAddress(form.text));
     EXPECT_EQ(address.host, form.host);
     EXPECT_EQ(address.port, form.port);
+  }
+  for (const char* wrong :
+       {"fe80::1%", "fe80::1%a b", "fe80::1%eth0:8729", "%eth0", "10.0.0.1%eth0",
+        "router.example%eth0", "[fe80::1%eth0", "[fe80::1%eth0]8729", "[fe80::1%eth0]:0x1",
+        "[%eth0]:1", "fe80::1%sixteen-letters-"}) {
+    EXPECT_FALSE(ParseRouterAddress(wrong).ok()) << wrong;
   }
   EXPECT_FALSE(ParseRouterAddress("a b").ok());
   EXPECT_FALSE(ParseRouterAddress("router.example:").ok());

@@ -60,13 +60,13 @@ class FakeSession final : public RouterSession {
     connected_ = status.ok();
     co_return status;
   }
-  asio::awaitable<absl::StatusOr<routeros::DeviceReport>> ReadDevice(absl::Duration) override {
+  asio::awaitable<absl::StatusOr<routeros::DeviceReport>> ReadDevice(routeros::Patience) override {
     routeros::DeviceReport report;
     report.device.identity = "fake";
     co_return report;
   }
   asio::awaitable<absl::StatusOr<routeros::QueueReply>> ReadQueues(
-      routeros::QueueMenuReader& reader, absl::Duration) override {
+      routeros::QueueMenuReader& reader, routeros::Patience) override {
     router_.asked.emplace_back(counters::MenuName(reader.menu()));
     if (router_.hangs_in_read) co_return co_await Hang();
     if (reader.menu() == counters::Menu::kTree && !router_.tree.ok()) co_return router_.tree;
@@ -107,11 +107,13 @@ class FakeSession final : public RouterSession {
 class RouterPollerTest : public ::testing::Test, protected PollSink {
  protected:
   RouterPollerTest() : aggregator_clock_(clock_) {}
-  ~RouterPollerTest() override {
-    // What still hangs in the loop refers to the pollers.
+  ~RouterPollerTest() override { EndPollers(); }
+
+  // What still hangs in the loop refers to the pollers.
+  void EndPollers() {
     for (auto& [name, poller] : pollers_) poller->Abort();
-    io_.restart();
-    io_.poll();
+    Settle();
+    pollers_.clear();
   }
 
   static RouterPollerOptions Options(const std::string& router) {
@@ -132,7 +134,8 @@ class RouterPollerTest : public ::testing::Test, protected PollSink {
             .clock = clock_,
             .aggregator_clock = aggregator_clock_,
             .random = random_,
-            .sink = *this});
+            .sink = *this,
+            .budget = budget_});
     RouterPoller& started = *(pollers_[name] = std::move(poller));
     started.SetPlan(boundaries_, absl::ZeroDuration());
     started.Start();
@@ -168,6 +171,7 @@ class RouterPollerTest : public ::testing::Test, protected PollSink {
   test::FakeClock clock_;
   base::SeededRandom random_{1};
   AggregatorClock aggregator_clock_;
+  SessionBudget* budget_ = nullptr;
   std::map<std::string, FakeRouter> routers_;
   std::vector<std::int64_t> boundaries_;
   std::vector<Reading> readings_;
@@ -253,6 +257,72 @@ TEST_F(RouterPollerTest, OneMenuThatFailsLeavesTheOtherAlone) {
   EXPECT_EQ(states_.back().menu, counters::Menu::kTree);
   EXPECT_EQ(states_.back().state, RouterState::kMenuAbsent);
   EXPECT_EQ(routers_["a"].closed, 0);
+}
+
+TEST_F(RouterPollerTest, ALoginBettersNoStateAndAReadingDoes) {
+  routers_["a"].reads.assign(100, RouterStatus(RouterError::kUnreachable, "nothing came for 30s"));
+  Start("a");
+  for (int second = 0; second < 200; ++second) Advance(absl::Seconds(1));
+  EXPECT_GE(routers_["a"].connections, 4) << "every login succeeds";
+  for (const RouterStateReport& state : states_) {
+    EXPECT_NE(state.state, RouterState::kReachable);
+  }
+  EXPECT_EQ(states_.back().state, RouterState::kUnreachable);
+  routers_["a"].reads.clear();
+  for (int second = 0; second < 70; ++second) Advance(absl::Seconds(1));
+  EXPECT_EQ(states_.back().state, RouterState::kReachable);
+  EXPECT_EQ(states_.back().menu, std::nullopt);
+}
+
+TEST_F(RouterPollerTest, ARouterOfWhichNoMenuCanBeReadIsNotReachable) {
+  routers_["a"].tree = RouterStatus(RouterError::kMenuAbsent, "no tree");
+  routers_["a"].reads = {RouterStatus(RouterError::kIncompleteReply, "row 3 has no bytes")};
+  Start("a");
+  EXPECT_EQ(states_.back().menu, std::nullopt);
+  EXPECT_EQ(states_.back().state, RouterState::kMenuAbsent);
+  EXPECT_EQ(routers_["a"].closed, 0);
+  for (int second = 0; second < 40; ++second) Advance(absl::Seconds(1));
+  EXPECT_EQ(routers_["a"].connections, 1);
+  const auto router_state = [this] {
+    for (auto state = states_.rbegin(); state != states_.rend(); ++state) {
+      if (!state->menu.has_value()) return state->state;
+    }
+    return RouterState::kStarting;
+  };
+  EXPECT_EQ(router_state(), RouterState::kReachable) << "one menu is read";
+}
+
+TEST_F(RouterPollerTest, WithFewerSessionsThanRoutersEveryRouterIsReadInTurnAndTheOthersAreNamed) {
+  SessionBudget budget(clock_, 2, absl::Minutes(2));
+  budget_ = &budget;
+  for (const char* name : {"a", "b", "c", "d", "e"}) {
+    Start(name).SetWaitingWords("waits for its turn");
+  }
+  EXPECT_EQ(budget.held(), 2U);
+  EXPECT_EQ(budget.waiting(), 3U);
+  EXPECT_EQ(states_.back().state, RouterState::kUnreachable);
+  for (int second = 0; second < 20 * 60; ++second) {
+    Advance(absl::Seconds(1));
+    ASSERT_LE(budget.held(), 2U);
+  }
+  for (const char* name : {"a", "b", "c", "d", "e"}) {
+    EXPECT_GE(ReadingsOf(name), 8U) << name;
+    EXPECT_LE(routers_[name].connections, 8) << name << " is not torn from hand to hand";
+  }
+  EXPECT_THAT(failures_, IsEmpty());
+  EndPollers();
+}
+
+TEST_F(RouterPollerTest, ARouterThatCannotBeReachedHoldsNoSession) {
+  SessionBudget budget(clock_, 1, absl::Minutes(2));
+  budget_ = &budget;
+  routers_["gone"].connects.assign(1000, RouterStatus(RouterError::kUnreachable, "no route"));
+  Start("gone");
+  Start("good");
+  for (int second = 0; second < 100; ++second) Advance(absl::Seconds(1));
+  EXPECT_GE(ReadingsOf("good"), 6U);
+  EXPECT_EQ(routers_["good"].connections, 1);
+  EndPollers();
 }
 
 TEST_F(RouterPollerTest, ARouterThatHangsDelaysNoOther) {

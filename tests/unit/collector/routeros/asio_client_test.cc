@@ -1,9 +1,16 @@
+#include <atomic>
+#include <chrono>
+#include <future>
 #include <string>
+#include <thread>
 #include <tuple>
 #include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/thread_pool.hpp>
 
 #include "collector/routeros/openssl_md5.h"
 #include "tests/support/queue_reply.h"
@@ -60,6 +67,57 @@ TEST_F(AsioClientTest, ReadsTenThousandQueuesOverTls) {
     EXPECT_THAT(reply.readings, SizeIs(10'000));
   }
   EXPECT_EQ(table_.live(), 10'000u);
+}
+
+// The thread that would make the long reply into readings is held up all the while.
+TEST_F(AsioClientTest, ALongReplyDelaysNoOtherRouter) {
+  std::atomic<bool> all_sent{false};
+  ScriptedRouter big([&all_sent](RouterConnection& connection) {
+    connection.AcceptLogin();
+    const std::string uptime_tag = TagOf(*connection.Read());
+    const std::string tag = TagOf(*connection.Read()).substr(5);
+    connection.Send({{"!re", uptime_tag, "=uptime=5s"}, {"!done", uptime_tag}});
+    connection.SendBytes(test::MakeQueueReply({.rows = 20'000, .tag = tag}));
+    all_sent = true;
+    connection.AwaitClose();
+  });
+  ScriptedRouter small(
+      Answering({{"/system/resource/print", kResource}, {"/queue/simple/print", kTwoQueues}}));
+  asio::thread_pool workers(1);
+  std::promise<void> go_on;
+  asio::post(workers, [released = go_on.get_future().share()] { released.wait(); });
+  counters::DescriptorTable big_table;
+  QueueMenuReader big_reader(Menu::kSimple, big_table);
+  AsioClient big_client(io_.get_executor(), PlainTo(big), {}, workers.get_executor());
+  std::optional<absl::StatusOr<QueueReply>> big_reply;
+  const auto read_big = [&]() -> asio::awaitable<void> {
+    const absl::Status connected = co_await big_client.Connect();
+    EXPECT_THAT(connected, test::IsOk());
+    big_reply = co_await big_client.ReadQueues(big_reader);
+  };
+  asio::co_spawn(io_, read_big, asio::detached);
+  bool small_done = false;
+  const auto read_small = [&]() -> asio::awaitable<void> {
+    const absl::Status connected = co_await Client(PlainTo(small)).Connect();
+    EXPECT_THAT(connected, test::IsOk());
+    for (int after = 0; connected.ok() && after < 20; after += all_sent ? 1 : 0) {
+      const absl::StatusOr<QueueReply> reply = co_await client_->ReadQueues(simple_);
+      EXPECT_THAT(reply, test::IsOk());
+    }
+    small_done = true;
+  };
+  asio::co_spawn(io_, read_small, asio::detached);
+  while (!small_done && io_.run_one_for(std::chrono::seconds(20)) > 0) {
+  }
+  EXPECT_TRUE(small_done);
+  EXPECT_FALSE(big_reply.has_value()) << "made on the thread that polls";
+  go_on.set_value();
+  workers.join();
+  io_.restart();
+  io_.run_for(std::chrono::seconds(20));
+  ASSERT_TRUE(big_reply.has_value());
+  ASSERT_THAT(*big_reply, test::IsOk());
+  EXPECT_THAT((*big_reply)->readings, SizeIs(20'000));
 }
 
 TEST_F(AsioClientTest, ReadsAReplyThatComesByteByByte) {
@@ -131,7 +189,8 @@ TEST_F(AsioClientTest, TakesNoOtherIdentityBecauseAReplyFellShort) {
   const std::vector<SentenceWords> nameless = {{"!re", "=routerboard=true"}, {"!done"}};
   for (const auto& [board, license, why] :
        {std::tuple(empty, kLicense, "/system/routerboard has no row"),
-        std::tuple(nameless, kLicense, "no serial-number"),
+        std::tuple(nameless, empty, "/system/license has no row"),
+        std::tuple(nameless, kNoMenu, "no serial-number"),
         std::tuple(kNoMenu, empty, "/system/license has no row")}) {
     ScriptedRouter router(Answering({{"/system/resource/print", kResource},
                                      {"/system/identity/print", {{"!re", "=name=x"}, {"!done"}}},
@@ -144,6 +203,149 @@ TEST_F(AsioClientTest, TakesNoOtherIdentityBecauseAReplyFellShort) {
     EXPECT_TRUE(client_->connected());
     client_.reset();
   }
+}
+
+TEST_F(AsioClientTest, WhatIdentifiesADeviceIsEnough) {
+  const std::vector<SentenceWords> board = {{"!re", "=routerboard=true", "=serial-number=HB10"},
+                                            {"!done"}};
+  const std::vector<SentenceWords> nameless = {{"!re", "=routerboard=true"}, {"!done"}};
+  const std::vector<SentenceWords> identity = {{"!re", "=name=x"}, {"!done"}};
+  struct Case {
+    std::vector<SentenceWords> identity, board, license;
+    const char* key;
+    const char* remark;
+  };
+  for (const Case& one :
+       {Case{identity, board, kNotPermitted, "serial:HB10", "the license was not"},
+        Case{identity, board, {{"!done"}}, "serial:HB10", "the license was not"},
+        Case{identity, nameless, kLicense, "system:/+abc", "no serial number"},
+        Case{kNotPermitted, board, kLicense, "serial:HB10", "name was not told"},
+        Case{identity, board, kLicense, "serial:HB10", ""}}) {
+    ScriptedRouter router(Answering({{"/system/resource/print", kResource},
+                                     {"/system/identity/print", one.identity},
+                                     {"/system/routerboard/print", one.board},
+                                     {"/system/license/print", one.license}}));
+    ASSERT_THAT(Connect(PlainTo(router)), test::IsOk());
+    ASSERT_OK_AND_ASSIGN(const DeviceReport report, Await(client_->ReadDevice()));
+    EXPECT_EQ(report.device.Key(), one.key);
+    EXPECT_THAT(report.remark, HasSubstr(one.remark));
+    EXPECT_EQ(report.remark.empty(), *one.remark == '\0') << report.remark;
+    client_.reset();
+  }
+}
+
+TEST_F(AsioClientTest, ASerialNumberThatWasMissingOnceIsTakenAllTheSame) {
+  int asked = 0;
+  ScriptedRouter router([&asked](RouterConnection& connection) {
+    connection.AcceptLogin();
+    while (const std::optional<SentenceWords> command = connection.Read()) {
+      const std::string tag = TagOf(*command);
+      if (command->front() == "/system/resource/print") {
+        connection.Send({{"!re", "=uptime=5s", "=board-name=RB", tag}, {"!done", tag}});
+      } else if (command->front() == "/system/routerboard/print") {
+        const char* serial = ++asked == 1 ? "=serial-number=" : "=serial-number=HB10";
+        connection.Send({{"!re", "=routerboard=true", serial, tag}, {"!done", tag}});
+      } else {
+        connection.Send({{"!re", "=name=x", "=software-id=AB12", tag}, {"!done", tag}});
+      }
+    }
+  });
+  ASSERT_THAT(Connect(PlainTo(router)), test::IsOk());
+  ASSERT_OK_AND_ASSIGN(const DeviceReport report, Await(client_->ReadDevice()));
+  EXPECT_EQ(report.device.Key(), "serial:HB10");
+  EXPECT_EQ(report.remark, "");
+}
+
+// 300 rows that come one by one, each well within the silence, all of them well beyond it.
+TEST_F(AsioClientTest, AReplyThatTricklesIsReadHoweverLongItTakes) {
+  ScriptedRouter router([](RouterConnection& connection) {
+    connection.AcceptLogin();
+    const std::string uptime_tag = TagOf(*connection.Read());
+    const std::string tag = TagOf(*connection.Read());
+    connection.Send({{"!re", uptime_tag, "=uptime=5s"}, {"!done", uptime_tag}});
+    for (int row = 1; row <= 300; ++row) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+      connection.Send(
+          {{"!re", tag, absl::StrCat("=.id=*", row), absl::StrCat("=name=q", row), "=bytes=1/1"}});
+    }
+    connection.Send({{"!done", tag}});
+    connection.AwaitClose();
+  });
+  ASSERT_THAT(Connect(PlainTo(router)), test::IsOk());
+  ASSERT_OK_AND_ASSIGN(const QueueReply reply,
+                       Await(client_->ReadQueues(simple_, {.silence = absl::Seconds(2)})));
+  EXPECT_THAT(reply.readings, SizeIs(300));
+}
+
+TEST_F(AsioClientTest, AReplyThatNeverEndsIsGivenUpAtTheTotal) {
+  ScriptedRouter router([](RouterConnection& connection) {
+    connection.AcceptLogin();
+    connection.Read();
+    const std::string tag = TagOf(*connection.Read());
+    std::string bytes;
+    SentenceBuilder(bytes).Word("!empty").Word(tag).End();
+    // Until the client has gone: what cannot be written any more is dropped.
+    for (int i = 0; i < 200; ++i) {
+      connection.SendBytes(bytes);
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+  });
+  ASSERT_THAT(Connect(PlainTo(router)), test::IsOk());
+  const absl::Status status =
+      Await(client_->ReadQueues(simple_, {.silence = absl::Seconds(5), .total = kShort})).status();
+  EXPECT_EQ(RouterErrorOf(status), RouterError::kIncompleteReply);
+  EXPECT_THAT(Text(status), HasSubstr("no end within 300ms"));
+}
+
+TEST_F(AsioClientTest, NothingOfARouterHoldsThePassword) {
+  const std::string secret = "n3tS3nt1nel-!";
+  const auto said = [&secret](const char* key) { return absl::StrCat("=", key, "=my ", secret); };
+  ScriptedRouter router(
+      Answering({{"/system/resource/print",
+                  {{"!re", "=uptime=5s", said("version"), said("board-name")}, {"!done"}}},
+                 {"/system/identity/print", {{"!re", said("name")}, {"!done"}}},
+                 {"/system/routerboard/print", {{"!re", said("serial-number")}, {"!done"}}},
+                 {"/system/license/print", kNotPermitted},
+                 {"/queue/simple/print",
+                  {{"!re", "=.id=*1", said("name"), said("comment"), "=bytes=1/2"},
+                   {"!re", "=.id=*2", "=name=bob", "=comment=bjN0UzNudDFuZWwtIQ==", "=max-limit=x",
+                    "=bytes=3/4"},
+                   {"!done"}}},
+                 {"/queue/tree/print", {{"!re", "=.id=*1", said("name"), "=bytes=one"}, {"!done"}}},
+                 {"/ip/service/print", {{"!re", said("name")}, {"!done"}}}}));
+  RouterEndpoint endpoint = PlainTo(router);
+  endpoint.credentials.password = base::Secret(secret);
+  ASSERT_THAT(Connect(std::move(endpoint)), test::IsOk());
+  ASSERT_OK_AND_ASSIGN(const DeviceReport report, Await(client_->ReadDevice()));
+  EXPECT_EQ(report.device.serial_number, "my [password]");
+  EXPECT_EQ(report.device.identity, "my [password]");
+  EXPECT_EQ(report.device.version, "my [password]");
+  EXPECT_EQ(report.device.board_name, "my [password]");
+  for (int poll = 0; poll < 2; ++poll) {
+    ASSERT_OK_AND_ASSIGN(const QueueReply reply, Await(client_->ReadQueues(simple_)));
+    ASSERT_THAT(reply.readings, SizeIs(2));
+    EXPECT_EQ(table_.Find(reply.readings[0].descriptor)->name, "my [password]");
+    EXPECT_EQ(table_.Find(reply.readings[0].descriptor)->comment, "my [password]");
+    EXPECT_THAT(table_.Find(reply.readings[1].descriptor)->comment, HasSubstr("withheld"));
+  }
+  counters::DescriptorTable tree_table;
+  QueueMenuReader tree(Menu::kTree, tree_table);
+  EXPECT_THAT(Text(Await(client_->ReadQueues(tree)).status()),
+              AllOf(HasSubstr("my [password]"), Not(HasSubstr("S3nt"))));
+  const std::vector<absl::string_view> words = {"/ip/service/print"};
+  std::string name;
+  const auto on_row = [&name](Sentence row) { name = std::string(row[0]); };
+  ASSERT_THAT(Await(client_->Run(words, on_row)), test::IsOk());
+  EXPECT_EQ(name, "=name=my [password]");
+}
+
+TEST_F(AsioClientTest, SaysThatALinkLocalAddressHasNoSuchInterface) {
+  RouterEndpoint endpoint;
+  endpoint.host = "fe80::1%no-such-iface";
+  const absl::Status status = Connect(std::move(endpoint));
+  EXPECT_EQ(RouterErrorOf(status), RouterError::kUnreachable);
+  EXPECT_THAT(Text(status), AllOf(HasSubstr("[fe80::1%no-such-iface]:8729"),
+                                  HasSubstr("no interface 'no-such-iface'")));
 }
 
 TEST_F(AsioClientTest, RefusesAReplyWithoutStatistics) {
@@ -273,9 +475,9 @@ TEST_F(AsioClientTest, ClosesAndConnectsAnewAfterAReplyThatStopsHalfway) {
     connection.AwaitClose();
   });
   ASSERT_THAT(Connect(PlainTo(router)), test::IsOk());
-  const absl::Status status = Await(client_->ReadQueues(simple_, kShort)).status();
+  const absl::Status status = Await(client_->ReadQueues(simple_, {.silence = kShort})).status();
   EXPECT_EQ(RouterErrorOf(status), RouterError::kIncompleteReply);
-  EXPECT_THAT(Text(status), AllOf(HasSubstr("no end within 300ms"), HasSubstr("after 1 rows")));
+  EXPECT_THAT(Text(status), AllOf(HasSubstr("nothing came for 300ms"), HasSubstr("after 1 rows")));
   EXPECT_FALSE(client_->connected());
   EXPECT_EQ(RouterErrorOf(Await(client_->ReadUptime()).status()), RouterError::kUnreachable);
   ASSERT_THAT(Await(client_->Connect()), test::IsOk());

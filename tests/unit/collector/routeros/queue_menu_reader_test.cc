@@ -59,6 +59,26 @@ RowWords Simple(int id, const std::string& name, const std::string& bytes,
           "=disabled=false"};
 }
 
+TEST_F(QueueMenuReaderTest, TakesThePasswordOutOfNamesAndMessagesAlsoWhenItIsChanged) {
+  const auto rows = {Simple(1, "alice", "1/1"), Simple(2, "customer-12", "1/1")};
+  reader_.BeginSession(SecretMask(base::Secret("something else")));
+  ASSERT_THAT(Read(rows), test::IsOk());
+  EXPECT_EQ(DescriptorOf(1).name, "customer-12");
+  reader_.BeginSession(SecretMask(base::Secret("customer")));
+  ASSERT_THAT(Read(rows), test::IsOk());
+  EXPECT_EQ(DescriptorOf(0).name, "alice");
+  EXPECT_EQ(DescriptorOf(1).name, "[password]-12");
+  EXPECT_EQ(table_.live(), 2U);
+  EXPECT_THAT(Read({Simple(1, "customer-13", "one/1")}),
+              test::StatusIs(absl::StatusCode::kAborted, HasSubstr("'[password]-13'")));
+  // So short a password stands in names by chance; in messages it is taken out all the same.
+  reader_.BeginSession(SecretMask(base::Secret("custom")));
+  ASSERT_THAT(Read(rows), test::IsOk());
+  EXPECT_EQ(DescriptorOf(1).name, "customer-12");
+  EXPECT_THAT(Read({Simple(1, "customer-13", "one/1")}),
+              test::StatusIs(absl::StatusCode::kAborted, HasSubstr("'[password]er-13'")));
+}
+
 TEST_F(QueueMenuReaderTest, ReadsEveryFieldOfASimpleQueue) {
   ASSERT_THAT(Read({{".tag=2", "=.id=*1A", "=name=<pppoe-a=b>", "=target=<pppoe-a=b>",
                      "=parent=all", "=bytes=1024/4096", "=packets=3/4",

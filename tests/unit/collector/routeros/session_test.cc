@@ -6,41 +6,18 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
-#include "common/base/random.h"
 #include "tests/support/status_matchers.h"
+#include "tests/unit/collector/routeros/session_fixture.h"
 
 namespace netsentinel::routeros {
 namespace {
 
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::StartsWith;
-using Words = std::vector<std::string>;
-
-// Not MD5: shows what would have been digested.
-std::array<std::uint8_t, 16> FakeMd5(absl::string_view bytes) {
-  std::array<std::uint8_t, 16> digest = {};
-  for (std::size_t i = 0; i < bytes.size(); ++i) {
-    digest[i % 16] = static_cast<std::uint8_t>(digest[i % 16] + bytes[i]);
-  }
-  return digest;
-}
-
-std::string Sentences(const std::vector<Words>& sentences) {
-  std::string out;
-  for (const Words& words : sentences) {
-    SentenceBuilder builder(out);
-    for (const std::string& word : words) builder.Word(word);
-    builder.End();
-  }
-  return out;
-}
 
 // One side's turn: what the session must have put out since the last turn, and the answer to it.
 struct Turn {
@@ -50,34 +27,13 @@ struct Turn {
 
 struct Dialogue {
   const char* name;
-  LoginMethod method = LoginMethod::kAuto;
+  LoginMethod method = LoginMethod::kPlain;
   std::vector<Turn> turns;
   // What is sent once logged in, in order, all at once.
   std::vector<Words> commands;
   // One line an event: "logged in", "row TAG words…", "done TAG" and how, "closed" and why.
   std::vector<std::string> events;
 };
-
-std::string Describe(const SessionEvent& event, const Session& session) {
-  switch (event.kind) {
-    case SessionEvent::Kind::kLoggedIn:
-      return "logged in";
-    case SessionEvent::Kind::kRow:
-      return absl::StrCat("row ", event.tag, " ", absl::StrJoin(event.row, " "));
-    case SessionEvent::Kind::kDone:
-      return absl::StrCat(
-          "done ", event.tag, " rows=", event.result->rows,
-          event.result->ret.has_value() ? " ret=" : "", event.result->ret.value_or(""),
-          event.result->status.ok()
-              ? ""
-              : absl::StrCat(" ", RouterErrorName(*RouterErrorOf(event.result->status))));
-    case SessionEvent::Kind::kClosed:
-      return absl::StrCat("closed ", RouterErrorName(*RouterErrorOf(session.failure())));
-    case SessionEvent::Kind::kNeedInput:
-      break;
-  }
-  return "need input";
-}
 
 class DialogueRun {
  public:
@@ -180,15 +136,7 @@ std::vector<Dialogue> Dialogues() {
                    {"!done", ".tag=1"}}}},
        .commands = {},
        .events = {"closed login refused"}},
-      {.name = "AutoAnswersAChallenge",
-       .turns = {{{kLogin}, {{"!done", "=ret=00ff", ".tag=1"}}},
-                 {{{"/login", "=name=netsentinel", "=response=000073336372657400ff00000000000000",
-                    ".tag=2"}},
-                  {{"!done", ".tag=2"}}}},
-       .commands = {},
-       .events = {"logged in"}},
-      {.name = "PlainRefusesAChallenge",
-       .method = LoginMethod::kPlain,
+      {.name = "PlainAnswersNoChallenge",
        .turns = {{{kLogin}, {{"!done", "=ret=00ff", ".tag=1"}}}},
        .commands = {},
        .events = {"closed login refused"}},
@@ -206,11 +154,21 @@ std::vector<Dialogue> Dialogues() {
        .commands = {},
        .events = {"closed login refused"}},
       {.name = "ChallengeThatIsNotHex",
-       .turns = {{{kLogin}, {{"!done", "=ret=zz", ".tag=1"}}}},
+       .method = LoginMethod::kLegacy,
+       .turns = {{{{"/login", ".tag=1"}}, {{"!done", "=ret=zz", ".tag=1"}}}},
        .commands = {},
        .events = {"closed protocol error"}},
+      {.name = "LegacyLogsIn",
+       .method = LoginMethod::kLegacy,
+       .turns = {{{{"/login", ".tag=1"}}, {{"!done", ".tag=1", "=ret=00ff"}}},
+                 {{{"/login", "=name=netsentinel", "=response=000073336372657400ff00000000000000",
+                    ".tag=2"}},
+                  {{"!done", ".tag=2"}}}},
+       .commands = {},
+       .events = {"logged in"}},
       {.name = "ChallengeAfterTheResponse",
-       .turns = {{{kLogin}, {{"!done", "=ret=00ff", ".tag=1"}}},
+       .method = LoginMethod::kLegacy,
+       .turns = {{{{"/login", ".tag=1"}}, {{"!done", "=ret=00ff", ".tag=1"}}},
                  {{{"/login", "=name=netsentinel", "=response=000073336372657400ff00000000000000",
                     ".tag=2"}},
                   {{"!done", ".tag=2", "=ret=00ff"}}}},
@@ -324,204 +282,6 @@ TEST_P(SessionDialogueTest, FailsCleanlyWhenTheRouterGoesAtAnyByte) {
 
 INSTANTIATE_TEST_SUITE_P(Scripted, SessionDialogueTest, testing::ValuesIn(Dialogues()),
                          [](const auto& test) { return std::string(test.param.name); });
-
-// A session that has logged in, with what the router sends given as sentences.
-class SessionTest : public testing::Test {
- protected:
-  explicit SessionTest(SessionLimits limits = {}) : session_(limits, FakeMd5) {
-    session_.Login({.username = "u", .password = base::Secret("p")}, LoginMethod::kPlain);
-    Written();
-    Receive({{"!done", ".tag=1"}});
-    EXPECT_EQ(session_.Next().kind, SessionEvent::Kind::kLoggedIn);
-  }
-  void Written() { session_.OnWritten(session_.output().size()); }
-  void Receive(const std::vector<Words>& sentences) {
-    const std::string bytes = Sentences(sentences);
-    session_.Next();
-    const absl::Span<char> space = session_.ReadSpace(bytes.size());
-    std::copy(bytes.begin(), bytes.end(), space.begin());
-    session_.OnRead(bytes.size());
-  }
-  RequestTag Send(absl::string_view path) {
-    const absl::StatusOr<RequestTag> tag = session_.Send({path});
-    EXPECT_THAT(tag, test::IsOk());
-    Written();
-    return tag.value_or(0);
-  }
-  std::string NextLine() {
-    const SessionEvent event = session_.Next();
-    return Describe(event, session_);
-  }
-  Session session_;
-};
-
-TEST_F(SessionTest, SwallowsLateRepliesToAnAbandonedCommand) {
-  const RequestTag first = Send("/slow/print");
-  Receive({{"!re", absl::StrCat(".tag=", first), "=x=1"}});
-  session_.Abandon(first);
-  EXPECT_EQ(NextLine(), "need input");
-  const RequestTag second = Send("/a/print");
-  Receive({{"!re", absl::StrCat(".tag=", first), "=x=2"},
-           {"!trap", absl::StrCat(".tag=", first), "=message=interrupted"},
-           {"!re", absl::StrCat(".tag=", second), "=y=1"},
-           {"!done", absl::StrCat(".tag=", first)},
-           {"!done", absl::StrCat(".tag=", second)}});
-  EXPECT_EQ(NextLine(), "row 3 .tag=3 =y=1");
-  EXPECT_EQ(NextLine(), "done 3 rows=1");
-  EXPECT_EQ(session_.in_flight(), 0u);
-}
-
-TEST_F(SessionTest, StaysUsableAfterATrap) {
-  const RequestTag refused = Send("/user/print");
-  Receive({{"!trap", absl::StrCat(".tag=", refused), "=message=not enough permissions (9)"},
-           {"!done", absl::StrCat(".tag=", refused)}});
-  const SessionEvent event = session_.Next();
-  ASSERT_EQ(event.kind, SessionEvent::Kind::kDone);
-  EXPECT_THAT(event.result->status,
-              test::StatusIs(absl::StatusCode::kPermissionDenied,
-                             AllOf(HasSubstr("/user/print"), HasSubstr("read and api"))));
-  Send("/a/print");
-  EXPECT_FALSE(session_.closed());
-}
-
-TEST_F(SessionTest, KeepsTheCategoryOfATrap) {
-  Send("/a/print");
-  Receive({{"!trap", ".tag=2", "=category=4", "=message=x"}, {"!done", ".tag=2"}});
-  const SessionEvent event = session_.Next();
-  ASSERT_EQ(event.kind, SessionEvent::Kind::kDone);
-  ASSERT_EQ(event.result->traps.size(), 1u);
-  EXPECT_EQ(event.result->traps[0].category, 4u);
-}
-
-TEST_F(SessionTest, ShowsWhatARouterSaysWithoutControlBytesAndCut) {
-  Send("/a/print");
-  Receive({{"!trap", ".tag=2", "=message=\x1b[2J" + std::string(5000, 'x')}, {"!done", ".tag=2"}});
-  const SessionEvent event = session_.Next();
-  ASSERT_EQ(event.kind, SessionEvent::Kind::kDone);
-  EXPECT_THAT(std::string(event.result->status.message()), HasSubstr("\\x1B[2J"));
-  EXPECT_LT(event.result->status.message().size(), 600u);
-}
-
-TEST_F(SessionTest, RefusesMoreCommandsThanItsLimit) {
-  for (int i = 0; i < 16; ++i) Send("/a/print");
-  EXPECT_THAT(session_.Send({"/a/print"}),
-              test::StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("16")));
-}
-
-TEST_F(SessionTest, RefusesCommandsAfterItsEnd) {
-  session_.OnDisconnect(absl::UnavailableError("reset"));
-  EXPECT_EQ(NextLine(), "closed unreachable");
-  EXPECT_THAT(session_.Send({"/a/print"}),
-              test::StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("not logged in")));
-}
-
-TEST_F(SessionTest, SaysHowFarAReplyCameBeforeTheConnectionEnded) {
-  Send("/queue/simple/print");
-  Receive({{"!re", ".tag=2", "=x=1"}, {"!re", ".tag=2", "=x=2"}});
-  session_.Next();
-  session_.Next();
-  session_.OnDisconnect(absl::DeadlineExceededError("no end within 30s"));
-  EXPECT_EQ(NextLine(), "closed incomplete reply");
-  EXPECT_THAT(std::string(session_.failure().message()),
-              AllOf(HasSubstr("no end within 30s"), HasSubstr("/queue/simple/print"),
-                    HasSubstr("after 2 rows")));
-}
-
-TEST_F(SessionTest, KeepsNoMoreTrapsThanItsLimit) {
-  Send("/a/print");
-  std::vector<Words> sentences(100, Words{"!trap", ".tag=2", "=message=no"});
-  sentences.push_back({"!done", ".tag=2"});
-  Receive(sentences);
-  const SessionEvent event = session_.Next();
-  ASSERT_EQ(event.kind, SessionEvent::Kind::kDone);
-  EXPECT_EQ(event.result->traps.size(), 8u);
-}
-
-class SmallSessionTest : public SessionTest {
- protected:
-  SmallSessionTest() : SessionTest({.max_rows_per_reply = 2, .max_bytes_per_reply = 1000}) {}
-};
-
-TEST_F(SmallSessionTest, EndsAReplyOfTooManyRows) {
-  Send("/a/print");
-  Receive({{"!re", ".tag=2"}, {"!re", ".tag=2"}, {"!re", ".tag=2"}});
-  EXPECT_EQ(NextLine(), "row 2 .tag=2");
-  EXPECT_EQ(NextLine(), "row 2 .tag=2");
-  EXPECT_EQ(NextLine(), "closed incomplete reply");
-  EXPECT_THAT(std::string(session_.failure().message()), HasSubstr("limit of 2"));
-}
-
-TEST_F(SmallSessionTest, EndsAReplyOfTooManyBytesWhateverItConsistsOf) {
-  Send("/a/print");
-  Receive(std::vector<Words>(100, Words{"!empty", ".tag=2"}));
-  EXPECT_EQ(NextLine(), "closed incomplete reply");
-  EXPECT_THAT(std::string(session_.failure().message()), HasSubstr("1000 bytes"));
-}
-
-TEST_F(SessionTest, EndsAReplyWhoseWordsAreTooLongAsIncomplete) {
-  Send("/a/print");
-  Receive({{"!re", ".tag=2", std::string(64 * 1024 + 1, 'x')}});
-  EXPECT_EQ(NextLine(), "closed incomplete reply");
-  EXPECT_THAT(std::string(session_.failure().message()),
-              AllOf(HasSubstr("a word of 65537 bytes; at most 65536"),
-                    HasSubstr("in the reply to /a/print")));
-}
-
-TEST_F(SessionTest, TakesAWordAtTheLimit) {
-  Send("/a/print");
-  Receive({{"!re", ".tag=2", std::string(64 * 1024, 'x')}});
-  EXPECT_EQ(session_.Next().kind, SessionEvent::Kind::kRow);
-}
-
-TEST_F(SessionTest, EndsASentenceThatIsTooLongAsIncomplete) {
-  Send("/a/print");
-  const std::string half(64 * 1024, 'x');
-  Receive({{"!re", half, half, ".tag=2"}});
-  EXPECT_EQ(NextLine(), "closed incomplete reply");
-  EXPECT_THAT(std::string(session_.failure().message()),
-              HasSubstr("a sentence of more than 131072 bytes"));
-}
-
-TEST_F(SessionTest, EndsTheSessionAtBytesThatAreNoProtocol) {
-  Send("/a/print");
-  session_.Next();
-  session_.ReadSpace(1)[0] = '\xF8';
-  session_.OnRead(1);
-  EXPECT_EQ(NextLine(), "closed protocol error");
-}
-
-// What a router says before the login has ended may be what we just told it.
-TEST(SessionLoginTest, NeverShowsThePasswordThatARouterSaysAgain) {
-  const std::string before(250, 'x');
-  for (const std::vector<Words>& echo : std::vector<std::vector<Words>>{
-           {{"!trap", ".tag=1", "=message=bad login u/s3cret, s3cret"}, {"!done", ".tag=1"}},
-           {{"!trap", ".tag=1", "=message=" + before + "s3cret"}, {"!done", ".tag=1"}},
-           {{"!fatal", "s3cret"}},
-           {{"!fatal", "=message=no s3cret"}},
-           {{"=password=s3cret"}}}) {
-    Session session({}, FakeMd5);
-    session.Login({.username = "u", .password = base::Secret("s3cret")}, LoginMethod::kPlain);
-    session.OnWritten(session.output().size());
-    const std::string bytes = Sentences(echo);
-    const absl::Span<char> space = session.ReadSpace(bytes.size());
-    std::copy(bytes.begin(), bytes.end(), space.begin());
-    session.OnRead(bytes.size());
-    EXPECT_EQ(session.Next().kind, SessionEvent::Kind::kClosed);
-    const std::string shown(session.failure().message());
-    EXPECT_THAT(shown, Not(HasSubstr("s3cret")));
-    EXPECT_THAT(shown, Not(HasSubstr("xs3")));
-  }
-}
-
-TEST(SessionLoginTest, PutsNothingOutAfterARefusal) {
-  Session session({}, FakeMd5);
-  session.Login({.username = "u", .password = base::Secret("p")}, LoginMethod::kPlain);
-  session.OnDisconnect(absl::OkStatus());
-  EXPECT_EQ(session.Next().kind, SessionEvent::Kind::kClosed);
-  EXPECT_EQ(session.output(), "");
-  EXPECT_THAT(session.failure(),
-              test::StatusIs(absl::StatusCode::kUnavailable, HasSubstr("max-sessions")));
-}
 
 }  // namespace
 }  // namespace netsentinel::routeros

@@ -360,9 +360,41 @@ TEST_F(SpoolTest, ASecondCollectorOnTheSameFolderIsRefused) {
               StatusIs(absl::StatusCode::kUnavailable, HasSubstr("another collector")));
 }
 
+TEST_F(SpoolTest, ADamagedFormatNumberIsPutRightAndNothingIsLost) {
+  for (const char* number : {"0", "3", "1073741825", "-2147483647"}) {
+    SCOPED_TRACE(number);
+    std::uint64_t sequence = 0;
+    {
+      auto spool = Open();
+      sequence = Put(*spool, {RowOf(Simple("a"), "1")})[0];
+    }
+    Tamper(std::string("PRAGMA user_version=") + number);
+    {
+      auto spool = Open();
+      const auto incidents = spool->TakeIncidents();
+      ASSERT_THAT(incidents, testing::SizeIs(1));
+      EXPECT_EQ(incidents[0].kind, SpoolIncident::Kind::kMended);
+      EXPECT_EQ(ReadAll(*spool, Simple("a")).back().sequence, sequence);
+    }
+    EXPECT_THAT(Open()->TakeIncidents(), IsEmpty()) << "it was written";
+  }
+}
+
+TEST_F(SpoolTest, TablesThatAreNotThoseOfASpoolAreMovedAside) {
+  for (const char* damage : {"DROP TABLE plans", "ALTER TABLE menus RENAME COLUMN newest TO newesu",
+                             "PRAGMA user_version=0; DROP TABLE damaged"}) {
+    SCOPED_TRACE(damage);
+    Open();
+    Tamper(damage);
+    const auto incidents = Open()->TakeIncidents();
+    ASSERT_THAT(incidents, testing::Not(IsEmpty()));
+    EXPECT_EQ(incidents[0].kind, SpoolIncident::Kind::kDamaged);
+  }
+}
+
 TEST_F(SpoolTest, AFormatOfTheFutureIsRefusedInWords) {
   Open();
-  Tamper("PRAGMA user_version=2");
+  Tamper("CREATE TABLE later(x INTEGER); PRAGMA user_version=2");
   EXPECT_THAT(Spool::Open(Options(), clock_, random_),
               StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("upgrade the collector")));
 }

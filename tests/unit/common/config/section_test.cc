@@ -231,6 +231,49 @@ TEST(SectionTest, ACallerCanReportWhatOnlyItSees) {
             "x.yaml:1:7: site: names no site; expected one of lahore; add it under `sites`");
 }
 
+SecretSource SourceOf(const std::string& file, const std::string& variable) {
+  SecretSource source;
+  source.key = "k";
+  source.file = file;
+  source.environment = variable;
+  return source;
+}
+
+TEST(SecretTest, LosesWhatEditorsPutAroundIt) {
+  const test::TempFolder folder;
+  struct File {
+    std::string bytes;
+    const char* secret;  // or
+    const char* refusal;
+  };
+  const std::string nul(1, '\0');
+  for (const File& file :
+       {File{"pass word", "pass word", ""}, File{" pass \n", " pass ", ""},
+        File{"pass\r\n", "pass", ""}, File{"pass\n\n", "pass", ""},
+        File{"pass\r\n\r\n\n", "pass", ""}, File{"\xEF\xBB\xBFpass\r\n", "pass", ""},
+        File{"p\xC3\xA4ss\n", "p\xC3\xA4ss", ""}, File{"\xEF\xBB\xBF\r\n", "", "is empty"},
+        File{"one\ntwo\n", "", "more than one line"}, File{"one\rtwo", "", "more than one line"},
+        File{"\npass\n", "", "more than one line"},
+        File{"\xFF\xFEp" + nul + "w" + nul, "", "UTF-16"},
+        File{"\xFE\xFF" + nul + "p", "", "UTF-16"},
+        File{"pa" + nul + "ss", "", "not plain text"}}) {
+    const std::string path = folder.path() + "/secret";
+    ASSERT_THAT(io::WriteFileDurably(path, file.bytes, 0600), IsOk());
+    const absl::StatusOr<base::Secret> read = ReadSecret(SourceOf(path, ""));
+    if (*file.refusal == '\0') {
+      ASSERT_THAT(read, IsOk());
+      EXPECT_EQ(read->reveal(), file.secret);
+    } else {
+      EXPECT_THAT(read, StatusIs(absl::StatusCode::kFailedPrecondition,
+                                 testing::AllOf(HasSubstr(path), HasSubstr(file.refusal))));
+    }
+  }
+  io::SetEnvironment("NS_TEST_SECRET_LINES", "from environment\r\n");
+  ASSERT_OK_AND_ASSIGN(const base::Secret variable,
+                       ReadSecret(SourceOf("", "NS_TEST_SECRET_LINES")));
+  EXPECT_EQ(variable.reveal(), "from environment");
+}
+
 TEST(SecretTest, ComesFromAFileOrTheEnvironment) {
   const test::TempFolder folder;
   ASSERT_THAT(io::WriteFileDurably(folder.path() + "/s", "from file\n", 0600), IsOk());
