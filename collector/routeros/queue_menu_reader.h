@@ -11,6 +11,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 
+#include "collector/routeros/reply_budget.h"
 #include "collector/routeros/word_codec.h"
 #include "common/counters/descriptor_table.h"
 #include "common/counters/snapshot.h"
@@ -29,8 +30,9 @@ namespace netsentinel::routeros {
 // A reply is taken whole or not at all: a row without `.id`, `name` or `bytes`, a number that is
 // none, a `.id` twice, a name or parent longer than counters::kMaxNameBytes, or packet counters in
 // some rows only make Finish fail with a RouterStatus of kIncompleteReply that names the row, and
-// nothing changes. A target or comment longer than counters::kMaxDescriptionBytes is shortened; a
-// limit that is no rate is taken as none and remarked. One thread.
+// nothing changes; so do more text or new names than counters/limits.h allows. A target or comment
+// longer than counters::kMaxDescriptionBytes is shortened; a limit that is no rate is taken as none
+// and remarked. One thread.
 class QueueMenuReader {
  public:
   // `table` holds the descriptors of the last accepted reply, which nobody else may add to. Others
@@ -49,6 +51,8 @@ class QueueMenuReader {
 
   // A new session: another RouterOS version may answer, with or without packet counters.
   void BeginSession() { packets_known_ = false; }
+  // Days since 1970: how many new names a menu may bring is reckoned by them.
+  void SetDay(std::int64_t day) { budget_.SetDay(day); }
   // Forgets a reply that was begun.
   void Begin();
   // `words` as SessionEvent::row has them; they need not live on. After a bad row the others are
@@ -109,6 +113,8 @@ class QueueMenuReader {
   bool FailRow(std::size_t row, absl::string_view name, absl::string_view why);
   // The row of every `.id` of the reply; false when two rows have the same.
   bool FindRows(RowsById& rows);
+  // False when the texts or new names are more than a menu may have; the reply has failed then.
+  bool KeepsToBudget();
   void RememberReply(RowsById rows);
   void TrimWords();
   void Renumber();
@@ -125,6 +131,7 @@ class QueueMenuReader {
   std::string words_;
   std::size_t words_kept_ = 0;
   std::string remark_;
+  ReplyBudget budget_;
 
   // The reply under way.
   std::size_t cursor_ = 0;  // where in known_ the next row should be
