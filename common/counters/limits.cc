@@ -37,7 +37,7 @@ std::size_t MenuTextMax(std::size_t queues) {
 
 std::string TooMuchText(std::uint64_t bytes, std::size_t queues) {
   return absl::StrCat("names, targets and comments of ", queues, " queues have ", bytes,
-                      " bytes together, the limit for so many is ", MenuTextMax(queues),
+                      " bytes or more together, the limit for so many is ", MenuTextMax(queues),
                       ": shorten them on the router");
 }
 
