@@ -59,8 +59,9 @@ void LeaseWatch::Look() {
       kCondition,
       absl::StrCat("this aggregator's lease could not be written for ",
                    absl::FormatDuration(absl::Trunc(silence, absl::Seconds(1))),
-                   ": its row in the table lease is locked, or the database hangs; nothing is "
-                   "acknowledged meanwhile; look for a session there that holds a lock"));
+                   ": its row in the table lease is locked, the database hangs, or this host is "
+                   "overloaded; nothing is acknowledged meanwhile; look for a session in the "
+                   "database that holds a lock"));
 }
 
 }  // namespace netsentinel::app
