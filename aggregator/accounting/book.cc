@@ -60,6 +60,7 @@ absl::Status Book::Impl::StageOne(const Incoming& incoming, std::size_t input, S
   ChooseDevice(incoming.snapshot->header, change, device_events);
   counters::Snapshot snapshot;
   NS_RETURN_IF_ERROR(Translate(incoming, change, snapshot));
+  NS_RETURN_IF_ERROR(CheckNames(change, snapshot.readings.size()));
 
   MenuState& state = change.target().state;
   NS_ASSIGN_OR_RETURN(change.staged, accounting::Stage(state, InputOf(change, snapshot)));
@@ -493,6 +494,8 @@ std::uint32_t Book::Impl::AddQueue(MenuBook& menu, const std::string& name) {
     info.name = name;
     info.id = next_queue_id++;
     menu.queues.push_back(std::move(info));
+    menu.router->names.Add(name);
+    name_bytes += name.size();
   }
   return it->second;
 }

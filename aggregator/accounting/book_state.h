@@ -20,6 +20,7 @@
 #include "aggregator/accounting/ledger.h"
 #include "aggregator/accounting/mapping.h"
 #include "aggregator/accounting/menu_state.h"
+#include "aggregator/accounting/name_budget.h"
 
 // What a Book is made of. For the Book's own sources only.
 namespace netsentinel::accounting {
@@ -87,6 +88,7 @@ struct RouterBook {
   // Instants before this belong to closed days.
   std::int64_t open_from_us = kNeverUs;
   std::array<MenuBook, 2> menus;
+  NameBudget names;
   std::vector<ClosedDay> closed;  // to be flushed
   // Days from open_from_us on that were closed at another site are open again; to be flushed.
   bool reopened = false;
@@ -196,6 +198,8 @@ struct Book::Impl {
   void ChooseDevice(const counters::SnapshotHeader& header, MenuChange& change,
                     std::vector<EventRecord>& events);
   absl::Status Translate(const Incoming& incoming, MenuChange& change, counters::Snapshot& out);
+  // Whether the names that a snapshot brings are within what its router and site may bring.
+  absl::Status CheckNames(const MenuChange& change, std::size_t queues);
   static MenuPlace PlaceOf(const RouterBook& router, const MenuBook& menu);
   static StageInput InputOf(const MenuChange& change, const counters::Snapshot& snapshot);
   void LeaveBehind(MenuChange& change, StagedBatch& batch);
@@ -290,6 +294,7 @@ struct Book::Impl {
   std::vector<HoldRecord> late_holds;
   std::vector<EventRecord> late_events;
 
+  std::uint64_t name_bytes = 0;  // of all routers' queues
   std::uint64_t next_queue_id = 1;
   std::uint64_t next_subscriber_id = 1;
   std::uint64_t next_serial = 1;

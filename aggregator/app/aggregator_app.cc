@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 
+#include "aggregator/app/lease_watch.h"
 #include "aggregator/app/open_store.h"
 #include "aggregator/app/policy_text.h"
 #include "aggregator/ingest/grpc_ingest_service.h"
@@ -25,6 +26,7 @@
 #include "common/rpc/grpc_server.h"
 #include "common/rpc/tls_files.h"
 #include "common/shell/health_follower.h"
+#include "common/shell/private_state.h"
 #include "common/shell/reload.h"
 
 namespace netsentinel::app {
@@ -73,6 +75,7 @@ class Aggregator {
         authority_(context.clock, context.logger, context.metrics),
         engine_pulse_(context.liveness.AddPulse("engine", kLoopSilence)),
         outbox_pulse_(context.liveness.AddPulse("outbox", kLoopSilence)),
+        lease_watch_(context.readiness, context.clock, settings.store_lease_ttl),
         reader_(book_, query_store_, history_store_, catalog_, context.clock),
         usage_service_(reader_, board_, authority_, [this] { return Serving(); }),
         admin_service_(
@@ -151,6 +154,9 @@ class Aggregator {
   absl::Status OpenStores() {
     // Bringing the schema up to date may take long.
     engine_pulse_.Stop();
+    if (settings_.store.engine == store::StoreLocation::Engine::kSqlite) {
+      shell::CloseDatabaseToOthers(settings_.store.path, context_.logger);
+    }
     NS_ASSIGN_OR_RETURN(const std::unique_ptr<store::StoreFactory> factory, OpenStore(settings_));
     NS_ASSIGN_OR_RETURN(stores_, Connect(*factory));
     query_store_.Fill(std::move(stores_.query));
@@ -209,6 +215,7 @@ class Aggregator {
             .readiness =
                 [this](const absl::Status& status) {
                   engine_pulse_.Beat();
+                  lease_watch_.Heard();
                   if (status.ok()) {
                     fence_.store(granted_.epoch);
                     context_.readiness.Ready("store");
@@ -295,7 +302,9 @@ class Aggregator {
       });
     }
     std::jthread keeper([this, fence](const std::stop_token& stop) { Keep(stop, fence); });
+    lease_watch_.Heard();
     const absl::Status result = engine_->Run(fence, std::move(stored));
+    lease_watch_.Rest();
     fence_.store(0);
     keeper.request_stop();
     keeper.join();
@@ -392,6 +401,7 @@ class Aggregator {
   rpc::PeerAuthority authority_;
   http::Liveness::Pulse& engine_pulse_;
   http::Liveness::Pulse& outbox_pulse_;
+  LeaseWatch lease_watch_;
   // What collectors and operators may act under; 0 unless the engine serves.
   std::atomic<std::uint64_t> fence_{0};
   store::Fence granted_;  // the engine's thread only

@@ -180,6 +180,7 @@ absl::Status Engine::ImportPolicy(const EnginePolicy& policy) {
 void Engine::Housekeep() {
   KeepStoreLease();
   if (!fatal_.ok()) return;
+  DropSilent();
   GrantLapsedLeases();
   HandleFlush(absl::ZeroDuration());
   const absl::Duration now = parts_.clock.MonotonicNow();

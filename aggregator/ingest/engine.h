@@ -52,10 +52,18 @@ struct EngineSettings {
   std::uint64_t stream_credit_bytes = 8U << 20;
   int boundary_days = 45;
   std::size_t batch_snapshots_max = 2'000;
+  // Frames of a commit's snapshots, on the wire; one snapshot may be larger.
+  std::uint64_t batch_bytes_max = std::uint64_t{32} << 20;
+  // A stream without a hello, or with a snapshot of which no further part comes, is ended.
+  absl::Duration hello_deadline = absl::Seconds(15);
+  absl::Duration part_deadline = absl::Seconds(60);
   // What the journal may hold beyond the checkpoints, and with it what a restart replays. At half
   // of it a flush is made at once; at all of it no snapshot is taken until a flush has come
   // through, and they wait in their spools.
   std::size_t journal_bytes_max = std::size_t{512} << 20;
+  // A restart that has replayed so much of it makes that durable before it goes on, so that the
+  // next one does not begin where this one did.
+  std::size_t replay_flush_bytes = std::size_t{64} << 20;
   base::BackoffPolicy store_backoff{.initial = absl::Milliseconds(100),
                                     .maximum = absl::Seconds(5)};
 };
@@ -114,11 +122,13 @@ class Engine {
     std::size_t whole = 0;  // snapshots in `parts` whose last part has come
     // The sequence whose remaining parts are dropped after a part that could not be read.
     std::optional<std::uint64_t> dropping;
+    absl::Duration last_part_at;
   };
   using LaneKey = std::pair<base::RouterId, counters::Menu>;
   struct Stream {
     std::shared_ptr<StreamSink> sink;
     base::CollectorId identity;
+    absl::Duration opened_at;
     std::optional<LeaseParty> party;                         // after its hello
     std::map<base::RouterId, std::uint64_t> offered_epochs;  // the newest its spool has rows of
     std::map<LaneKey, Lane> lanes;
@@ -132,6 +142,7 @@ class Engine {
     counters::Snapshot snapshot;
     std::shared_ptr<accounting::StreamDictionary> dictionary;
     std::int64_t received_us = 0;
+    std::uint64_t wire_bytes = 0;
   };
   // The engine looks after its deadlines at least this often.
   static constexpr absl::Duration kTick = absl::Milliseconds(500);
@@ -141,6 +152,7 @@ class Engine {
   absl::Status Recover();
   absl::Status ReadBack();
   absl::Status ReplayJournal(accounting::Book& book);
+  absl::Status FlushReplayed(accounting::Book& book, std::int64_t received_us);
   absl::Status KeepLeaseWhileReading();
   absl::Status LeaseStillOurs();
   void Reload(absl::string_view why);
@@ -173,6 +185,7 @@ class Engine {
   void HandleState(Stream& stream, const RouterStateMessage& state);
   void Drop(StreamId id, const absl::Status& status);
   void HandleClosed(StreamId id);
+  void DropSilent();
   void CloseOlderStreams(StreamId id, const base::CollectorId& collector);
   std::vector<RouterWelcome> Welcome(Stream& stream, const std::vector<base::RouterId>& routers);
   using Grants = std::vector<std::optional<LeaseGrantMessage>>;  // one a router asked for
@@ -193,7 +206,7 @@ class Engine {
   std::vector<Candidate> Collect();
   std::optional<Candidate> NextOf(StreamId id, Stream& stream, const LaneKey& key, Lane& lane);
   std::optional<DecodedSnapshot> DecodeNext(Stream& stream, const LaneKey& key, Lane& lane,
-                                            OfferedPosition& offered);
+                                            Candidate& candidate);
   bool Judge(Stream& stream, const LaneKey& key, const OfferedPosition& offered);
   // What is staged and in no way beyond what the store takes.
   struct Storable {

@@ -130,12 +130,17 @@ std::vector<Engine::Candidate> Engine::Collect() {
   std::vector<Candidate> candidates;
   if (JournalFull()) return candidates;
   std::set<LaneKey> taken;  // one snapshot of a (router, menu) in a batch
+  std::uint64_t bytes = 0;
   for (auto& [id, stream] : streams_) {
     for (auto& [key, lane] : stream.lanes) {
-      if (candidates.size() >= settings_.batch_snapshots_max) return candidates;
+      if (candidates.size() >= settings_.batch_snapshots_max ||
+          bytes >= settings_.batch_bytes_max) {
+        return candidates;
+      }
       if (lane.whole == 0 || taken.contains(key)) continue;
       if (std::optional<Candidate> next = NextOf(id, stream, key, lane); next.has_value()) {
         taken.insert(key);
+        bytes += next->wire_bytes;
         candidates.push_back(*std::move(next));
       }
     }
@@ -148,7 +153,7 @@ std::optional<Engine::Candidate> Engine::NextOf(StreamId id, Stream& stream, con
                                                 Lane& lane) {
   while (lane.whole > 0) {
     Candidate candidate;
-    std::optional<DecodedSnapshot> decoded = DecodeNext(stream, key, lane, candidate.offered);
+    std::optional<DecodedSnapshot> decoded = DecodeNext(stream, key, lane, candidate);
     if (!decoded.has_value() || !Judge(stream, key, candidate.offered)) continue;
     candidate.stream = id;
     candidate.lane = key;
@@ -158,30 +163,22 @@ std::optional<Engine::Candidate> Engine::NextOf(StreamId id, Stream& stream, con
     candidate.snapshot.menu = key.second;
     candidate.snapshot.header = std::move(decoded->header);
     candidate.snapshot.readings = std::move(decoded->readings);
-    for (FrameColumns::Step& step : decoded->steps) {
-      counters::MergedStep merged{.header = std::move(step.header), .readings = {}, .gone = {}};
-      for (counters::QueueReading reading : step.readings) {
-        reading.descriptor = candidate.dictionary->table.Intern(step.queues[reading.descriptor]);
-        merged.readings.push_back(reading);
-      }
-      for (const counters::QueueDescriptor& queue : step.gone) {
-        merged.gone.push_back(candidate.dictionary->table.Intern(queue));
-      }
-      candidate.snapshot.steps.push_back(std::move(merged));
-    }
+    candidate.snapshot.steps = lane.decoder.InternSteps(std::move(decoded->steps));
     return candidate;
   }
   return std::nullopt;
 }
 
 std::optional<DecodedSnapshot> Engine::DecodeNext(Stream& stream, const LaneKey& key, Lane& lane,
-                                                  OfferedPosition& offered) {
+                                                  Candidate& candidate) {
+  OfferedPosition& offered = candidate.offered;
   absl::Status failed;
   for (bool last = false; !last;) {
     SnapshotPart part = std::move(lane.parts.front());
     lane.parts.pop_front();
     last = part.columns.last_part;
     offered = part.offered;
+    candidate.wire_bytes += part.wire_bytes;
     if (!failed.ok()) continue;  // the rest of a refused snapshot
     if (!part.defect.ok()) {
       failed = part.defect;
@@ -310,6 +307,7 @@ Engine::CommitResult Engine::Commit(const store::CommitBatch& batch) {
         return CommitResult::kFatal;
     }
     for (StreamEvent& event : parts_.events.TakeAll(Pause())) Handle(std::move(event));
+    DropSilent();
     KeepStoreLease();
     if (!fatal_.ok()) return CommitResult::kFatal;
   }

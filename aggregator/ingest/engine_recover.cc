@@ -73,11 +73,31 @@ absl::Status Engine::ReplayJournal(accounting::Book& book) {
                         parts_.store.Journal(last, kReplayBytes));
     if (rows.empty()) return absl::OkStatus();
     last = rows.back().journal_id;
+    const std::int64_t received_us = rows.back().received_us;
     replayed_rows_ += rows.size();
     for (const store::JournalRow& row : rows) journal_bytes_ += row.payload.size();
     NS_RETURN_IF_ERROR(book.Replay(ToReplay(std::move(rows))));
     NS_RETURN_IF_ERROR(KeepLeaseWhileReading());
+    if (journal_bytes_ < settings_.replay_flush_bytes) continue;
+    NS_RETURN_IF_ERROR(FlushReplayed(book, received_us));
   }
+}
+
+// As the flush that did not come about when these rows were new: days close as they did then. What
+// becomes of an error is the caller's matter, who throws the Book away.
+absl::Status Engine::FlushReplayed(accounting::Book& book, std::int64_t received_us) {
+  accounting::StagedFlush flush = book.StageFlush(received_us, {});
+  const std::size_t rows = flush.usage.size();
+  NS_RETURN_IF_ERROR(parts_.store.Flush(fence_, ToBatch(flush)));
+  // Events tell, they do not count.
+  if (!flush.events.empty()) parts_.store.AppendEvents(fence_, flush.events).IgnoreError();
+  book.InstallFlush(std::move(flush));
+  parts_.logger.Info("ingest.replay_flushed", "a part of the journal is replayed and durable",
+                     {{"journal_rows", replayed_rows_},
+                      {"journal_mib", journal_bytes_ >> 20},
+                      {"usage_rows", rows}});
+  journal_bytes_ = 0;
+  return KeepLeaseWhileReading();
 }
 
 // Reading it all back may take longer than the lease lasts. A standby that took it would have to do

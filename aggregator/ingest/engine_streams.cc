@@ -13,6 +13,7 @@ void Engine::Handle(StreamEvent event) {
     Stream stream;
     stream.sink = std::move(opened->sink);
     stream.identity = std::move(opened->identity);
+    stream.opened_at = parts_.clock.MonotonicNow();
     streams_.insert_or_assign(event.stream, std::move(stream));
     return;
   }
@@ -63,6 +64,35 @@ void Engine::HandleState(Stream& stream, const RouterStateMessage& state) {
 void Engine::Drop(StreamId id, const absl::Status& status) {
   streams_.at(id).sink->Close(status);
   HandleClosed(id);
+}
+
+// Whoever says nothing, or stops in the middle of a snapshot, keeps nothing of us.
+void Engine::DropSilent() {
+  const absl::Duration now = parts_.clock.MonotonicNow();
+  std::vector<std::pair<StreamId, absl::Status>> silent;
+  for (const auto& [id, stream] : streams_) {
+    if (!stream.party.has_value()) {
+      if (now - stream.opened_at < settings_.hello_deadline) continue;
+      silent.emplace_back(
+          id, absl::DeadlineExceededError(absl::StrCat(
+                  "no hello came within ", absl::FormatDuration(settings_.hello_deadline))));
+      continue;
+    }
+    for (const auto& [key, lane] : stream.lanes) {
+      const bool half = !lane.parts.empty() && !lane.parts.back().columns.last_part;
+      if (!half || now - lane.last_part_at < settings_.part_deadline) continue;
+      silent.emplace_back(
+          id, absl::DeadlineExceededError(absl::StrCat(
+                  "router \"", key.first.value(), "\": no further part of a snapshot came within ",
+                  absl::FormatDuration(settings_.part_deadline))));
+      break;
+    }
+  }
+  for (const auto& [id, status] : silent) {
+    parts_.logger.Warn("ingest.silent", status.message(),
+                       {{"collector", streams_.at(id).identity}});
+    Drop(id, status);
+  }
 }
 
 void Engine::HandleHello(StreamId id, Stream& stream, const HelloMessage& hello) {
@@ -270,6 +300,7 @@ void Engine::HandlePart(Stream& stream, SnapshotPart part) {
     }
   }
   Lane& lane = stream.lanes[key];
+  lane.last_part_at = parts_.clock.MonotonicNow();
   if (lane.dropping == sequence && part.columns.part != 0) return;
   lane.dropping.reset();
   if (!part.defect.ok()) {

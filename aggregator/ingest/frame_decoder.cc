@@ -64,6 +64,8 @@ void FrameDecoder::Clear() {
   dictionary_ = std::make_shared<accounting::StreamDictionary>();
   live_.clear();
   live_count_ = 0;
+  text_bytes_ = 0;
+  step_entries_.clear();
   primed_ = false;
   next_part_ = 0;
   header_.reset();
@@ -71,7 +73,9 @@ void FrameDecoder::Clear() {
 }
 
 absl::StatusOr<std::optional<DecodedSnapshot>> FrameDecoder::Take(FrameColumns frame) {
-  if (absl::Status status = Apply(frame); !status.ok()) {
+  absl::Status status = Apply(frame);
+  if (status.ok()) status = CheckSizes();
+  if (!status.ok()) {
     Clear();
     return status;
   }
@@ -127,7 +131,19 @@ absl::Status FrameDecoder::Begin(FrameColumns& frame) {
     return absl::ResourceExhaustedError(absl::StrCat(
         "snapshot frame: ", frame.steps.size(), " merged steps, the limit is ", limits_.steps_max));
   }
-  for (const FrameColumns::Step& step : frame.steps) NS_RETURN_IF_ERROR(CheckStep(step, limits_));
+  std::uint64_t step_texts = 0;
+  for (const FrameColumns::Step& step : frame.steps) {
+    NS_RETURN_IF_ERROR(CheckStep(step, limits_));
+    for (const QueueDescriptor& queue : step.queues) step_texts += counters::TextBytes(queue);
+    for (const QueueDescriptor& queue : step.gone) step_texts += counters::TextBytes(queue);
+  }
+  if (step_texts > limits_.step_text_bytes_max) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("snapshot frame: names and other texts of merged steps have ", step_texts,
+                     " bytes, the limit is ", limits_.step_text_bytes_max));
+  }
+  for (const DescriptorIndex index : step_entries_) dictionary_->table.Drop(index);
+  step_entries_.clear();
   if (!frame.absolute && !primed_) {
     return Malformed("differences without an absolute snapshot before them on this stream");
   }
@@ -146,6 +162,10 @@ absl::Status FrameDecoder::TakeDictionary(FrameColumns& frame) {
     }
     live_[index].alive = false;
     --live_count_;
+    const DescriptorIndex entry = live_[index].reading.descriptor;
+    if (const QueueDescriptor* gone = dictionary_->table.Find(entry); gone != nullptr) {
+      text_bytes_ -= counters::TextBytes(*gone);
+    }
     // Merged steps put entries of their own into the table, so the two numberings may differ.
     dictionary_->table.Drop(live_[index].reading.descriptor);
   }
@@ -153,13 +173,9 @@ absl::Status FrameDecoder::TakeDictionary(FrameColumns& frame) {
     return absl::ResourceExhaustedError(
         absl::StrCat("snapshot frame: more than ", limits_.queues_max, " queues"));
   }
-  if (live_.size() + frame.added.size() > std::size_t{4} * limits_.queues_max) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat("snapshot frame: the stream's dictionary has ", live_.size(),
-                     " entries, most of them retired; start it anew with an absolute snapshot"));
-  }
   for (QueueDescriptor& descriptor : frame.added) {
     NS_RETURN_IF_ERROR(CheckDescriptor(descriptor, limits_));
+    text_bytes_ += counters::TextBytes(descriptor);
     const DescriptorIndex index = dictionary_->table.next_index();
     if (!dictionary_->table.InsertAt(index, std::move(descriptor)))
       return Malformed("the dictionary is full");
@@ -170,6 +186,45 @@ absl::Status FrameDecoder::TakeDictionary(FrameColumns& frame) {
     ++live_count_;
   }
   return absl::OkStatus();
+}
+
+// What is kept from snapshot to snapshot, and of one whose parts are still coming.
+absl::Status FrameDecoder::CheckSizes() const {
+  // The queues that the snapshot promises: parts that are under way hold fewer, and old ones more.
+  const std::size_t queues = std::max(live_count_, expected_queues_);
+  if (text_bytes_ > counters::MenuTextMax(queues)) {
+    return absl::ResourceExhaustedError(counters::TooMuchText(text_bytes_, queues));
+  }
+  if (live_.size() > std::max(limits_.entries_max, limits_.entries_per_queue_max * queues) ||
+      dictionary_->table.next_index() > limits_.numbers_max) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("snapshot frame: the stream's dictionary has ", live_.size(), " entries for ",
+                     live_count_, " queues; start it anew with an absolute snapshot"));
+  }
+  return absl::OkStatus();
+}
+
+DescriptorIndex FrameDecoder::InternForStep(const QueueDescriptor& queue) {
+  const DescriptorIndex before = dictionary_->table.next_index();
+  const DescriptorIndex index = dictionary_->table.Intern(queue);
+  if (index == before) step_entries_.push_back(index);
+  return index;
+}
+
+std::vector<counters::MergedStep> FrameDecoder::InternSteps(std::vector<FrameColumns::Step> steps) {
+  std::vector<counters::MergedStep> merged;
+  merged.reserve(steps.size());
+  for (FrameColumns::Step& step : steps) {
+    counters::MergedStep& out = merged.emplace_back();
+    out.header = std::move(step.header);
+    out.readings.reserve(step.readings.size());
+    for (counters::QueueReading reading : step.readings) {
+      reading.descriptor = InternForStep(step.queues[reading.descriptor]);
+      out.readings.push_back(reading);
+    }
+    for (const QueueDescriptor& queue : step.gone) out.gone.push_back(InternForStep(queue));
+  }
+  return merged;
 }
 
 absl::Status FrameDecoder::TakeRows(const FrameColumns& frame) {

@@ -47,6 +47,13 @@ struct DecoderLimits {
   std::size_t name_bytes_max = counters::kMaxNameBytes;
   // Every other text of a descriptor or header.
   std::size_t text_bytes_max = counters::kMaxDescriptionBytes;
+  // Texts of all merged steps of a snapshot together. Those of its queues: counters::MenuTextMax.
+  std::size_t step_text_bytes_max = counters::kMostMenuTextBytes;
+  // Entries of the dictionary, retired ones included: so many, or so many times the queues.
+  std::size_t entries_max = 262'144;
+  std::size_t entries_per_queue_max = 8;
+  // Numbers given in it, to merged steps too.
+  std::size_t numbers_max = 4'000'000;
 };
 
 // A whole snapshot in the stream's numbering.
@@ -68,6 +75,10 @@ class FrameDecoder {
   // kResourceExhausted: it passes a limit. The message says which and where.
   absl::StatusOr<std::optional<DecodedSnapshot>> Take(FrameColumns frame);
 
+  // The steps of the snapshot that was taken last, in the dictionary's numbering; until the next
+  // Take.
+  std::vector<counters::MergedStep> InternSteps(std::vector<FrameColumns::Step> steps);
+
   // The stream's dictionary; DecodedSnapshot's indices are its until the next Take.
   std::shared_ptr<accounting::StreamDictionary> dictionary() const { return dictionary_; }
 
@@ -80,6 +91,8 @@ class FrameDecoder {
   absl::Status Apply(FrameColumns& frame);
   absl::Status Begin(FrameColumns& frame);
   absl::Status TakeDictionary(FrameColumns& frame);
+  absl::Status CheckSizes() const;
+  counters::DescriptorIndex InternForStep(const counters::QueueDescriptor& queue);
   absl::Status TakeRows(const FrameColumns& frame);
   void Clear();
 
@@ -88,6 +101,9 @@ class FrameDecoder {
       std::make_shared<accounting::StreamDictionary>();
   std::vector<Live> live_;  // by index
   std::uint32_t live_count_ = 0;
+  std::uint64_t text_bytes_ = 0;  // of live entries
+  // Entries that only the steps of the last snapshot needed.
+  std::vector<counters::DescriptorIndex> step_entries_;
   bool primed_ = false;  // an absolute snapshot has been taken whole
 
   // The snapshot under way.

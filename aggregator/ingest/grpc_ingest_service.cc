@@ -1,6 +1,5 @@
 #include "aggregator/ingest/grpc_ingest_service.h"
 
-#include <atomic>
 #include <deque>
 #include <memory>
 #include <string>
@@ -12,9 +11,6 @@
 
 namespace netsentinel::ingest {
 namespace {
-
-// What a message takes in memory beside its bytes.
-constexpr std::uint64_t kMessageBytes = 1024;
 
 grpc::Status GrpcStatus(const absl::Status& status) {
   return grpc::Status(static_cast<grpc::StatusCode>(status.code()), std::string(status.message()));
@@ -28,6 +24,8 @@ class ReactorSink final : public StreamSink {
   explicit ReactorSink(IngestReactor* reactor) : reactor_(reactor) {}
   void Send(AggregatorMessage message) override;
   void Close(absl::Status status) override;
+  // There is room again: the stream is read on.
+  void Resume();
   void Detach() {
     base::MutexLock lock(mutex_);
     reactor_ = nullptr;
@@ -41,10 +39,13 @@ class ReactorSink final : public StreamSink {
 class IngestReactor final : public grpc::ServerBidiReactor<v1::IngestRequest, v1::IngestResponse> {
  public:
   IngestReactor(EventQueue& events, StreamId stream, base::CollectorId identity,
-                const StreamLimits& limits)
+                const IntakeLimits& limits, std::shared_ptr<IntakeBudget> budget,
+                std::shared_ptr<const void> counted)
       : events_(events),
         stream_(stream),
         limits_(limits),
+        counted_(std::move(counted)),
+        intake_(std::make_shared<StreamIntake>(limits, std::move(budget))),
         sink_(std::make_shared<ReactorSink>(this)) {
     events_.Post({stream_, StreamOpened{sink_, std::move(identity)}, nullptr});
     request_ = std::make_shared<v1::IngestRequest>();
@@ -56,23 +57,27 @@ class IngestReactor final : public grpc::ServerBidiReactor<v1::IngestRequest, v1
       Finish(absl::OkStatus());
       return;
     }
-    const std::uint64_t bytes = request_->ByteSizeLong() + kMessageBytes;
+    const std::uint64_t bytes = request_->ByteSizeLong();
     absl::StatusOr<CollectorMessage> message = FromWire(std::exchange(request_, nullptr));
     if (!message.ok()) {
       Finish(message.status());
       return;
     }
     StreamEvent event{stream_, *std::move(message), nullptr};
-    const std::uint64_t held = Account(bytes, event);
-    if (held > limits_.unanswered_bytes_max) {
-      Finish(absl::ResourceExhaustedError(
-          absl::StrCat(held, " bytes of messages wait for an answer, the limit is ",
-                       limits_.unanswered_bytes_max, ": keep to the credit of the welcome")));
+    if (const absl::Status counted = Account(bytes, event); !counted.ok()) {
+      Finish(counted);
       return;
     }
     events_.Post(std::move(event));
     request_ = std::make_shared<v1::IngestRequest>();
+    if (intake_->WaitForRoom([sink = sink_] { sink->Resume(); })) return;
     StartRead(request_.get());
+  }
+
+  // Only after WaitForRoom: nothing is being read.
+  void ReadOn() {
+    base::MutexLock lock(mutex_);
+    if (!finished_) StartRead(request_.get());
   }
 
   void OnWriteDone(bool ok) override {
@@ -118,26 +123,17 @@ class IngestReactor final : public grpc::ServerBidiReactor<v1::IngestRequest, v1
 
  private:
   // A message's bytes count until the engine has dealt with it: a frame's until its storage goes.
-  // Gives the bytes that count now.
-  std::uint64_t Account(std::uint64_t bytes, StreamEvent& event) {
-    struct Release {
-      std::shared_ptr<std::atomic<std::uint64_t>> counter;
-      std::uint64_t bytes = 0;
-      std::shared_ptr<const void> storage;
-      ~Release() { counter->fetch_sub(bytes); }
-    };
-    auto counted = std::make_shared<Release>();
-    counted->counter = unanswered_bytes_;
-    counted->bytes = bytes;
-    const std::uint64_t held = unanswered_bytes_->fetch_add(bytes) + bytes;
+  absl::Status Account(std::uint64_t bytes, StreamEvent& event) {
     auto& message = std::get<CollectorMessage>(event.what);
+    StreamIntake::Counted counted = intake_->Count(message, bytes);
     if (auto* part = std::get_if<SnapshotPart>(&message); part != nullptr) {
-      counted->storage = std::move(part->storage);
-      part->storage = std::move(counted);
+      using Both = std::pair<std::shared_ptr<const void>, std::shared_ptr<const void>>;
+      part->storage =
+          std::make_shared<const Both>(std::move(part->storage), std::move(counted.hold));
     } else {
-      event.hold = std::move(counted);
+      event.hold = std::move(counted.hold);
     }
-    return held;
+    return counted.status;
   }
 
   void StartNextWrite() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
@@ -150,11 +146,11 @@ class IngestReactor final : public grpc::ServerBidiReactor<v1::IngestRequest, v1
 
   EventQueue& events_;
   const StreamId stream_;
-  const StreamLimits limits_;
-  std::shared_ptr<ReactorSink> sink_;
+  const IntakeLimits limits_;
+  const std::shared_ptr<const void> counted_;
+  const std::shared_ptr<StreamIntake> intake_;
+  const std::shared_ptr<ReactorSink> sink_;
   std::shared_ptr<v1::IngestRequest> request_;
-  const std::shared_ptr<std::atomic<std::uint64_t>> unanswered_bytes_ =
-      std::make_shared<std::atomic<std::uint64_t>>(0);
 
   base::Mutex mutex_;
   std::deque<v1::IngestResponse> outgoing_ ABSL_GUARDED_BY(mutex_);
@@ -173,6 +169,11 @@ void ReactorSink::Close(absl::Status status) {
   if (reactor_ != nullptr) reactor_->Finish(status);
 }
 
+void ReactorSink::Resume() {
+  base::MutexLock lock(mutex_);
+  if (reactor_ != nullptr) reactor_->ReadOn();
+}
+
 // A call that is refused before it begins.
 class RefusedReactor final : public grpc::ServerBidiReactor<v1::IngestRequest, v1::IngestResponse> {
  public:
@@ -186,7 +187,10 @@ grpc::ServerBidiReactor<v1::IngestRequest, v1::IngestResponse>* GrpcIngestServic
     grpc::CallbackServerContext* context) {
   absl::StatusOr<base::CollectorId> identity = identify_(*context);
   if (!identity.ok()) return new RefusedReactor(identity.status());
-  return new IngestReactor(events_, next_stream_.fetch_add(1), *std::move(identity), limits_);
+  absl::StatusOr<std::shared_ptr<const void>> counted = counts_.Open(*identity);
+  if (!counted.ok()) return new RefusedReactor(counted.status());
+  return new IngestReactor(events_, next_stream_.fetch_add(1), *std::move(identity), limits_,
+                           budget_, *std::move(counted));
 }
 
 }  // namespace netsentinel::ingest

@@ -3,23 +3,19 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <utility>
 
 #include "absl/status/statusor.h"
 
 #include "aggregator/ingest/event_queue.h"
+#include "aggregator/ingest/intake.h"
 #include "netsentinel/v1/ingest.grpc.pb.h"
 
 namespace netsentinel::ingest {
 
-struct StreamLimits {
-  // Bytes of received and not yet answered messages (and 1 KiB for each) after which a stream is
-  // closed: its peer does not keep to its credit.
-  std::uint64_t unanswered_bytes_max = 128U << 20;
-  // Messages waiting to be read by the peer after which the stream is closed.
-  std::size_t outgoing_max = 65'536;
-};
-
-// IngestService over the callback API: always reads, never blocks, posts everything to the engine.
+// IngestService over the callback API: reads as the limits allow, never blocks, posts everything to
+// the engine.
 // Thread-safe; must outlive the server it is registered with, as must the queue.
 class GrpcIngestService final : public v1::IngestService::CallbackService {
  public:
@@ -28,8 +24,12 @@ class GrpcIngestService final : public v1::IngestService::CallbackService {
   using Identify =
       std::function<absl::StatusOr<base::CollectorId>(grpc::CallbackServerContext& context)>;
 
-  GrpcIngestService(EventQueue& events, Identify identify, const StreamLimits& limits = {})
-      : events_(events), identify_(std::move(identify)), limits_(limits) {}
+  GrpcIngestService(EventQueue& events, Identify identify, const IntakeLimits& limits = {})
+      : events_(events),
+        identify_(std::move(identify)),
+        limits_(limits),
+        budget_(std::make_shared<IntakeBudget>(limits.total_bytes)),
+        counts_(limits) {}
 
   grpc::ServerBidiReactor<v1::IngestRequest, v1::IngestResponse>* Ingest(
       grpc::CallbackServerContext* context) override;
@@ -37,7 +37,9 @@ class GrpcIngestService final : public v1::IngestService::CallbackService {
  private:
   EventQueue& events_;
   Identify identify_;
-  StreamLimits limits_;
+  const IntakeLimits limits_;
+  const std::shared_ptr<IntakeBudget> budget_;
+  StreamCounts counts_;
   std::atomic<StreamId> next_stream_{1};
 };
 

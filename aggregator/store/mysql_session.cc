@@ -7,6 +7,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include <cppconn/connection.h>
 #include <cppconn/driver.h>
@@ -15,6 +16,7 @@
 #include <cppconn/statement.h>
 #include <mysql_driver.h>
 
+#include "aggregator/store/mysql_client_file.h"
 #include "aggregator/store/mysql_error.h"
 #include "aggregator/store/sql_text.h"
 #include "common/base/status_macros.h"
@@ -195,7 +197,13 @@ absl::Status MysqlSession::Failed(int error_number, const char* message, absl::s
                    (trouble == MysqlTrouble::kConnection && was_connected_);
   // A server that is read-only or full may not be the one to talk to next time.
   if (trouble == MysqlTrouble::kConnection || trouble == MysqlTrouble::kBusy) Drop();
-  return MysqlStatus(error_number, message, doing, in_commit);
+  return MysqlStatus(error_number, Masked(message), doing, in_commit);
+}
+
+// A server may say anything, also what it was told.
+std::string MysqlSession::Masked(absl::string_view message) const {
+  if (target_->password.empty()) return std::string(message);
+  return absl::StrReplaceAll(message, {{target_->password.reveal(), "[password]"}});
 }
 
 absl::Status MysqlSession::Connect() {
@@ -220,17 +228,19 @@ absl::Status MysqlSession::ConnectTo(const StoreHost& host) {
   const std::string doing = target_->location.socket.empty()
                                 ? absl::StrCat("connect to ", host.host, ":", host.port)
                                 : absl::StrCat("connect to ", target_->location.socket);
+  NS_ASSIGN_OR_RETURN(const MysqlClientFile file, MysqlClientFile::Make());
   base::MutexLock lock(target_->connecting);
   try {
     sql::ConnectOptionsMap options = Options(*target_, host);
+    options["readDefaultFile"] = sql::SQLString(file.path());
     connection_.reset(sql::mysql::get_driver_instance()->connect(options));
     statement_.reset(connection_->createStatement());
     return absl::OkStatus();
   } catch (const sql::SQLException& e) {
     const int number = e.getErrorCode();
     // The connector reports its own refusals (unknown host, bad option) without a number.
-    if (number == 0) return absl::UnavailableError(absl::StrCat("MySQL, ", doing, ": ", e.what()));
-    const absl::Status status = MysqlStatus(number, e.what(), doing, false);
+    if (number == 0) return absl::UnavailableError(absl::StrCat("MySQL, ", doing, ": ", Masked(e.what())));
+    const absl::Status status = MysqlStatus(number, Masked(e.what()), doing, false);
     const MysqlTls& tls = target_->options.tls;
     if (number != kAccessDenied || tls.required || !tls.ca.empty()) return status;
     // Of a user that has to come over TLS the server says no more than of a wrong password.

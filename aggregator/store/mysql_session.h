@@ -54,6 +54,7 @@ class MysqlSession final : public SqlSession {
   const MysqlStoreOptions& options() const { return target_->options; }
 
  private:
+  std::string Masked(absl::string_view message) const;
   absl::Status ConnectTo(const StoreHost& host);
   absl::Status SetUp();
   absl::Status CheckServer(const std::string& version, bool read_only);

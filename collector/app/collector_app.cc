@@ -23,7 +23,6 @@
 #include "collector/poll/poll_group.h"
 #include "collector/poll/session_budget.h"
 #include "common/base/status_macros.h"
-#include "common/io/files.h"
 #include "common/io/host.h"
 #include "common/io/system_clock.h"
 #include "common/rpc/grpc_channel.h"
@@ -31,6 +30,7 @@
 #include "common/rpc/peer_identity.h"
 #include "common/rpc/tls_files.h"
 #include "common/shell/health_follower.h"
+#include "common/shell/private_state.h"
 #include "common/shell/reload.h"
 #include "common/shell/version.h"
 
@@ -454,7 +454,7 @@ absl::Status CollectorApp::Check(const CollectorSettings& settings) {
 }
 
 absl::Status CollectorApp::Run(const CollectorSettings& settings, shell::Context& context) {
-  NS_RETURN_IF_ERROR(io::MakeFolder(settings.state_dir));
+  NS_RETURN_IF_ERROR(shell::MakeStateFolder(settings.state_dir, context.logger));
   NS_ASSIGN_OR_RETURN(std::string host_boot_id, io::HostBootId());
   rpc::ChannelOptions options;
   options.peer = settings.aggregator;

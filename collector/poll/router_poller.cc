@@ -256,6 +256,7 @@ bool RouterPoller::Served(std::int64_t boundary_us) {
 
 asio::awaitable<bool> RouterPoller::PollMenu(MenuReader& menu, const NextPoll& poll) {
   const absl::Duration begin = clock_.BootNow();
+  menu.reader->SetDay(NowUs() / absl::ToInt64Microseconds(absl::Hours(24)));
   auto reply = co_await session_->ReadQueues(*menu.reader, options_.patience);
   const absl::Duration end = clock_.BootNow();
   if (!reply.ok()) {

@@ -174,6 +174,7 @@ void QueueMenuReader::Begin() {
   readings_.reserve(known_.size());
   known_of_row_.clear();
   fresh_.clear();
+  budget_.Begin();
   words_.resize(words_kept_);
   failure_ = absl::OkStatus();
 }
@@ -299,6 +300,11 @@ bool QueueMenuReader::AddFresh(Sentence words, CounterWords* counters) {
   }
   if (!seen[kId]) return Fail(words, "has no `.id`");
   if (!seen[kName]) return Fail(words, "has no `name`");
+  if (!budget_.Add(*descriptor)) {
+    return Fail(words,
+                absl::StrCat("brings the texts of the reply beyond ", counters::kMostMenuTextBytes,
+                             " bytes: shorten names, targets and comments on the router"));
+  }
   known.row_id = descriptor->row_id;
   known.words_size = static_cast<std::uint32_t>(words_.size() - known.words_at);
   known.descriptor = std::move(descriptor);
@@ -392,6 +398,21 @@ bool QueueMenuReader::FindRows(RowsById& rows) {
   return true;
 }
 
+bool QueueMenuReader::KeepsToBudget() {
+  std::uint64_t text_bytes = 0;
+  auto fresh = fresh_.begin();
+  for (const std::size_t at : known_of_row_) {
+    const Known& known = at == kNotKnown ? (fresh++)->known : known_[at];
+    text_bytes += counters::TextBytes(*known.descriptor);
+  }
+  const std::optional<std::string> why = budget_.Check(rows_, text_bytes);
+  if (!why.has_value()) return true;
+  failure_ = RouterStatus(
+      RouterError::kIncompleteReply,
+      absl::StrCat("the reply of /queue/", counters::MenuName(menu_), " is not taken: ", *why));
+  return false;
+}
+
 absl::Status QueueMenuReader::Finish(std::vector<QueueReading>& readings) {
   if (failure_.ok() && rows_with_packets_ != rows_ && (rows_with_packets_ > 0 || packets_known_)) {
     failure_ = RouterStatus(
@@ -401,7 +422,7 @@ absl::Status QueueMenuReader::Finish(std::vector<QueueReading>& readings) {
   }
   const bool changed = !same_order_ || !fresh_.empty() || rows_ != known_.size();
   RowsById rows;
-  if (!failure_.ok() || (changed && !FindRows(rows))) {
+  if (!failure_.ok() || (changed && (!FindRows(rows) || !KeepsToBudget()))) {
     absl::Status failure = failure_;
     Begin();
     TrimWords();
@@ -421,6 +442,7 @@ absl::Status QueueMenuReader::Finish(std::vector<QueueReading>& readings) {
     readings_[fresh.row].descriptor = fresh.known.index;
   }
   if (rows_with_packets_ > 0) packets_known_ = true;
+  budget_.Accept();
   if (changed) RememberReply(std::move(rows));
   readings.swap(readings_);
   return absl::OkStatus();

@@ -11,6 +11,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 
+#include "collector/routeros/reply_budget.h"
 #include "collector/routeros/secret_mask.h"
 #include "collector/routeros/word_codec.h"
 #include "common/counters/descriptor_table.h"
@@ -30,8 +31,9 @@ namespace netsentinel::routeros {
 // A reply is taken whole or not at all: a row without `.id`, `name` or `bytes`, a number that is
 // none, a `.id` twice, a name or parent longer than counters::kMaxNameBytes, or packet counters in
 // some rows only make Finish fail with a RouterStatus of kIncompleteReply that names the row, and
-// nothing changes. A target or comment longer than counters::kMaxDescriptionBytes is shortened; a
-// limit that is no rate is taken as none and remarked. One thread.
+// nothing changes; so do more text or new names than counters/limits.h allows. A target or comment
+// longer than counters::kMaxDescriptionBytes is shortened; a limit that is no rate is taken as none
+// and remarked. One thread.
 class QueueMenuReader {
  public:
   // `table` holds the descriptors of the last accepted reply, which nobody else may add to. Others
@@ -52,6 +54,8 @@ class QueueMenuReader {
   // `mask` finds is taken out of messages, and out of names, targets and comments too unless the
   // password is so short that it stands there by chance.
   void BeginSession(const SecretMask& mask = {});
+  // Days since 1970: how many new names a menu may bring is reckoned by them.
+  void SetDay(std::int64_t day) { budget_.SetDay(day); }
   // Forgets a reply that was begun.
   void Begin();
   // `words` as SessionEvent::row has them; they need not live on. After a bad row the others are
@@ -114,6 +118,8 @@ class QueueMenuReader {
   bool FailRow(std::size_t row, absl::string_view name, absl::string_view why);
   // The row of every `.id` of the reply; false when two rows have the same.
   bool FindRows(RowsById& rows);
+  // False when the texts or new names are more than a menu may have; the reply has failed then.
+  bool KeepsToBudget();
   void RememberReply(RowsById rows);
   void TrimWords();
   void Renumber();
@@ -133,6 +139,7 @@ class QueueMenuReader {
   SecretMask mask_;
   // The rows in known_ were read under another mask: they are read anew.
   bool known_stale_ = false;
+  ReplyBudget budget_;
 
   // The reply under way.
   std::size_t cursor_ = 0;  // where in known_ the next row should be

@@ -47,7 +47,7 @@ absl::StatusOr<std::optional<SpoolMark>> ReadMark(const std::string& path) {
 }
 
 absl::Status WriteMark(const std::string& path, const SpoolMark& mark) {
-  return io::WriteFileDurably(path, FormatMark(mark), 0640);
+  return io::WriteFileDurably(path, FormatMark(mark), 0600);
 }
 
 }  // namespace netsentinel::spool

@@ -167,7 +167,10 @@ std::vector<std::uint32_t> FrameEncoder::RetireUnseen() {
 
 std::vector<FrameColumns> FrameEncoder::Encode(const counters::Snapshot& snapshot,
                                                const counters::DescriptorTable& table) {
-  if (live_.size() + snapshot.readings.size() > limits_.dictionary_max) Reset();
+  const std::size_t queues = snapshot.readings.size();
+  const std::size_t most =
+      std::max(limits_.dictionary_max, limits_.dictionary_per_queue_max * queues);
+  if (live_.size() + queues > most) Reset();
   const bool absolute = !primed_;
   primed_ = true;
   ++snapshot_;

@@ -42,8 +42,10 @@ struct EncoderLimits {
   // A frame is closed before it would pass this; one row may, and part 0 by its steps, which
   // counters::Merge bounds.
   std::size_t frame_bytes_max = 256 * 1024;
-  // Entries of the dictionary, retired ones included, beyond which it is started anew.
-  std::size_t dictionary_max = 1'000'000;
+  // Entries of the dictionary, retired ones included, beyond which it is started anew: so many, or
+  // so many times the snapshot's queues. The aggregator takes twice as many.
+  std::size_t dictionary_max = 131'072;
+  std::size_t dictionary_per_queue_max = 4;
 };
 
 // Turns the snapshots of one (router, menu) into the frames of one stream: the first is absolute,

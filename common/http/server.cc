@@ -1,8 +1,10 @@
 #include "common/http/server.h"
 
 #include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <map>
 #include <optional>
-#include <set>
 #include <thread>
 #include <utility>
 
@@ -17,6 +19,10 @@
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 
+#include "common/base/display_name.h"
+#include "common/http/connection_table.h"
+#include "common/http/host_rule.h"
+
 namespace netsentinel::http {
 namespace {
 
@@ -24,7 +30,30 @@ namespace asio = boost::asio;
 namespace beast = boost::beast;
 using tcp = asio::ip::tcp;
 
+// Answered whoever asks for whom: a probe sends the address of its pod or host.
+constexpr absl::string_view kProbePaths[] = {"/metrics", "/healthz", "/readyz"};
+// Places for requests that have come in whole, of so many in all.
+constexpr std::size_t kReservedShare = 8;
+constexpr std::size_t kShownHostBytes = 100;
+constexpr auto kCrowdedTold = std::chrono::minutes(1);
+
 absl::string_view View(beast::string_view text) { return {text.data(), text.size()}; }
+
+std::string GroupOf(const tcp::socket& socket) {
+  beast::error_code error;
+  const asio::ip::address address = socket.remote_endpoint(error).address();
+  if (error) return "";
+  if (address.is_v4()) {
+    const auto bytes = address.to_v4().to_bytes();
+    return AddressGroup(bytes.data(), bytes.size());
+  }
+  const auto bytes = address.to_v6().to_bytes();
+  return AddressGroup(bytes.data(), bytes.size());
+}
+
+bool IsProbe(absl::string_view path) {
+  return std::find(std::begin(kProbePaths), std::end(kProbePaths), path) != std::end(kProbePaths);
+}
 
 Response Plain(int status, absl::string_view text) {
   Response response;
@@ -40,7 +69,13 @@ class Server::Impl {
  public:
   Impl(const ServerOptions& options, std::vector<std::pair<std::string, Handler>> handlers,
        log::Logger& logger)
-      : options_(options), handlers_(std::move(handlers)), logger_(logger), acceptor_(context_) {}
+      : options_(options),
+        handlers_(std::move(handlers)),
+        logger_(logger),
+        acceptor_(context_),
+        places_({.total = options.max_connections,
+                 .reserved = options.max_connections / kReservedShare,
+                 .per_address = options.max_connections_per_address}) {}
   ~Impl() { Stop(); }
 
   absl::Status Listen();
@@ -56,8 +91,9 @@ class Server::Impl {
 
   void Accept();
   void OnAccept(const beast::error_code& error, tcp::socket socket);
-  void OnClosed(Connection* connection);
-  Response Answer(const Request& request) const;
+  void OnClosed(std::uint64_t id);
+  void Cut(std::uint64_t id);
+  Response Answer(const Request& request, absl::string_view own_address) const;
 
   const ServerOptions options_;
   const std::vector<std::pair<std::string, Handler>> handlers_;
@@ -65,8 +101,11 @@ class Server::Impl {
   asio::io_context context_{1};
   tcp::acceptor acceptor_;
   std::optional<asio::steady_timer> retry_;
-  std::set<Connection*> connections_;
-  bool accepting_ = false;
+  ConnectionTable places_;
+  std::map<std::uint64_t, Connection*> connections_;  // those that were cut, too, until they end
+  std::uint64_t last_id_ = 0;
+  std::uint64_t cut_ = 0;                      // since the log was told last
+  std::optional<asio::steady_timer> crowded_;  // while it was told of lately
   bool stopping_ = false;
   std::uint16_t port_ = 0;
   std::thread thread_;
@@ -75,12 +114,14 @@ class Server::Impl {
 // One client. Keeps itself alive by the handler of the operation that is under way.
 class Server::Impl::Connection : public std::enable_shared_from_this<Connection> {
  public:
-  Connection(Impl& server, tcp::socket socket) : server_(server), stream_(std::move(socket)) {}
-  ~Connection() { server_.OnClosed(this); }
+  Connection(Impl& server, std::uint64_t id, tcp::socket socket)
+      : server_(server), id_(id), stream_(std::move(socket)) {}
+  ~Connection() { server_.OnClosed(id_); }
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
   void Read() {
+    server_.places_.Waits(id_);
     parser_.emplace();
     parser_->header_limit(static_cast<std::uint32_t>(server_.options_.max_header_bytes));
     parser_->body_limit(std::uint64_t{0});
@@ -97,6 +138,7 @@ class Server::Impl::Connection : public std::enable_shared_from_this<Connection>
  private:
   void OnRead(const beast::error_code& error) {
     if (!error) {
+      server_.places_.Answers(id_);
       Serve();
     } else if (error == beast::http::error::header_limit ||
                error == beast::http::error::buffer_overflow) {
@@ -120,6 +162,10 @@ class Server::Impl::Connection : public std::enable_shared_from_this<Connection>
       Reply(std::move(refusal), false, false);
       return;
     }
+    if (message.count(beast::http::field::host) > 1) {
+      Reply(Plain(400, "a request names one Host"), head, false);
+      return;
+    }
     Request request;
     const absl::string_view target = View(message.target());
     const std::size_t question = target.find('?');
@@ -132,7 +178,9 @@ class Server::Impl::Connection : public std::enable_shared_from_this<Connection>
     }
     const bool keep =
         message.keep_alive() && ++served_ < server_.options_.max_requests_per_connection;
-    Reply(server_.Answer(request), head, keep);
+    beast::error_code error;
+    const std::string own = stream_.socket().local_endpoint(error).address().to_string();
+    Reply(server_.Answer(request, error ? "" : own), head, keep);
   }
 
   void Reply(Response response, bool head, bool keep) {
@@ -163,6 +211,7 @@ class Server::Impl::Connection : public std::enable_shared_from_this<Connection>
   // Reads the rest of a refused request, within bounds: closing at once would reset the connection
   // and take the answer away from the client.
   void Linger() {
+    server_.places_.Waits(id_);
     beast::error_code ignored;
     stream_.socket().shutdown(tcp::socket::shutdown_send, ignored);
     stream_.expires_after(std::chrono::seconds(1));
@@ -179,6 +228,7 @@ class Server::Impl::Connection : public std::enable_shared_from_this<Connection>
   }
 
   Impl& server_;
+  const std::uint64_t id_;
   beast::tcp_stream stream_;
   beast::flat_buffer buffer_{64 * 1024};
   std::optional<beast::http::request_parser<beast::http::empty_body>> parser_;
@@ -208,18 +258,18 @@ absl::Status Server::Impl::Listen() {
 }
 
 void Server::Impl::Accept() {
-  if (stopping_ || accepting_ || connections_.size() >= options_.max_connections) return;
-  accepting_ = true;
+  if (stopping_) return;
   acceptor_.async_accept([this](const beast::error_code& error, tcp::socket socket) {
     OnAccept(error, std::move(socket));
   });
 }
 
 void Server::Impl::OnAccept(const beast::error_code& error, tcp::socket socket) {
-  accepting_ = false;
   if (stopping_) return;
   if (error) {
-    // Out of descriptors or memory: accepting again at once would spin.
+    // Out of descriptors: one of ours is given back, if there is any; a probe may have it.
+    if (const std::uint64_t slowest = places_.TakeSlowest(); slowest != 0) Cut(slowest);
+    // Accepting again at once would spin.
     logger_.Warn("http.accept_failed", "cannot accept an HTTP connection; trying again in 1 s",
                  {{"reason", error.message()}});
     retry_.emplace(context_, std::chrono::seconds(1));
@@ -228,18 +278,36 @@ void Server::Impl::OnAccept(const beast::error_code& error, tcp::socket socket) 
     });
     return;
   }
-  const auto connection = std::make_shared<Connection>(*this, std::move(socket));
-  connections_.insert(connection.get());
+  const std::uint64_t id = ++last_id_;
+  const std::vector<std::uint64_t> lost = places_.Add(id, GroupOf(socket));
+  const auto connection = std::make_shared<Connection>(*this, id, std::move(socket));
+  connections_.emplace(id, connection.get());
+  for (const std::uint64_t slow : lost) Cut(slow);
   connection->Read();
   Accept();
 }
 
-void Server::Impl::OnClosed(Connection* connection) {
-  connections_.erase(connection);
-  Accept();
+void Server::Impl::Cut(std::uint64_t id) {
+  const auto connection = connections_.find(id);
+  if (connection == connections_.end()) return;
+  connection->second->Cancel();
+  ++cut_;
+  if (crowded_.has_value()) return;
+  crowded_.emplace(context_, kCrowdedTold);
+  crowded_->async_wait([this](const beast::error_code&) { crowded_.reset(); });
+  logger_.Warn("http.crowded",
+               "more connections than there are places for: the slowest are cut, probes go on",
+               {{"cut", std::exchange(cut_, 0)},
+                {"places", options_.max_connections},
+                {"places_per_address", options_.max_connections_per_address}});
 }
 
-Response Server::Impl::Answer(const Request& request) const {
+void Server::Impl::OnClosed(std::uint64_t id) {
+  places_.Remove(id);
+  connections_.erase(id);
+}
+
+Response Server::Impl::Answer(const Request& request, absl::string_view own_address) const {
   const std::pair<std::string, Handler>* best = nullptr;
   for (const auto& handler : handlers_) {
     const std::string& path = handler.first;
@@ -248,7 +316,16 @@ Response Server::Impl::Answer(const Request& request) const {
     if (match && (best == nullptr || path.size() > best->first.size())) best = &handler;
   }
   if (best == nullptr) return Plain(404, "there is no such page");
-  return best->second(request);
+  if (IsProbe(best->first)) return best->second(request);
+  const auto host = request.headers.find("host");
+  absl::string_view asked;
+  if (host != request.headers.end()) asked = host->second;
+  if (AsksForUs(asked, own_address, options_.hosts)) return best->second(request);
+  return Plain(
+      421,
+      absl::StrCat("this server is not \"", base::DisplayName(asked.substr(0, kShownHostBytes)),
+                   "\": ask for it as localhost or by its address",
+                   options_.hosts_key.empty() ? "" : ", or add the name to ", options_.hosts_key));
 }
 
 void Server::Impl::Stop() {
@@ -258,7 +335,8 @@ void Server::Impl::Stop() {
     beast::error_code ignored;
     acceptor_.close(ignored);
     if (retry_.has_value()) retry_->cancel();
-    for (Connection* connection : connections_) connection->Cancel();
+    if (crowded_.has_value()) crowded_->cancel();
+    for (const auto& [id, connection] : connections_) connection->Cancel();
   });
   thread_.join();
 }

@@ -38,11 +38,18 @@ struct Response {
 using Handler = std::function<Response(const Request&)>;
 
 struct ServerOptions {
-  config::Address address;              // port 0: the kernel chooses
-  std::size_t max_connections = 128;    // more wait in the kernel's queue until one ends
+  config::Address address;  // port 0: the kernel chooses
+  // At the limit the newest connection is let in and the slowest one cut: see ConnectionTable.
+  std::size_t max_connections = 128;
+  std::size_t max_connections_per_address = 32;
   std::size_t max_header_bytes = 8192;  // beyond it: 431 and closed
   int max_requests_per_connection = 1000;
   absl::Duration timeout = absl::Seconds(10);  // to send a request, to take the answer, or idle
+  // Names under which pages are asked for beside localhost and the address that is listened on: a
+  // request by any other name is answered with 421. The probes of StandardHandlers answer to any.
+  std::vector<std::string> hosts = {};
+  // The key of the configuration that holds them, for the words of that answer.
+  std::string hosts_key = {};
 };
 
 // A small HTTP/1.1 server on one thread of its own, for pages and probes. Takes GET and HEAD

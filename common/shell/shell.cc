@@ -20,6 +20,7 @@
 #include "common/io/descriptors.h"
 #include "common/io/files.h"
 #include "common/io/os_random.h"
+#include "common/io/out_of_memory.h"
 #include "common/io/sd_notify.h"
 #include "common/io/signals.h"
 #include "common/io/system_clock.h"
@@ -303,6 +304,7 @@ int Main(const ProgramInfo& info, AnyProgram& program, int argc, const char* con
   const CommandLine flags = ParseCommandLine(info.name, info.summary, argc, argv);
   if (flags.action == Action::kExit) return flags.exit_code;
   HideMemory();
+  io::ExitWhenOutOfMemory(info.name.c_str());
   if (flags.action == Action::kHealthCheck) return HealthCheck(info, flags, program);
   absl::StatusOr<Loaded> loaded = Load(flags.config, program);
   absl::Status status = loaded.status();

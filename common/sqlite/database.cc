@@ -7,6 +7,7 @@
 
 #include "common/base/bytes.h"
 #include "common/base/status_macros.h"
+#include "common/io/private_state.h"
 
 namespace netsentinel::sqlite {
 namespace {
@@ -136,6 +137,8 @@ bool Statement::IsNull(int column) const {
 
 absl::StatusOr<std::unique_ptr<Database>> Database::Open(const std::string& path,
                                                          const OpenOptions& options) {
+  // SQLite would leave the mode to the umask; its other files take the mode of this one.
+  NS_RETURN_IF_ERROR(io::MakePrivateFile(path));
   sqlite3* handle = nullptr;
   const int result =
       sqlite3_open_v2(path.c_str(), &handle,

@@ -71,7 +71,7 @@ struct OpenOptions {
 // or no permission; kAlreadyExists a constraint; kInternal anything else. Messages name the file.
 class Database {
  public:
-  // Opens or creates `path`.
+  // Opens or creates `path`; a new file is its owner's alone (mode 0600).
   static absl::StatusOr<std::unique_ptr<Database>> Open(const std::string& path,
                                                         const OpenOptions& options);
   Database(const Database&) = delete;

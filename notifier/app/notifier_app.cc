@@ -10,12 +10,12 @@
 
 #include "common/base/status_macros.h"
 #include "common/http/server.h"
-#include "common/io/files.h"
 #include "common/io/system_clock.h"
 #include "common/rpc/grpc_channel.h"
 #include "common/rpc/grpc_server.h"
 #include "common/rpc/tls_files.h"
 #include "common/shell/health_follower.h"
+#include "common/shell/private_state.h"
 #include "common/shell/reload.h"
 #include "notifier/app/report_page.h"
 #include "notifier/audit/audit_sender.h"
@@ -142,7 +142,7 @@ struct Parts {
 
 absl::StatusOr<std::unique_ptr<Parts>> MakeParts(const NotifierSettings& settings,
                                                  shell::Context& context) {
-  NS_RETURN_IF_ERROR(io::MakeFolder(settings.state_dir));
+  NS_RETURN_IF_ERROR(shell::MakeStateFolder(settings.state_dir, context.logger));
   NS_ASSIGN_OR_RETURN(auto queue, delivery::SqliteDeliveryQueue::Open(
                                       absl::StrCat(settings.state_dir, "/delivery.db"),
                                       delivery::RetryPolicy(), context.clock.WallNow()));
@@ -220,7 +220,9 @@ absl::Status NotifierApp::Run(const NotifierSettings& settings, shell::Context& 
   std::map<std::string, std::uint16_t> ports = {{"grpc", server->port()}};
   std::unique_ptr<http::Server> web;
   if (settings.web.has_value()) {
-    NS_ASSIGN_OR_RETURN(web, http::Server::Start({.address = *settings.web},
+    NS_ASSIGN_OR_RETURN(web, http::Server::Start({.address = *settings.web,
+                                                  .hosts = settings.web_hosts,
+                                                  .hosts_key = "listen.web_hosts"},
                                                  ReportPages(parts->reports), context.logger));
     ports["web"] = web->port();
   }
@@ -267,6 +269,7 @@ absl::Status NotifierApp::Reload(const NotifierSettings& settings, shell::Contex
        {"listen.max_connection_age",
         settings.listen.max_connection_age != running_.listen.max_connection_age},
        {"listen.web", settings.web != running_.web},
+       {"listen.web_hosts", settings.web_hosts != running_.web_hosts},
        {"tls", settings.security != running_.security},
        {"state_dir", settings.state_dir != running_.state_dir},
        {"aggregator.target", settings.aggregator.target != running_.aggregator.target},

@@ -127,6 +127,14 @@ NotifierSettings ReadNotifierSettings(config::Section root) {
     listen.Fail("web", "the page asks nobody who they are", "a loopback address",
                 "put a reverse proxy with a login in front of it");
   }
+  settings.web_hosts = listen.OptionalStringList("web_hosts", {.min = 1, .max = 253}, 20);
+  for (const std::string& host : settings.web_hosts) {
+    if (host.empty()) continue;  // Reported already.
+    if (host.find_first_of(" /:*") != std::string::npos) {
+      listen.Fail("web_hosts", absl::StrCat("\"", host, "\" is no host name"),
+                  "names such as reports.example.net, without scheme, port or path");
+    }
+  }
   settings.security = config::ReadSecurity(root, settings.listen.grpc.host);
   settings.state_dir = root.RequiredPath("state_dir");
   config::Section aggregator = root.RequiredSection("aggregator");

@@ -19,6 +19,7 @@ struct NotifierSettings {
   config::Listen listen;
   // The page with the current report; loopback only, since it asks nobody who they are.
   std::optional<config::Address> web;
+  std::vector<std::string> web_hosts;  // names that a proxy in front of it asks by
   config::Security security;
   std::string state_dir;
   config::Peer aggregator;

@@ -78,7 +78,8 @@ def fresh_folder(path):
     folder = pathlib.Path(path).resolve()
     marker = folder / MARKER
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        # Keys, passwords, figures and mails: nobody else's business.
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if any(folder.iterdir()) and not marker.is_file():
             raise Failure(f"{folder} is not empty and was not made by this script, which would "
                           "empty it: name another folder with --dir, or remove it yourself")
@@ -182,11 +183,16 @@ class Fleet:
         self.logs = self.folder / "logs"
         self.logs.mkdir(parents=True, exist_ok=True)
         self.processes = []
+        self.after = []
 
     def start(self, name, arguments):
         process = Process(name, arguments, self.logs / f"{name}.log")
         self.processes.append(process)
         return process.start()
+
+    def at_stop(self, action):
+        """To be done once all of them have stopped."""
+        self.after.append(action)
 
     def ports(self, process, path, seconds=30):
         """The JSON of a program's ports file, once it is there."""
@@ -205,6 +211,8 @@ class Fleet:
         for process in reversed(self.processes):
             codes[process.name] = process.stop()
         self.processes.clear()
+        while self.after:
+            self.after.pop()()
         return codes
 
 

@@ -11,9 +11,10 @@ import time
 import zoneinfo
 
 import falsify
+from database import Database
 from processes import (SIGNALS, Failure, Fleet, Interrupted, Simulator, ensure_root, exit_code,
                        fresh_folder, say, wait_until)
-from setup import SITE, Database, Setup, read_secret
+from setup import SITE, Setup, read_secret
 from story import LINE_RATE, POLL, QUOTA, ZONE, Story, prove, scenario
 
 # The first day's part of the story has to fit between the start of the programs and the day's end.

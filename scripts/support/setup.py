@@ -1,12 +1,10 @@
-"""Certificates, configuration files and the database of a quickstart run."""
+"""Certificates and configuration files of a quickstart run."""
 import json
 import os
 import pathlib
 import secrets
-import shutil
-import subprocess
 
-from processes import Failure, reserve_port, run, wait_until
+from processes import Failure, reserve_port, run
 
 SITE = "lab"
 
@@ -30,7 +28,7 @@ class Setup:
         self.folder = pathlib.Path(folder)
         self.bin = pathlib.Path(binaries)
         # Kept for as long as the run, also while a program is dead and between two of its starts.
-        self.keepers = {name: reserve_port() for name in ("aggregator", "notifier", "database")}
+        self.keepers = {name: reserve_port() for name in ("aggregator", "notifier")}
         self.ports = {name: keeper.getsockname()[1] for name, keeper in self.keepers.items()}
         self.secrets = self.folder / "secrets"
         self.secrets.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -132,42 +130,3 @@ class Setup:
             "alerts: {to: [noc@netsentinel.example], group_window: 1s}",
             "reports: [{name: daily, at: \"18:15\", sites: all, to: [manager@netsentinel.example]}]",
         ]) + "\n")
-
-
-class Database:
-    """A private MariaDB that only this run knows."""
-
-    def __init__(self, setup, fleet):
-        self.setup, self.fleet = setup, fleet
-        self.folder = setup.folder / "mariadb"
-        self.socket = self.folder / "socket"
-        self.process = None
-
-    def start(self):
-        for program in ("mariadbd", "mariadb-install-db"):
-            if shutil.which(program) is None:
-                raise Failure(f"{program} is not installed: run scripts/install-deps quickstart")
-        self.folder.mkdir(parents=True, exist_ok=True)
-        run(["mariadb-install-db", "--no-defaults", "--user=root",
-             f"--datadir={self.folder}/data", "--auth-root-authentication-method=normal",
-             "--skip-test-db"], "mariadb-install-db")
-        self.process = self.fleet.start("mariadb", [
-            "mariadbd", "--no-defaults", "--user=root", f"--datadir={self.folder}/data",
-            "--bind-address=127.0.0.1", f"--port={self.setup.ports['database']}",
-            f"--socket={self.socket}"])
-        wait_until("MariaDB to answer", lambda: self._sql("SELECT 1"))
-        password = self.setup.secret("database")
-        self._sql("CREATE DATABASE netsentinel CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci;"
-                  "CREATE USER netsentinel@'127.0.0.1' IDENTIFIED BY "
-                  f"'{password.read_text().strip()}';"
-                  "GRANT ALL PRIVILEGES ON netsentinel.* TO netsentinel@'127.0.0.1';", True)
-        return (f"url: \"mysql://netsentinel@127.0.0.1:{self.setup.ports['database']}/netsentinel\""
-                f", password_file: {password}")
-
-    def _sql(self, text, must=False):
-        self.process.check()
-        result = subprocess.run(["mariadb", "--no-defaults", "-uroot", f"--socket={self.socket}"],
-                                input=text, capture_output=True, text=True, check=False)
-        if must and result.returncode != 0:
-            raise Failure(f"MariaDB refused the set-up: {result.stderr}")
-        return result.returncode == 0

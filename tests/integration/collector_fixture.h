@@ -66,6 +66,7 @@ class CollectorFixture : public AggregatorFixture {
            << "\", transport: api, username: ns, password_file: " << Path("password")
            << ", poll_interval: 1s" << (more_keys.empty() ? "" : ", ") << more_keys << "}\n";
     }
+    file << more_collector_routers_;
     file.close();
     collector_ = std::make_unique<test::ChildProcess>(
         std::vector<std::string>{NS_COLLECTOR, "--config", Path("collector.yaml")},
@@ -73,7 +74,8 @@ class CollectorFixture : public AggregatorFixture {
   }
   std::string CollectorLog() const { return test::ReadWhole(Path("collector.log")); }
 
-  std::vector<std::string> routers_;  // those of the simulator
+  std::vector<std::string> routers_;    // those of the simulator
+  std::string more_collector_routers_;  // lines of further ones
   std::unique_ptr<test::ChildProcess> simulator_, collector_;
 };
 

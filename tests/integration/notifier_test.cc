@@ -17,6 +17,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include <grpcpp/grpcpp.h>
+#include <sys/stat.h>
 
 #include "common/http/client.h"
 #include "netsentinel/v1/alerts.grpc.pb.h"
@@ -492,6 +493,36 @@ TEST_F(NotifierTest, TakesOverNewRecipientsOnReload) {
     return test::ReadWhole(Log()).find("state_dir changes only with a restart") !=
            std::string::npos;
   })) << test::ReadWhole(Log());
+}
+
+TEST_F(NotifierTest, TheQueueIsItsOwnersAloneWhateverTheUmask) {
+  const mode_t mask = ::umask(022);
+  const std::string state = folder_.path() + "/state";
+  std::filesystem::create_directory(state);
+  std::filesystem::permissions(state, std::filesystem::perms(0755));
+  StartNotifier();
+  ::umask(mask);
+  using std::filesystem::perms;
+  EXPECT_EQ(std::filesystem::status(state).permissions(), perms(0700));
+  EXPECT_EQ(std::filesystem::status(state + "/delivery.db").permissions(), perms(0600));
+  EXPECT_EQ(std::filesystem::status(state + "/delivery.db-wal").permissions(), perms(0600));
+  EXPECT_NE(test::ReadWhole(Log()).find("event=state.closed"), std::string::npos);
+}
+
+TEST_F(NotifierTest, ThePageIsShownToNobodyWhoAsksForAnotherHost) {
+  StartNotifier();
+  const std::string text = test::ReadWhole(folder_.path() + "/ports");
+  std::smatch match;
+  ASSERT_TRUE(std::regex_search(text, match, std::regex("web\\W+([0-9]+)"))) << text;
+  const auto ask = [&](const std::string& port, const std::string& path, const std::string& host) {
+    test::Subprocess curl("curl", {"-s", "-o", "/dev/null", "-w", "%{http_code}", "-H",
+                                   "Host: " + host, "http://127.0.0.1:" + port + path});
+    curl.Wait();
+    return curl.Stdout();
+  };
+  EXPECT_EQ(ask(match[1].str(), "/", "evil.example"), "421");
+  EXPECT_EQ(ask(match[1].str(), "/", "localhost"), "200");
+  EXPECT_EQ(ask(std::to_string(http_port_), "/healthz", "evil.example"), "200");
 }
 
 }  // namespace

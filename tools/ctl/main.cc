@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include <CLI/CLI.hpp>
 
+#include "common/io/out_of_memory.h"
 #include "common/io/system_clock.h"
 #include "common/shell/shell.h"
 #include "common/shell/version.h"
@@ -13,6 +14,7 @@
 #include "tools/ctl/grpc_table.h"
 
 int main(int argc, char** argv) {
+  netsentinel::io::ExitWhenOutOfMemory("netsentinelctl");
   const netsentinel::io::SystemClock clock;
   netsentinel::ctl::CommandContext context{clock, absl::OkStatus()};
   CLI::App app{"Operate NetSentinel", "netsentinelctl"};

@@ -10,6 +10,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 
+#include "common/io/out_of_memory.h"
 #include "tools/simulator/scenario.h"
 #include "tools/simulator/simulated_time.h"
 #include "tools/simulator/simulator.h"
@@ -73,6 +74,7 @@ int Run(const CommandLine& line) {
 }  // namespace netsentinel::simulator
 
 int main(int argc, char** argv) {
+  netsentinel::io::ExitWhenOutOfMemory("netsentinel-simulator");
   netsentinel::simulator::CommandLine line;
   CLI::App app("Simulated MikroTik routers that speak the RouterOS API");
   app.add_option("--scenario", line.scenario, "YAML file with routers and events")->required();

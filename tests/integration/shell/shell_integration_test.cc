@@ -136,6 +136,13 @@ TEST_F(ShellIntegrationTest, AProgramThatFailsSaysSoAndExitsWithOne) {
   EXPECT_THAT(process.Stderr(), HasSubstr("UNAVAILABLE: told to fail"));
 }
 
+TEST_F(ShellIntegrationTest, AProgramThatGetsNoMemorySaysSoAndExitsWithOne) {
+  WriteConfig(std::string(kConfig) + "mode: fill\n");
+  Subprocess process(TINY_PROGRAM, {"--config", Path("c.yaml")});
+  EXPECT_EQ(process.Wait(), 1);
+  EXPECT_THAT(process.Stderr(), HasSubstr("tiny-program: out of memory: "));
+}
+
 TEST_F(ShellIntegrationTest, AWrongConfigurationStopsTheStartWithItsPlaces) {
   WriteConfig(std::string(kConfig) + "number: 700\nnumbr: 1\n");
   for (const char* flag : {"", "--check-config"}) {

@@ -1,8 +1,12 @@
 #include <condition_variable>
+#include <memory>
 #include <mutex>
+#include <new>
 #include <string>
+#include <vector>
 
 #include <sys/prctl.h>
+#include <sys/resource.h>
 
 #include "common/base/status_macros.h"
 #include "common/config/shared_sections.h"
@@ -14,7 +18,7 @@
 namespace netsentinel {
 namespace {
 
-enum class Mode { kServe, kFail, kHang };
+enum class Mode { kServe, kFail, kHang, kFill };
 
 struct TinySettings {
   config::Listen listen;
@@ -23,15 +27,30 @@ struct TinySettings {
   std::int64_t number = 0;
 };
 
+// Asks for memory until there is none.
+[[noreturn]] void FillMemory() {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  // The sanitizers' own `new` asks nobody.
+  std::get_new_handler()();
+#endif
+  const rlimit limit{std::size_t{1} << 30, std::size_t{1} << 30};
+  ::setrlimit(RLIMIT_AS, &limit);
+  std::vector<std::unique_ptr<char[]>> blocks;
+  for (;;) blocks.push_back(std::make_unique<char[]>(std::size_t{1} << 20));
+}
+
 class TinyProgram final : public shell::Program<TinySettings> {
  public:
   TinySettings Read(config::Section root) override {
     TinySettings settings;
     settings.listen = config::ReadListen(root);
     settings.security = config::ReadSecurity(root, settings.listen.grpc.host);
-    settings.mode = root.OptionalEnum<Mode>(
-        "mode", {{"serve", Mode::kServe}, {"fail", Mode::kFail}, {"hang", Mode::kHang}},
-        Mode::kServe);
+    settings.mode = root.OptionalEnum<Mode>("mode",
+                                            {{"serve", Mode::kServe},
+                                             {"fail", Mode::kFail},
+                                             {"hang", Mode::kHang},
+                                             {"fill", Mode::kFill}},
+                                            Mode::kServe);
     settings.number = root.OptionalInteger("number", 0, {0, 100});
     return settings;
   }
@@ -42,6 +61,7 @@ class TinyProgram final : public shell::Program<TinySettings> {
   }
 
   absl::Status Run(const TinySettings& settings, shell::Context& context) override {
+    if (settings.mode == Mode::kFill) FillMemory();
     if (settings.mode == Mode::kFail) return absl::UnavailableError("told to fail");
     context.readiness.NotReady("tiny", "still thinking");
     number_ = context.metrics.AddGauge("tiny_number", "The number of the configuration.");

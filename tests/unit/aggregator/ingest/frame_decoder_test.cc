@@ -186,5 +186,60 @@ INSTANTIATE_TEST_SUITE_P(
         BadFrame{"LongName", LongName(), "5000 bytes", absl::StatusCode::kResourceExhausted}),
     [](const ::testing::TestParamInfo<BadFrame>& test) { return test.param.name; });
 
+TEST(FrameDecoderTest, TextsBeyondWhatAMenuMayHaveAreRefusedAndNothingIsKept) {
+  FrameDecoder decoder;
+  Frame frame(3'000);
+  for (std::uint32_t i = 0; i < 3'000; ++i) {
+    QueueDescriptor queue = Queue(i, std::to_string(i) + std::string(1'900, 'n'));
+    queue.comment.assign(3'900, 'c');
+    queue.target.assign(3'900, 't');
+    frame.Add(std::move(queue)).Row(i == 0 ? 0 : 1, 1, 1, 1);
+  }
+  EXPECT_THAT(decoder.Take(frame.View()).status(),
+              StatusIs(absl::StatusCode::kResourceExhausted,
+                       HasSubstr("of 3000 queues have 29110890 bytes")));
+  EXPECT_EQ(decoder.dictionary()->table.live(), 0U);
+}
+
+TEST(FrameDecoderTest, ADictionaryOfRetiredEntriesIsStartedAnew) {
+  FrameDecoder decoder({.entries_max = 100, .entries_per_queue_max = 8});
+  Frame first(10);
+  for (std::uint32_t i = 0; i < 10; ++i) first.Add(Queue(i, "q")).Row(i == 0 ? 0 : 1, 1, 1, 1);
+  ASSERT_TRUE(decoder.Take(first.View()).ok());
+  absl::Status status;
+  std::uint32_t next = 10;
+  while (status.ok() && next < 1'000) {
+    Frame frame(10, /*absolute=*/false);
+    frame.Retire(next - 10).Add(Queue(next, "q")).Row(next, 1, 1, 1);
+    status = decoder.Take(frame.View()).status();
+    ++next;
+  }
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kResourceExhausted,
+                               HasSubstr("start it anew with an absolute snapshot")));
+  EXPECT_EQ(next, 101U);
+}
+
+TEST(FrameDecoderTest, EntriesThatOnlyMergedStepsNeededGoWithTheNextSnapshot) {
+  FrameDecoder decoder;
+  for (int round = 0; round < 20; ++round) {
+    Frame frame(1, /*absolute=*/round == 0);
+    if (round == 0) frame.Add(Queue(1, "alice"));
+    frame.Row(0, 1, 1, 1);
+    FrameColumns columns = frame.View();
+    FrameColumns::Step step;
+    step.header = *columns.header;
+    step.queues = {Queue(2, std::string(1'000, static_cast<char>('a' + round)))};
+    step.readings = {QueueReading{0, 1, 1, 1}};
+    columns.steps.push_back(step);
+    auto taken = decoder.Take(std::move(columns));
+    ASSERT_TRUE(taken.ok() && taken->has_value());
+    const auto steps = decoder.InternSteps(std::move((*taken)->steps));
+    ASSERT_EQ(steps.size(), 1U);
+    EXPECT_EQ(decoder.dictionary()->table.Find(steps[0].readings[0].descriptor)->name.size(),
+              1'000U);
+    EXPECT_EQ(decoder.dictionary()->table.live(), 2U);
+  }
+}
+
 }  // namespace
 }  // namespace netsentinel::ingest

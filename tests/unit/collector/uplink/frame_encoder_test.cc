@@ -282,7 +282,7 @@ TEST(FrameEncoderTest, ABigSnapshotIsCutIntoFramesUnderTheLimit) {
 }
 
 TEST(FrameEncoderTest, ADictionaryThatIsFullStartsAnew) {
-  FrameEncoder encoder({.dictionary_max = 12});
+  FrameEncoder encoder({.dictionary_max = 12, .dictionary_per_queue_max = 2});
   ingest::FrameDecoder decoder;
   MovingMenu menu(5);
   for (int i = 0; i < 5; ++i) menu.Add();

@@ -40,6 +40,11 @@ class ServerTest : public testing::Test {
       response.headers.emplace_back("X-Test", "1");
       return response;
     });
+    handlers.emplace_back("/big/", [](const Request&) {
+      Response response;
+      response.body.assign(1 << 20, 'x');
+      return response;
+    });
     auto server = Server::Start(options, std::move(handlers), logger_);
     ASSERT_THAT(server, IsOk());
     server_ = *std::move(server);
@@ -92,8 +97,9 @@ TEST_F(ServerTest, AStuckLoopIsUnhealthy) {
 
 TEST_F(ServerTest, PathsBelowAPrefixGoToItsHandlerWithQueryAndHeaders) {
   Serve();
-  const std::string answer = Raw(
-      "GET /echo/a%20b?x=1&y HTTP/1.1\r\nHost: x\r\nUser-Agent: me\r\nConnection: close\r\n\r\n");
+  const std::string answer =
+      Raw("GET /echo/a%20b?x=1&y HTTP/1.1\r\nHost: localhost\r\nUser-Agent: me\r\nConnection: "
+          "close\r\n\r\n");
   EXPECT_THAT(answer, StartsWith("HTTP/1.1 200 OK\r\n"));
   EXPECT_THAT(answer, HasSubstr("\r\n\r\n/echo/a%20b|x=1&y|me"));
   EXPECT_THAT(answer, HasSubstr("X-Test: 1\r\n"));
@@ -168,6 +174,70 @@ TEST_F(ServerTest, SilentClientsBeyondTheLimitDoNotLockOutTheNextOne) {
   }
   ASSERT_OK_AND_ASSIGN(const FetchResult result, Get("/healthz"));
   EXPECT_EQ(result.status, 200);
+}
+
+TEST_F(ServerTest, HalfRequestsThatAreRefilledTakeNoProbeAway) {
+  Serve();
+  boost::asio::io_context context;
+  std::vector<tcp::socket> half;
+  for (int round = 0; round < 6; ++round) {
+    for (int i = 0; i < 300; ++i) {
+      half.emplace_back(context);
+      half.back().connect({boost::asio::ip::make_address("127.0.0.1"), server_->port()});
+      boost::system::error_code error;
+      boost::asio::write(half.back(), boost::asio::buffer("GET /healthz HTT", 16), error);
+    }
+    for (const char* path : {"/healthz", "/readyz", "/metrics"}) {
+      ASSERT_OK_AND_ASSIGN(const FetchResult result, Get(path));
+      EXPECT_EQ(result.status, 200) << path;
+    }
+    if (half.size() > 600) half.erase(half.begin(), half.begin() + 300);
+  }
+  EXPECT_EQ(logger_.Count("http.crowded"), 1U) << "told once a minute";
+}
+
+TEST_F(ServerTest, ClientsThatTakeNoAnswerTakeNoProbeAway) {
+  Serve();
+  boost::asio::io_context context;
+  std::vector<tcp::socket> slow;
+  const std::string many = [] {
+    std::string text;
+    for (int i = 0; i < 200; ++i) text += "GET /big/ HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    return text;
+  }();
+  for (int i = 0; i < 200; ++i) {
+    slow.emplace_back(context);
+    slow.back().open(tcp::v4());
+    slow.back().set_option(boost::asio::socket_base::receive_buffer_size(4096));
+    slow.back().connect({boost::asio::ip::make_address("127.0.0.1"), server_->port()});
+    boost::system::error_code error;
+    boost::asio::write(slow.back(), boost::asio::buffer(many), error);
+  }
+  ASSERT_OK_AND_ASSIGN(const FetchResult result, Get("/healthz"));
+  EXPECT_EQ(result.status, 200);
+}
+
+TEST_F(ServerTest, APageIsShownUnderItsOwnNamesOnlyAndAProbeUnderAny) {
+  Serve({.address = {}, .hosts = {"reports.example.net"}, .hosts_key = "listen.web_hosts"});
+  const auto ask = [&](absl::string_view path, absl::string_view host) {
+    return Raw(absl::StrCat("GET ", path, " HTTP/1.1\r\n", host, "Connection: close\r\n\r\n"));
+  };
+  EXPECT_THAT(ask("/echo/", "Host: evil.example\r\n"),
+              testing::AllOf(StartsWith("HTTP/1.1 421 "), HasSubstr("\"evil.example\""),
+                             HasSubstr("listen.web_hosts")));
+  EXPECT_THAT(ask("/echo/", ""), StartsWith("HTTP/1.1 421 "));
+  EXPECT_THAT(ask("/echo/", "Host: localhost\r\nHost: evil.example\r\n"),
+              StartsWith("HTTP/1.1 400 "));
+  EXPECT_THAT(ask("/echo/", "Host: evil.example\r\nHost: localhost\r\n"),
+              StartsWith("HTTP/1.1 400 "));
+  for (const char* host : {"Host: reports.example.net\r\n", "Host: localhost:9\r\n",
+                           "Host: 127.0.0.1\r\n", "host:LOCALHOST\r\n"}) {
+    EXPECT_THAT(ask("/echo/", host), StartsWith("HTTP/1.1 200 ")) << host;
+  }
+  for (const char* path : {"/healthz", "/readyz", "/metrics"}) {
+    EXPECT_THAT(ask(path, "Host: evil.example\r\n"), StartsWith("HTTP/1.1 200 ")) << path;
+  }
+  EXPECT_THAT(ask("/healthz/", "Host: evil.example\r\n"), StartsWith("HTTP/1.1 404 "));
 }
 
 TEST_F(ServerTest, StoppingClosesConnectionsAndIsIdempotent) {

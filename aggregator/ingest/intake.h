@@ -1,0 +1,105 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+#include "aggregator/ingest/messages.h"
+#include "common/base/ids.h"
+#include "common/base/mutex.h"
+
+// What received messages may take before the engine has dealt with them.
+namespace netsentinel::ingest {
+
+struct IntakeLimits {
+  // Of all streams together. Beyond it no stream is read further until something has been dealt
+  // with: the collectors' data waits on their side. A stream of which nothing is kept may always
+  // bring one message.
+  std::uint64_t total_bytes = std::uint64_t{256} << 20;
+  // Of one stream, whatever it sends: closed beyond it. The largest snapshot and the credit fit.
+  std::uint64_t stream_bytes = std::uint64_t{80} << 20;
+  // What the welcome allows a stream to have under way; one snapshot may be larger.
+  std::uint64_t credit_bytes = std::uint64_t{8} << 20;
+  // Streams of one certificate's name; a collector that comes back leaves dead ones behind for a
+  // while. Without certificates all have one name.
+  std::size_t streams_per_identity = 16;
+  std::size_t streams_without_identity = 256;
+  // Messages waiting to be read by the peer after which the stream is closed.
+  std::size_t outgoing_max = 65'536;
+};
+
+// The bytes kept of all streams. Thread-safe.
+class IntakeBudget {
+ public:
+  explicit IntakeBudget(std::uint64_t total_bytes) : total_bytes_(total_bytes) {}
+
+  void Take(std::uint64_t bytes);
+  // Calls what waits, when there is room again.
+  void Give(std::uint64_t bytes);
+  // False when there is room: go on. Else `resume` is called once, later, from whoever gives.
+  bool WaitForRoom(std::function<void()> resume);
+  std::uint64_t held() const;
+
+ private:
+  const std::uint64_t total_bytes_;
+  mutable base::Mutex mutex_;
+  std::uint64_t held_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::vector<std::function<void()>> waiting_ ABSL_GUARDED_BY(mutex_);
+};
+
+// How many streams each identity has open. Thread-safe.
+class StreamCounts {
+ public:
+  explicit StreamCounts(const IntakeLimits& limits) : limits_(limits) {}
+
+  // kResourceExhausted when the identity has as many as it may. What is given counts until it is
+  // destroyed, and must not outlive this.
+  absl::StatusOr<std::shared_ptr<const void>> Open(const base::CollectorId& identity);
+
+ private:
+  const IntakeLimits limits_;
+  base::Mutex mutex_;
+  std::map<base::CollectorId, std::size_t> open_ ABSL_GUARDED_BY(mutex_);
+};
+
+// One stream's bytes: its own limits, and its part of the budget. Thread-safe.
+class StreamIntake : public std::enable_shared_from_this<StreamIntake> {
+ public:
+  StreamIntake(const IntakeLimits& limits, std::shared_ptr<IntakeBudget> budget)
+      : limits_(limits), budget_(std::move(budget)) {}
+
+  // Counts a message of `bytes` on the wire until what is returned goes. kResourceExhausted when
+  // the stream does not keep to its limits and is to be closed.
+  struct Counted {
+    absl::Status status;
+    std::shared_ptr<const void> hold;
+  };
+  Counted Count(const CollectorMessage& message, std::uint64_t bytes);
+  // As IntakeBudget's; never waits for room that only this stream could need.
+  bool WaitForRoom(std::function<void()> resume);
+
+ private:
+  struct Hold;
+  struct Snapshot {
+    base::RouterId router;
+    counters::Menu menu = counters::Menu::kSimple;
+    std::uint64_t sequence = 0;
+    std::uint64_t bytes = 0;
+  };
+
+  const IntakeLimits limits_;
+  const std::shared_ptr<IntakeBudget> budget_;
+  base::Mutex mutex_;
+  std::uint64_t held_ ABSL_GUARDED_BY(mutex_) = 0;            // with what a message takes itself
+  std::uint64_t snapshot_bytes_ ABSL_GUARDED_BY(mutex_) = 0;  // of frames, on the wire
+  Snapshot newest_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace netsentinel::ingest

@@ -1,0 +1,236 @@
+// What real programs keep to themselves: their files, their health from strangers, their secrets.
+#include <array>
+#include <atomic>
+#include <filesystem>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/read.hpp>
+#include <boost/asio/write.hpp>
+#include <sys/stat.h>
+
+#include "common/base/mutex.h"
+#include "common/http/client.h"
+#include "tests/integration/collector_fixture.h"
+#include "tests/support/mariadb_server.h"
+
+namespace netsentinel {
+namespace {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+using ::testing::AnyOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+class ClosedDoorsTest : public CollectorFixture {
+ protected:
+  ClosedDoorsTest() : umask_(::umask(022)) {}
+  ~ClosedDoorsTest() override { ::umask(umask_); }
+
+  std::string Get(const std::string& path) {
+    const auto answer = http::Fetch({.host = "127.0.0.1", .port = ports_.at("http")}, path);
+    return answer.ok() ? absl::StrCat(answer->status, " ", answer->body)
+                       : answer.status().ToString();
+  }
+  mode_t ModeOf(const std::string& name) const {
+    struct stat info {};
+    EXPECT_EQ(::stat(Path(name).c_str(), &info), 0) << name;
+    return info.st_mode & 07777;
+  }
+  // Starts it without waiting for a store that never comes.
+  void Launch() {
+    aggregator_ = std::make_unique<test::ChildProcess>(
+        std::vector<std::string>{NS_AGGREGATOR, "--config", Path("aggregator.yaml"), "--ports-file",
+                                 Path("ports")},
+        Path("log"));
+    ports_ = test::WaitForPorts(Path("ports"));
+    ASSERT_TRUE(ports_.contains("http")) << Log();
+  }
+
+  const mode_t umask_;
+};
+
+TEST_F(ClosedDoorsTest, TheStoreIsItsOwnersAloneAndAnOpenOneIsClosedAtTheStart) {
+  Start();
+  const std::vector<std::string> files = {"store.db", "store.db-wal", "store.db-shm",
+                                          "store.db.lock"};
+  for (const std::string& file : files) EXPECT_EQ(ModeOf(file), 0600U) << file;
+  EXPECT_THAT(Log(), Not(HasSubstr("state.closed")));
+  Kill();
+  for (const std::string& file : files) ::chmod(Path(file).c_str(), 0644);
+  Start();
+  for (const std::string& file : files) EXPECT_EQ(ModeOf(file), 0600U) << file;
+  EXPECT_EQ(LogCount("event=state.closed"), 4) << Log();
+}
+
+TEST_F(ClosedDoorsTest, TheSpoolIsItsOwnersAloneAndAnOpenFolderIsClosedAtTheStart) {
+  Start();
+  StartSimulator({{"r2", "queues: [{name: bob, down_rate: 100000}]"}});
+  std::filesystem::create_directory(Path("state"));
+  ::chmod(Path("state").c_str(), 0755);
+  StartCollector();
+  ASSERT_TRUE(test::WaitUntil([this] { return Ranking()["r2/bob"] > 0; }, std::chrono::seconds(60)))
+      << CollectorLog();
+  EXPECT_EQ(ModeOf("state"), 0700U);
+  int files = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(Path("state"))) {
+    EXPECT_EQ(ModeOf("state/" + entry.path().filename().string()), 0600U) << entry.path();
+    ++files;
+  }
+  EXPECT_GE(files, 2) << "spool.db and spool.mark at least";
+  EXPECT_THAT(CollectorLog(), HasSubstr("event=state.closed"));
+}
+
+TEST_F(ClosedDoorsTest, ProbesAreAnsweredWhileStrangersRefillHalfRequests) {
+  Start();
+  asio::io_context context;
+  std::vector<tcp::socket> half;
+  for (int round = 0; round < 6; ++round) {
+    half.clear();
+    for (int i = 0; i < 300; ++i) {
+      half.emplace_back(context);
+      half.back().connect({asio::ip::make_address("127.0.0.1"), ports_.at("http")});
+      boost::system::error_code error;
+      asio::write(half.back(), asio::buffer("GET /readyz HTTP/1.1\r\nX: ", 25), error);
+    }
+    EXPECT_EQ(Get("/healthz"), "200 alive\n") << round;
+    EXPECT_THAT(Get("/readyz"), testing::StartsWith("200 ready\n")) << round;
+  }
+}
+
+TEST_F(ClosedDoorsTest, ALeaseWhoseRowIsLockedIsNotReadyUntilItIsFree) {
+  auto database = test::MariaDbServer::Start();
+  ASSERT_TRUE(database.ok()) << database.status();
+  ASSERT_TRUE((*database)->Run("CREATE DATABASE netsentinel CHARACTER SET utf8mb4").ok());
+  store_url_ = absl::StrCat("mysql://root@127.0.0.1:", (*database)->port(), "/netsentinel");
+  WriteConfig();
+  Start();
+  ASSERT_TRUE(test::WaitUntil([&] { return Get("/readyz").starts_with("200 "); })) << Log();
+  std::thread lock([&] {
+    EXPECT_TRUE(
+        (*database)
+            ->Run("USE netsentinel; BEGIN; SELECT * FROM lease FOR UPDATE; SELECT SLEEP(12)")
+            .ok());
+  });
+  EXPECT_TRUE(
+      test::WaitUntil([&] { return Get("/readyz").starts_with("503 "); }, std::chrono::seconds(8)))
+      << Get("/readyz");
+  EXPECT_THAT(Get("/readyz"), AnyOf(HasSubstr("lease: not ready"), HasSubstr("Lock wait")));
+  lock.join();
+  EXPECT_TRUE(
+      test::WaitUntil([&] { return Get("/readyz").starts_with("200 "); }, std::chrono::seconds(30)))
+      << Get("/readyz");
+}
+
+// A database server that asks for the password in clear, and repeats whatever it was told or knows.
+class EchoingDatabase {
+ public:
+  explicit EchoingDatabase(std::string secret)
+      : secret_(std::move(secret)),
+        acceptor_(context_, {asio::ip::make_address("127.0.0.1"), 0}),
+        thread_([this] { Serve(); }) {}
+  ~EchoingDatabase() {
+    boost::system::error_code ignored;
+    stopping_ = true;
+    // Wakes the accept.
+    tcp::socket last(context_);
+    last.connect({asio::ip::make_address("127.0.0.1"), port()}, ignored);
+    thread_.join();
+  }
+  std::uint16_t port() const { return acceptor_.local_endpoint().port(); }
+  // Everything that clients have said.
+  std::string Heard() {
+    base::MutexLock lock(mutex_);
+    return heard_;
+  }
+  int Clients() {
+    base::MutexLock lock(mutex_);
+    return clients_;
+  }
+
+ private:
+  static void Send(tcp::socket& socket, int number, const std::string& body) {
+    std::string packet;
+    packet.push_back(static_cast<char>(body.size() & 0xFF));
+    packet.push_back(static_cast<char>(body.size() >> 8 & 0xFF));
+    packet.push_back(static_cast<char>(body.size() >> 16 & 0xFF));
+    packet.push_back(static_cast<char>(number));
+    boost::system::error_code error;
+    asio::write(socket, asio::buffer(packet + body), error);
+  }
+  std::string Receive(tcp::socket& socket) {
+    std::array<unsigned char, 4> head{};
+    boost::system::error_code error;
+    asio::read(socket, asio::buffer(head), error);
+    if (error) return "";
+    std::string body(head[0] | head[1] << 8 | head[2] << 16, '\0');
+    asio::read(socket, asio::buffer(body), error);
+    base::MutexLock lock(mutex_);
+    heard_ += body;
+    return body;
+  }
+  void Serve() {
+    while (!stopping_) {
+      tcp::socket socket(context_);
+      boost::system::error_code error;
+      acceptor_.accept(socket, error);
+      if (error || stopping_) return;
+      const std::string scramble = "abcdefghijklmnopqrst";
+      std::string hello =
+          "\x0a"
+          "10.11.6-MariaDB";
+      hello.push_back('\0');
+      hello += std::string("\x01\0\0\0", 4) + scramble.substr(0, 8) + std::string(1, '\0');
+      hello += std::string("\x09\x82\x21\x02\0\x08\0\x15", 8) + std::string(10, '\0');
+      hello += scramble.substr(8) + std::string(1, '\0') + "mysql_native_password";
+      hello.push_back('\0');
+      Send(socket, 0, hello);
+      const std::string login = Receive(socket);
+      std::string change = "\xFEmysql_clear_password";
+      change.push_back('\0');
+      Send(socket, 2, change);
+      const std::string answer = Receive(socket);
+      Send(socket, 4,
+           absl::StrCat(std::string("\xFF\x15\x04#28000", 9), "Access denied: you said ", secret_,
+                        " and ", answer, " after ", login));
+      base::MutexLock lock(mutex_);
+      ++clients_;
+    }
+  }
+
+  const std::string secret_;
+  asio::io_context context_;
+  tcp::acceptor acceptor_;
+  std::atomic<bool> stopping_{false};
+  base::Mutex mutex_;
+  std::string heard_ ABSL_GUARDED_BY(mutex_);
+  int clients_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::thread thread_;
+};
+
+TEST_F(ClosedDoorsTest, ThePasswordOfTheDatabaseStandsNowhereWhateverTheServerEchoes) {
+  const std::string secret = "Corr3ct-Horse-Battery";
+  EchoingDatabase database(secret);
+  ASSERT_THAT(io::WriteFileDurably(Path("db-password"), secret, 0600), test::IsOk());
+  store_url_ = absl::StrCat("mysql://ns@127.0.0.1:", database.port(),
+                            "/netsentinel\", password_file: \"", Path("db-password"));
+  WriteConfig();
+  Launch();
+  ASSERT_TRUE(test::WaitUntil([&] { return database.Clients() >= 1; }, std::chrono::seconds(30)));
+  test::WaitUntil([&] { return !aggregator_->Running() || LogCount("Access denied") > 0; });
+  for (const std::string& text : {Log(), Get("/readyz"), Get("/metrics")}) {
+    EXPECT_THAT(text, Not(HasSubstr(secret)));
+  }
+  EXPECT_THAT(Log(), HasSubstr("restricted_auth"));
+  EXPECT_THAT(database.Heard(), Not(HasSubstr(secret))) << "it is not sent in clear";
+}
+
+}  // namespace
+}  // namespace netsentinel
