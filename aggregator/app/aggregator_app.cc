@@ -249,6 +249,7 @@ class Aggregator {
 
   // Waits as a standby until the store's lease is ours.
   absl::StatusOr<store::Fence> TakeLease() {
+    std::string told;
     while (!context_.stop.stop_requested()) {
       engine_pulse_.Beat();
       const absl::StatusOr<store::LeaseInfo> lease =
@@ -263,6 +264,15 @@ class Aggregator {
         return lease.status();
       }
       context_.readiness.NotReady("active", lease.status().message());
+      if (absl::IsFailedPrecondition(lease.status())) {
+        // Once for each holder, without the time that is left of its lease.
+        const std::string held(
+            lease.status().message().substr(0, lease.status().message().find(" for another ")));
+        if (held != std::exchange(told, held)) {
+          context_.logger.Info("store.standby", absl::StrCat("standing by: ", held),
+                               {{"instance", instance_}});
+        }
+      }
       WaitFor(context_.stop, kStandbyRetry);
     }
     return absl::CancelledError("stopped while standing by");

@@ -43,6 +43,7 @@ absl::Status Engine::ReadBack() {
                       parts_.store.BreachesSince(since));
   NS_ASSIGN_OR_RETURN(const std::vector<store::Store::Watermark> watermarks,
                       parts_.store.Watermarks());
+  NS_ASSIGN_OR_RETURN(const std::vector<store::FirstReading> firsts, parts_.store.FirstReadings());
   const std::uint64_t next_journal_id = state.next_journal_id;
   NS_RETURN_IF_ERROR(book->Recover(ToInput(std::move(state), breaches, NowUs())));
   NS_RETURN_IF_ERROR(ReplayJournal(*book));
@@ -53,6 +54,11 @@ absl::Status Engine::ReadBack() {
   watermarks_.clear();
   for (const store::Store::Watermark& mark : watermarks) {
     watermarks_[{mark.router, mark.menu}] = mark.position;
+  }
+  noted_days_.clear();
+  first_readings_.clear();
+  for (const store::FirstReading& first : firsts) {
+    first_readings_[{first.site, first.router}] = first.at_us;
   }
   parts_.book.Replace(std::move(book));
   book_current_ = true;

@@ -8,6 +8,7 @@
 
 #include "common/base/display_name.h"
 #include "common/base/status_macros.h"
+#include "common/config/diagnostics.h"
 #include "common/io/sha256.h"
 #include "notifier/report/shares.h"
 #include "notifier/report/words.h"
@@ -78,9 +79,11 @@ std::string UnknownSites(const ReportSettings& report, const std::vector<Site>& 
     if (std::find(known.begin(), known.end(), id) == known.end()) unknown.push_back(id);
   }
   if (unknown.empty()) return "";
+  const std::string closest = config::ClosestWord(unknown.front(), known);
   return absl::StrCat("report ", report.name, ": the aggregator knows no site \"",
                       base::DisplayName(absl::StrJoin(unknown, "\", \"")),
-                      "\", it knows: ", absl::StrJoin(known, ", "));
+                      "\", it knows: ", absl::StrJoin(known, ", "),
+                      closest.empty() ? "" : absl::StrCat("; did you mean ", closest, "?"));
 }
 
 absl::Status CheckUsable(const Site& site) {

@@ -207,7 +207,7 @@ TEST_F(AggregatorStartupTest, AStandbyIsAliveAndNotServing) {
   const auto ports = test::WaitForPorts(Path("ports-2"));
   ASSERT_TRUE(ports.contains("http")) << Log();
   EXPECT_TRUE(test::WaitUntil([&] {
-    return Get("/readyz", ports.at("http")).find("active: not ready: the lease is held by") !=
+    return Get("/readyz", ports.at("http")).find(" holds the lease for another ") !=
            std::string::npos;
   })) << Get("/readyz", ports.at("http"));
   EXPECT_EQ(Get("/healthz", ports.at("http")), "200 alive\n");

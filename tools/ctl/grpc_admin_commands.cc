@@ -185,7 +185,9 @@ absl::Status ReportNow(const ReportFlags& flags, const CommandContext& context) 
 }  // namespace
 
 void AddQuotaCommand(CLI::App& app, CommandContext& context) {
+  // Each subcommand has flags of its own: what the environment says is written into all of them.
   const auto flags = std::make_shared<QuotaFlags>();
+  const auto list_flags = std::make_shared<QuotaFlags>();
   CLI::App* quota = app.add_subcommand("quota", "limits of single subscribers");
   quota->require_subcommand(1);
   CLI::App* set = quota->add_subcommand("set", "give a subscriber a limit of its own");
@@ -201,8 +203,8 @@ void AddQuotaCommand(CLI::App& app, CommandContext& context) {
                 "take site, router and name as they are given, though nobody was seen under them");
   set->callback([&context, flags] { context.result = SetQuota(*flags, context); });
   CLI::App* list = quota->add_subcommand("list", "configured quotas and overrides");
-  AddClientFlags(*list, flags->client);
-  list->callback([&context, flags] { context.result = ListQuotas(*flags, context); });
+  AddClientFlags(*list, list_flags->client);
+  list->callback([&context, list_flags] { context.result = ListQuotas(*list_flags, context); });
 }
 
 void AddReportCommand(CLI::App& app, CommandContext& context) {

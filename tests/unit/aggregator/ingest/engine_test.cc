@@ -360,9 +360,9 @@ TEST_F(EngineTest, OverridesThatChangedBesideARefusedPolicyAreTaken) {
   ASSERT_TRUE(sink->Wait<AckMessage>().has_value()) << logger_.Text();
   EXPECT_TRUE(test::WaitUntil([&] {
     const auto quotas = book_.Read([&](const accounting::Book& book) {
-      return book.Quotas(alice, absl::ToCivilDay(absl::Now(), absl::UTCTimeZone()));
+      return book.Standings(alice, absl::ToCivilDay(absl::Now(), absl::UTCTimeZone()));
     });
-    return quotas.size() == 1 && quotas[0].limit.bytes == 77;
+    return quotas.size() == 1 && quotas[0].limit_bytes == 77;
   })) << logger_.Text();
 }
 
