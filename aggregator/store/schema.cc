@@ -120,7 +120,7 @@ Migration ReadDays() {
   constexpr char kOfUsage[] =
       " FROM usage_daily u JOIN queues q ON q.queue_id = u.queue_id"
       " JOIN subscribers s ON s.subscriber_id = u.subscriber_id WHERE u.first_reading_us > 0";
-  return {4,
+  return {5,
           {"CREATE TABLE IF NOT EXISTS read_days (site {id}, local_day {day}, router {id},"
            " PRIMARY KEY (site, local_day, router)){key_end}",
            "{index} read_days_by_day ON read_days (local_day)",

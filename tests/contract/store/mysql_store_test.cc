@@ -43,7 +43,7 @@ std::vector<std::string>& SpareDatabases() {
 }
 
 constexpr char kEmptyAll[] =
-    "DELETE FROM schema_version WHERE version > 4; DELETE FROM counters; DELETE FROM watermarks;"
+    "DELETE FROM schema_version WHERE version > 5; DELETE FROM counters; DELETE FROM watermarks;"
     "DELETE FROM journal; DELETE FROM checkpoints; DELETE FROM epochs; DELETE FROM holds;"
     "DELETE FROM events; DELETE FROM queues; DELETE FROM subscribers; DELETE FROM day_closes;"
     "DELETE FROM usage_daily; DELETE FROM usage_monthly; DELETE FROM breaches; DELETE FROM outbox;"
