@@ -72,7 +72,7 @@ class Aggregator {
         authority_(settings.security.insecure),
         engine_pulse_(context.liveness.AddPulse("engine", kLoopSilence)),
         outbox_pulse_(context.liveness.AddPulse("outbox", kLoopSilence)),
-        reader_(book_, query_store_, history_store_, catalog_, context.clock),
+        reader_(book_, query_store_, history_store_, catalog_, context.clock, {}, &readings_),
         usage_service_(reader_, board_, authority_, [this] { return Serving(); }),
         admin_service_(
             {.store = admin_store_,
@@ -182,6 +182,7 @@ class Aggregator {
             .flush_worker = *flush_worker_,
             .events = events_,
             .board = board_,
+            .readings = readings_,
             .clock = context_.clock,
             .random = context_.random,
             .logger = context_.logger,
@@ -397,6 +398,7 @@ class Aggregator {
   ingest::SharedBook book_;
   ingest::EventQueue events_;
   ingest::RouterBoard board_;
+  ingest::ReadingBoard readings_;
   query::CatalogHolder catalog_;
   query::StoreSlot query_store_, history_store_, admin_store_;
   query::UsageReader reader_;

@@ -20,6 +20,7 @@
 #include "aggregator/ingest/frame_decoder.h"
 #include "aggregator/ingest/lease_table.h"
 #include "aggregator/ingest/notices.h"
+#include "aggregator/ingest/reading_board.h"
 #include "aggregator/ingest/router_board.h"
 #include "aggregator/ingest/shared_book.h"
 #include "aggregator/store/store.h"
@@ -78,6 +79,7 @@ struct EngineParts {
   FlushWorker& flush_worker;
   EventQueue& events;
   RouterBoard& board;
+  ReadingBoard& readings;
   const base::Clock& clock;
   base::RandomSource& random;
   log::Logger& logger;

@@ -311,6 +311,7 @@ void Engine::NoteReading(const LaneKey& lane, std::int64_t at_us, store::CommitB
 }
 
 void Engine::ReadingsCommitted(const store::CommitBatch& batch) {
+  parts_.readings.Add(batch.first_readings, batch.read_days);
   for (const store::FirstReading& first : batch.first_readings) {
     first_readings_[{first.site, first.router}] = first.at_us;
   }

@@ -159,10 +159,15 @@ Observed UsageReader::ObservationOf(const Catalog::Site& site, const DaySpan& sp
   const absl::StatusOr<accounting::Book::LocalDay> begin = BoundsOf(site.id, span.first);
   const absl::StatusOr<accounting::Book::LocalDay> end = BoundsOf(site.id, span.last);
   if (!begin.ok() || !end.ok()) return {};
-  const absl::StatusOr<store::SiteReadings> readings = store_.Ask(
-      [&](store::Store& store) { return store.Readings(site.id, span.first, span.last); });
+  std::optional<store::SiteReadings> readings;
+  if (readings_ != nullptr) readings = readings_->Readings(site.id, span.first, span.last);
+  if (!readings.has_value()) {
+    absl::StatusOr<store::SiteReadings> stored = store_.Ask(
+        [&](store::Store& store) { return store.Readings(site.id, span.first, span.last); });
+    if (stored.ok()) readings = *std::move(stored);
+  }
   Observed observed;
-  if (readings.ok()) observed = Observe(site.routers, *readings, begin->begin_us);
+  if (readings.has_value()) observed = Observe(site.routers, *readings, begin->begin_us);
   observed.begin_us = begin->begin_us;
   observed.end_us = end->end_us;
   return observed;

@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 
+#include "aggregator/ingest/reading_board.h"
 #include "aggregator/ingest/shared_book.h"
 #include "aggregator/query/catalog.h"
 #include "aggregator/query/history_gate.h"
@@ -61,14 +62,18 @@ struct StoredRowLimits {
 class UsageReader {
  public:
   // Long answers are read from `history`, so that short ones from `store` do not wait for them.
+  // Which routers were read on the last days is asked of `readings` where it is given, else of the
+  // store.
   UsageReader(const ingest::SharedBook& book, StoreSlot& store, StoreSlot& history,
-              const CatalogHolder& catalog, const base::Clock& clock, StoredRowLimits rows_max = {})
+              const CatalogHolder& catalog, const base::Clock& clock, StoredRowLimits rows_max = {},
+              const ingest::ReadingBoard* readings = nullptr)
       : book_(book),
         store_(store),
         history_(history),
         catalog_(catalog),
         clock_(clock),
-        rows_max_(rows_max) {}
+        rows_max_(rows_max),
+        readings_(readings) {}
 
   // Both empty: today. Only the first: from there until today. kInvalidArgument: no such date, a
   // last day without a first, last before first, more than 400 days. kOutOfRange, of this site
@@ -91,7 +96,7 @@ class UsageReader {
   };
   absl::StatusOr<Instants> InstantsOf(const std::vector<const Catalog::Site*>& sites,
                                       const std::string& first, const std::string& last) const;
-  // kUnknown state while the store cannot be asked.
+  // kUnknown state where the store has to be asked and cannot be.
   Observed ObservationOf(const Catalog::Site& site, const DaySpan& span);
   // When the site's local day began and ends, by the rules that held then. An empty stretch where a
   // change of rules left the day out.
@@ -128,6 +133,7 @@ class UsageReader {
   const CatalogHolder& catalog_;
   const base::Clock& clock_;
   const StoredRowLimits rows_max_;
+  const ingest::ReadingBoard* const readings_;
   HistoryGate history_gate_;
 };
 

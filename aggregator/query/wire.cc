@@ -157,6 +157,7 @@ v1::Quota ToWire(const quota::Rule& rule) {
   wire.set_period(static_cast<v1::QuotaPeriod>(rule.period));
   wire.set_basis(BasisToWire(rule.basis));
   wire.set_limit_bytes(rule.limit_bytes);
+  wire.set_unlimited(rule.unlimited);
   for (const std::uint32_t percent : rule.thresholds_percent) wire.add_threshold_percent(percent);
   return wire;
 }

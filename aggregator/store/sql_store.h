@@ -73,6 +73,7 @@ class SqlStore final : public Store {
   absl::StatusOr<SiteReadings> Readings(const base::SiteId& site, absl::CivilDay first,
                                         absl::CivilDay last) override;
   absl::StatusOr<std::vector<FirstReading>> FirstReadings() override;
+  absl::StatusOr<std::vector<ReadDay>> ReadDaysSince(absl::CivilDay first) override;
   absl::StatusOr<std::vector<BreachRow>> BreachesSince(absl::CivilDay period_start) override;
   absl::Status AppendEvents(Fence fence,
                             const std::vector<accounting::EventRecord>& events) override;

@@ -83,6 +83,25 @@ absl::StatusOr<std::vector<FirstReading>> SqlStore::FirstReadings() {
   return result;
 }
 
+absl::StatusOr<std::vector<ReadDay>> SqlStore::ReadDaysSince(absl::CivilDay first) {
+  std::vector<ReadDay> result;
+  const std::string from = DayText(first);
+  const absl::Status done = Read([&]() -> absl::Status {
+    result.clear();
+    NS_ASSIGN_OR_RETURN(auto rows, session_->Query("SELECT site, router, local_day FROM read_days"
+                                                   " WHERE local_day >= ?",
+                                                   {Text(from)}));
+    for (;;) {
+      NS_ASSIGN_OR_RETURN(const bool found, rows->Next());
+      if (!found) return absl::OkStatus();
+      NS_ASSIGN_OR_RETURN(const absl::CivilDay day, ParseDay(rows->String(2)));
+      result.push_back({base::SiteId(rows->String(0)), base::RouterId(rows->String(1)), day});
+    }
+  });
+  NS_RETURN_IF_ERROR(done);
+  return result;
+}
+
 absl::StatusOr<std::size_t> SqlStore::DropReadDays(absl::CivilMonth before, std::size_t limit) {
   const std::string before_day = DayText(absl::CivilDay(before));
   std::vector<ReadDay> gone;

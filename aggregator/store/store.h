@@ -366,6 +366,8 @@ class Store {
                                                 absl::CivilDay last) = 0;
   // Of every site.
   virtual absl::StatusOr<std::vector<FirstReading>> FirstReadings() = 0;
+  // Of every site, from the day on.
+  virtual absl::StatusOr<std::vector<ReadDay>> ReadDaysSince(absl::CivilDay first) = 0;
   // Breaches of periods that began on or after the day: what the quota engine must not repeat.
   virtual absl::StatusOr<std::vector<BreachRow>> BreachesSince(absl::CivilDay period_start) = 0;
   // Events written outside a commit (refusals, policy imports).

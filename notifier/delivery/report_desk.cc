@@ -47,8 +47,8 @@ absl::StatusOr<std::string> DayOf(const Site& site, const std::string& day) {
   }
   absl::CivilDay civil = current;
   if (!day.empty() && !absl::ParseCivilTime(day, &civil)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("\"", base::DisplayName(day), "\" is no day: write it as 2026-03-29"));
+    return absl::InvalidArgumentError(absl::StrCat("not a date: \"", base::DisplayName(day),
+                                                   "\"; use YYYY-MM-DD, e.g. 2026-03-29"));
   }
   if (civil > current) {
     return absl::InvalidArgumentError(absl::StrCat("the day ", IsoDate(civil),

@@ -242,6 +242,9 @@ std::string MoreText(const DayRanking& day, const ShownRows& shown) {
 }
 
 std::string ReportSubject(const RankedReport& report) {
+  if (report.day.subscriber_count == 0 && report.day.observation == Observation::kNothing) {
+    return absl::StrCat("NetSentinel ", report.site_id, " ", report.day.day, ": not observed");
+  }
   return absl::StrCat("NetSentinel ", report.site_id, " ", report.day.day,
                       report.day.so_far ? " so far: " : ": ",
                       base::FormatByteSize(report.day.total.total()), ", ",

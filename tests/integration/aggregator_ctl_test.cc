@@ -173,6 +173,14 @@ TEST_F(CtlTest, BreachesSayOfWhomAndWhatTheQuotaCounts) {
               HasSubstr("WHAT"));
 }
 
+TEST_F(CtlTest, AQuotaWithoutALimitIsListedAsThat) {
+  Begin("unlimited");
+  Move();
+  EXPECT_THAT(Out({"quota", "list"}),
+              ContainsRegex("default +\\(all\\) +day +download +unlimited\n"));
+  EXPECT_THAT(Out({"ranking"}), ContainsRegex("bob \\(r1\\).*  -  "));
+}
+
 TEST_F(CtlTest, EveryQuestionTakesDaysByTheSameRules) {
   Start();
   Move();
@@ -210,10 +218,12 @@ TEST_F(CtlTest, ADayBeforeReadingBeganIsNotCalledEmpty) {
     EXPECT_THAT(Out({"usage", "bob", "--day", before}),
                 AllOf(HasSubstr("no usage on these days"),
                       HasSubstr("lab: not observed, reading began on ")));
-    EXPECT_THAT(Out({"ranking", "--day", Day(0)}),
-                AllOf(HasSubstr("lab: not read in this time: r3 (never read yet), other (never "
-                                "read yet)\n"),
-                      ContainsRegex("lab: read only r1 from 20..-..-.. ..:..:.. [-+]..00 on, r2")));
+    EXPECT_THAT(
+        Out({"ranking", "--day", Day(0)}),
+        AllOf(HasSubstr("lab: not read in this time: r3 (never read yet), other (never "
+                        "read yet)\n"),
+              ContainsRegex(
+                  "lab: reading began in this time: r1 at 20..-..-.. ..:..:.. [-+]..00, r2 at ")));
     // It is known after a restart too.
     Kill();
     Start();

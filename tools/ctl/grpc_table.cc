@@ -168,7 +168,7 @@ std::vector<std::string> ObservationTexts(const v1::Observation& observation) {
   const auto named = [](const std::vector<std::string>& routers) {
     const std::size_t shown = std::min(routers.size(), kRoutersNamed);
     std::string text =
-        absl::StrJoin(routers.begin(), routers.begin() + static_cast<long>(shown), ", ");
+        absl::StrJoin(routers.begin(), routers.begin() + static_cast<std::ptrdiff_t>(shown), ", ");
     if (shown < routers.size()) absl::StrAppend(&text, " and ", routers.size() - shown, " more");
     return text;
   };
@@ -192,7 +192,7 @@ std::vector<std::string> ObservationTexts(const v1::Observation& observation) {
   for (const v1::ObservedRouter& router : observation.routers()) {
     const std::string id = TerminalText(router.router_id());
     if (router.read()) {
-      late.push_back(absl::StrCat(id, " from ", began(router.reading_began_us()), " on"));
+      late.push_back(absl::StrCat(id, " at ", began(router.reading_began_us())));
     } else {
       unread.push_back(router.reading_began_us() == 0 ? id + " (never read yet)" : id);
     }
@@ -200,7 +200,8 @@ std::vector<std::string> ObservationTexts(const v1::Observation& observation) {
   std::vector<std::string> texts;
   if (!unread.empty())
     texts.push_back(absl::StrCat(site, "not read in this time: ", named(unread)));
-  if (!late.empty()) texts.push_back(absl::StrCat(site, "read only ", named(late)));
+  if (!late.empty())
+    texts.push_back(absl::StrCat(site, "reading began in this time: ", named(late)));
   return texts;
 }
 

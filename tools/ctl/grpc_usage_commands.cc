@@ -1,6 +1,7 @@
 #include <cstdio>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,21 @@ void PrintObservation(const v1::Observation& observation) {
   for (const std::string& text : ObservationTexts(observation)) std::printf("%s\n", text.c_str());
 }
 
+// Without the routers that have never been read, which are named as that.
+std::vector<std::string> StillOpen(const v1::GetRankingResponse& response) {
+  std::set<std::string> never_read;
+  for (const v1::Observation& observation : response.observations()) {
+    for (const v1::ObservedRouter& router : observation.routers()) {
+      if (router.reading_began_us() == 0) never_read.insert(router.router_id());
+    }
+  }
+  std::vector<std::string> open;
+  for (const std::string& router : response.open_routers()) {
+    if (!never_read.contains(router)) open.push_back(router);
+  }
+  return open;
+}
+
 void PrintRanking(const v1::GetRankingResponse& response, const UsageFlags& flags) {
   enum : std::size_t { kRank, kName, kDownload, kUpload, kTotal, kShare, kQuota, kLimit, kGrade };
   Table table("rlrrrrlll", {{kShare, kLimit, kUpload, kDownload}, kName});
@@ -72,11 +88,11 @@ void PrintRanking(const v1::GetRankingResponse& response, const UsageFlags& flag
               response.first_day() == response.last_day()
                   ? ""
                   : absl::StrCat(" to ", TerminalText(response.last_day())).c_str(),
-              response.open() ? " so far" : "",
+              response.open() && response.open_routers().empty() ? " so far" : "",
               InstantText(response.as_of_us(), response.time_zone()).c_str());
-  if (response.open_routers_size() > 0) {
+  if (const std::vector<std::string> open = StillOpen(response); !open.empty()) {
     std::printf("open: %s may still bring readings of %s\n",
-                TerminalText(absl::StrJoin(response.open_routers(), ", ")).c_str(),
+                TerminalText(absl::StrJoin(open, ", ")).c_str(),
                 TerminalText(response.last_day()).c_str());
   }
   for (const v1::Observation& observation : response.observations()) PrintObservation(observation);

@@ -145,7 +145,7 @@ TEST(AggregatorSettingsTest, NamesEveryMistakeWithPlaceAndKey) {
       {"\nrouters: [", "\nrouters: [{id: r1, site: lab, collectors: [c1]},\n  ",
        ":9:", "router \"r1\" is listed twice (lines 8 and 9); remove one"},
       {"url: \"sqlite:///var/lib/ns.db\"", "url: \"mariadb://h/d\", password_file: p",
-       ":3:", "store.url: the scheme is neither sqlite:// nor mysql://"},
+       ":3:", "store.url: MariaDB is reached as mysql://; the expected form is mysql://"},
       {"history: 90d", "history: 61d", ":6:", "retention.history"},
       {"id: lab,", "id: \"a b\",", ":7:", "sites[0].id"},
       {"Asia/Karachi", "Asia/Nowhere", ":7:", "sites[0].time_zone"},
@@ -196,7 +196,7 @@ TEST(AggregatorSettingsTest, OneMistakeIsOneComplaint) {
       {"limit: 10GiB", "limit: 10", ":10:", "quota.default.limit"},
       {"limit: 10GiB", "limit: 0B", ":10:", "quota.default.limit"},
       {"url: \"sqlite:///var/lib/ns.db\"", "url: \"mariadb://h/d\", password_file: p",
-       ":3:", "neither sqlite:// nor mysql://"},
+       ":3:", "MariaDB is reached as mysql://"},
       {"url: \"sqlite:///var/lib/ns.db\"", "url: \"mysql://u:p@h/d\", ca: x",
        ":3:", "use store.password_file"},
   };

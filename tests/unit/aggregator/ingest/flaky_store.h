@@ -220,6 +220,9 @@ class FlakyStore final : public Store {
   absl::StatusOr<std::vector<FirstReading>> FirstReadings() override {
     return store_->FirstReadings();
   }
+  absl::StatusOr<std::vector<ReadDay>> ReadDaysSince(absl::CivilDay first) override {
+    return store_->ReadDaysSince(first);
+  }
   absl::StatusOr<std::vector<BreachRow>> BreachesSince(absl::CivilDay period_start) override {
     return store_->BreachesSince(period_start);
   }

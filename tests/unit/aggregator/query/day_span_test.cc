@@ -89,6 +89,19 @@ TEST_F(DaySpanTest, EventsOfADayLieBetweenItsBeginAndItsEnd) {
   EXPECT_THAT(both, test::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("one site")));
 }
 
+TEST_F(DaySpanTest, TheLastDaysAreKnownWhileTheStoreIsAway) {
+  StoreSlot away;
+  ingest::ReadingBoard board;
+  UsageReader reader(shared_, away, away, catalog_, clock_, {}, &board);
+  const Catalog::Site& site = reader.catalog()->sites[0];
+  const absl::CivilDay today(2026, 1, 3);
+  EXPECT_EQ(reader.ObservationOf(site, {today, today, today}).state, Observed::State::kUnknown);
+  board.Reset({{site_, r1_, 1}, {site_, r2_, 1}}, {{site_, r1_, today}, {site_, r2_, today}},
+              today);
+  EXPECT_EQ(reader.ObservationOf(site, {today, today, today}).state, Observed::State::kWhole);
+  EXPECT_EQ(reader.ObservationOf(site, {today - 1, today, today}).state, Observed::State::kUnknown);
+}
+
 TEST_F(DaySpanTest, WhatWasReadIsToldByRouter) {
   const std::vector<base::RouterId> routers = {r1_, r2_};
   const store::FirstReading first1{site_, r1_, 100}, first2{site_, r2_, 900};

@@ -98,8 +98,8 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"GroupsKeysDoNotLineUp", "a:\n  id: x\n colour: y\n",
             "x.yaml:3:2: this is not valid YAML: the keys of a group must line up, and this line "
             "begins in another column; check indentation, quotes and brackets here and just above"},
-        Bad{"IndentedTooDeep", "a: {id: x}\n  list: [y]\n",
-            "x.yaml:2:3: this is not valid YAML: there cannot be a second \":\" here: this line is "
+        Bad{"IndentedTooDeep", "a:\n  id: x\n   list: y\n",
+            "x.yaml:3:8: this is not valid YAML: there cannot be a second \":\" here: this line is "
             "indented too deep or with a tab, or the value needs quotes; check indentation, quotes "
             "and brackets here and just above"},
         Bad{"NotUtf8", "a: {id: \"\xFF\"}\n", "x.yaml: the file is not UTF-8; save it as UTF-8"},

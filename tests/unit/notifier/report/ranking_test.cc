@@ -125,6 +125,15 @@ TEST(DayNotesTest, ADayBeforeReadingBeganIsNotObserved) {
   EXPECT_THAT(NotesOf(day), ElementsAre("Not observed: no router of this site has been read yet."));
 }
 
+TEST(ReportSubjectTest, CallsADayThatNobodyReadNotObserved) {
+  RankedReport report;
+  report.site_id = "lahore";
+  report.day = EmptyDay(Observation::kNothing);
+  EXPECT_EQ(ReportSubject(report), "NetSentinel lahore 2026-11-29: not observed");
+  report.day.observation = Observation::kWhole;
+  EXPECT_EQ(ReportSubject(report), "NetSentinel lahore 2026-11-29: 0 B, 0 subscribers");
+}
+
 TEST(DayNotesTest, ADayOnWhichNoRouterWasReadSaysWhereItsFiguresAreFrom) {
   DayRanking day = EmptyDay(Observation::kNothing);
   day.reading_began = kBegan - absl::Hours(24 * 9);

@@ -116,9 +116,10 @@ TEST(ObservationTextsTest, SayWhatTheFiguresLack) {
   add("hq", 1'796'028'480'000'000, true);
   add("branch", 0, false);
   add("lab", 1'795'000'000'000'000, false);
-  EXPECT_THAT(ObservationTexts(observation),
-              testing::ElementsAre("lahore: not read in this time: branch (never read yet), lab",
-                                   "lahore: read only hq from 2026-11-30 13:48:00 +0500 on"));
+  EXPECT_THAT(
+      ObservationTexts(observation),
+      testing::ElementsAre("lahore: not read in this time: branch (never read yet), lab",
+                           "lahore: reading began in this time: hq at 2026-11-30 13:48:00 +0500"));
 }
 
 TEST(EnumTextTest, HasAWordForValuesThatAreNewerThanThisProgram) {
