@@ -15,6 +15,7 @@
 #include "aggregator/accounting/records.h"
 #include "aggregator/accounting/settings.h"
 #include "aggregator/accounting/usage_sum.h"
+#include "aggregator/quota/standing.h"
 #include "common/counters/descriptor_table.h"
 #include "common/counters/snapshot.h"
 
@@ -213,18 +214,6 @@ struct MenuView {
   bool accounting_source = false;
 };
 
-// How a subscriber stands against one quota now.
-struct QuotaStanding {
-  std::string quota_id;
-  quota::Period period = quota::Period::kDay;
-  absl::CivilDay period_start;
-  quota::Basis basis = quota::Basis::kDownload;
-  quota::Limit limit;
-  base::TrafficBytes best;
-  base::TrafficBytes lower_bound;
-  quota::State state = quota::State::kNone;
-};
-
 class Book {
  public:
   Book();
@@ -305,8 +294,16 @@ class Book {
   // Routers of the site for which the day still takes deltas.
   std::vector<base::RouterId> OpenRouters(const base::SiteId& site, absl::CivilDay day) const;
   std::vector<MenuView> Menus() const;
-  // Against every quota, in the period that holds `today`.
-  std::vector<QuotaStanding> Quotas(const SubscriberKey& subscriber, absl::CivilDay today) const;
+  // In every quota that limits the subscriber, in the period that holds `today`; in the order of
+  // the policy.
+  std::vector<quota::Standing> Standings(const SubscriberKey& subscriber,
+                                         absl::CivilDay today) const;
+  // The limits of a subscriber: a rule of the policy and what holds for this one.
+  struct HeldLimit {
+    quota::Rule rule;
+    quota::Limit limit;
+  };
+  std::vector<HeldLimit> Limits(const SubscriberKey& subscriber) const;
 
  private:
   struct Impl;

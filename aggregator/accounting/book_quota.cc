@@ -159,29 +159,36 @@ void Book::Impl::AddStagedRows(std::uint32_t subscriber, const StagedInternals& 
   }
 }
 
-std::vector<QuotaStanding> Book::Quotas(const SubscriberKey& subscriber,
-                                        absl::CivilDay today) const {
-  std::vector<QuotaStanding> standings;
+std::vector<quota::Standing> Book::Standings(const SubscriberKey& subscriber,
+                                             absl::CivilDay today) const {
+  std::vector<quota::Standing> standings;
   const auto found = impl_->subscriber_by_key.find(subscriber);
   if (found == impl_->subscriber_by_key.end()) return standings;
   for (std::uint32_t i = 0; i < impl_->quotas.size(); ++i) {
     const quota::Rule& rule = impl_->quotas[i];
-    QuotaStanding standing;
-    standing.quota_id = rule.id;
-    standing.period = rule.period;
-    standing.basis = rule.basis;
-    standing.limit = impl_->LimitOf(found->second, i);
-    standing.period_start = quota::PeriodStart(rule, today);
+    const quota::Limit limit = impl_->LimitOf(found->second, i);
+    if (limit.unlimited) continue;
+    const absl::CivilDay first = quota::PeriodStart(rule, today);
     const absl::CivilDay last = quota::PeriodEnd(rule, today) - 1;
-    const std::vector<UsageRow> rows =
-        impl_->RowsOf(found->second, standing.period_start, last, true);
-    const UsageSum sum = SumUsage(absl::MakeConstSpan(rows), standing.period_start, last);
-    standing.best = sum.best;
-    standing.lower_bound = sum.lower_bound;
-    standing.state = quota::StateOf(rule, standing.limit, standing.best, standing.lower_bound);
-    standings.push_back(std::move(standing));
+    const std::vector<UsageRow> rows = impl_->RowsOf(found->second, first, last, true);
+    const UsageSum sum = SumUsage(absl::MakeConstSpan(rows), first, last);
+    const auto standing =
+        quota::StandingOf(rule, limit, {.sure = sum.lower_bound, .counted = sum.best}, today);
+    if (standing.has_value()) standings.push_back(*standing);
   }
   return standings;
+}
+
+std::vector<Book::HeldLimit> Book::Limits(const SubscriberKey& subscriber) const {
+  std::vector<HeldLimit> limits;
+  const auto found = impl_->subscriber_by_key.find(subscriber);
+  for (std::uint32_t i = 0; i < impl_->quotas.size(); ++i) {
+    const quota::Rule& rule = impl_->quotas[i];
+    limits.push_back({rule, found == impl_->subscriber_by_key.end()
+                                ? quota::Limit{rule.limit_bytes, rule.unlimited}
+                                : impl_->LimitOf(found->second, i)});
+  }
+  return limits;
 }
 
 }  // namespace netsentinel::accounting

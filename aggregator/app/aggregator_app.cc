@@ -76,7 +76,7 @@ class Aggregator {
         engine_pulse_(context.liveness.AddPulse("engine", kLoopSilence)),
         outbox_pulse_(context.liveness.AddPulse("outbox", kLoopSilence)),
         lease_watch_(context.readiness, context.clock, settings.store_lease_ttl),
-        reader_(book_, query_store_, history_store_, catalog_, context.clock),
+        reader_(book_, query_store_, history_store_, catalog_, context.clock, {}, &readings_),
         usage_service_(reader_, board_, authority_, [this] { return Serving(); }),
         admin_service_(
             {.store = admin_store_,
@@ -192,6 +192,7 @@ class Aggregator {
             .flush_worker = *flush_worker_,
             .events = events_,
             .board = board_,
+            .readings = readings_,
             .clock = context_.clock,
             .random = context_.random,
             .logger = context_.logger,
@@ -260,6 +261,7 @@ class Aggregator {
 
   // Waits as a standby until the store's lease is ours.
   absl::StatusOr<store::Fence> TakeLease() {
+    std::string told;
     while (!context_.stop.stop_requested()) {
       engine_pulse_.Beat();
       const absl::StatusOr<store::LeaseInfo> lease =
@@ -274,6 +276,15 @@ class Aggregator {
         return lease.status();
       }
       context_.readiness.NotReady("active", lease.status().message());
+      if (absl::IsFailedPrecondition(lease.status())) {
+        // Once for each holder, without the time that is left of its lease.
+        const std::string held(
+            lease.status().message().substr(0, lease.status().message().find(" for another ")));
+        if (held != std::exchange(told, held)) {
+          context_.logger.Info("store.standby", absl::StrCat("standing by: ", held),
+                               {{"instance", instance_}});
+        }
+      }
       WaitFor(context_.stop, kStandbyRetry);
     }
     return absl::CancelledError("stopped while standing by");
@@ -408,6 +419,7 @@ class Aggregator {
   ingest::SharedBook book_;
   ingest::EventQueue events_;
   ingest::RouterBoard board_;
+  ingest::ReadingBoard readings_;
   query::CatalogHolder catalog_;
   query::StoreSlot query_store_, history_store_, admin_store_;
   query::UsageReader reader_;

@@ -1,7 +1,6 @@
 #include "aggregator/app/policy_settings.h"
 
 #include <algorithm>
-#include <set>
 #include <string>
 #include <utility>
 
@@ -58,14 +57,12 @@ absl::Duration ReadLocalTime(Section& section, absl::string_view key, const std:
 }
 
 void ReadSites(Section& root, AggregatorSettings& settings) {
-  std::set<std::string> seen;
+  config::UniqueIds ids("site");
   for (Section& section : root.RequiredSectionList("sites", 5000)) {
     accounting::SiteSettings site;
     const std::string id = section.RequiredName("id");
     site.id = base::SiteId(id);
-    if (!id.empty() && !seen.insert(id).second) {
-      section.Fail("id", absl::StrCat("site \"", id, "\" stands twice"));
-    }
+    ids.Add(section, "id", id);
     site.zone = section.RequiredTimeZone("time_zone");
     const std::string start = section.OptionalString("day_start", "00:00");
     site.day_start = ReadLocalTime(section, "day_start", start);
@@ -77,7 +74,7 @@ void ReadSites(Section& root, AggregatorSettings& settings) {
     std::sort(site.cuts.begin(), site.cuts.end());
     if (std::adjacent_find(site.cuts.begin(), site.cuts.end()) != site.cuts.end() ||
         std::find(site.cuts.begin(), site.cuts.end(), site.day_start) != site.cuts.end()) {
-      section.Fail("cut_times", "a cut time stands twice or equals day_start");
+      section.Fail("cut_times", "a time is listed twice, or is day_start itself", "", "remove one");
     }
     settings.catalog.sites.push_back(
         {.id = site.id, .time_zone = site.zone.name(), .day_start = start, .routers = {}});
@@ -86,6 +83,7 @@ void ReadSites(Section& root, AggregatorSettings& settings) {
 }
 
 void ReadRouters(Section& root, AggregatorSettings& settings) {
+  config::UniqueIds ids("router");
   for (Section& section : root.RequiredSectionList("routers", 20000)) {
     accounting::RouterSettings router;
     ingest::RouterAdmission admission;
@@ -114,9 +112,8 @@ void ReadRouters(Section& root, AggregatorSettings& settings) {
     } else if (!site_id.empty()) {
       section.Fail("site", absl::StrCat("there is no site \"", site_id, "\" under sites:"));
     }
-    if (!settings.policy.admission.emplace(router.id, std::move(admission)).second && !id.empty()) {
-      section.Fail("id", absl::StrCat("router \"", id, "\" stands twice"));
-    }
+    ids.Add(section, "id", id);
+    settings.policy.admission.emplace(router.id, std::move(admission));
     settings.policy.accounting.routers.push_back(std::move(router));
   }
 }
@@ -175,14 +172,17 @@ void ReadQuotas(Section& root, AggregatorSettings& settings) {
     if (limit == "unlimited") {
       rule.unlimited = true;
     } else {
-      rule.limit_bytes = section.RequiredByteSize("limit");
+      rule.limit_bytes = section.RequiredByteSize("limit", {.min = 1, .max = config::kAnySize.max});
     }
     if (section.has("thresholds")) rule.thresholds_percent.clear();
     for (const std::int64_t percent :
          section.OptionalIntegerList("thresholds", {.min = 1, .max = 1000})) {
       rule.thresholds_percent.push_back(static_cast<std::uint32_t>(percent));
     }
-    if (absl::Status status = quota::Validate(rule); !status.ok()) {
+    // A limit that is none was reported as what it is.
+    quota::Rule judged = rule;
+    if (judged.limit_bytes == 0) judged.unlimited = true;
+    if (absl::Status status = quota::Validate(judged); !status.ok()) {
       section.Fail("", status.message());
     }
     settings.policy.accounting.quotas.push_back(std::move(rule));
@@ -197,7 +197,7 @@ void ReadPolicy(Section& root, AggregatorSettings& settings) {
   ReadRouters(root, settings);
   ReadMapping(root, settings);
   ReadQuotas(root, settings);
-  // A router that stands twice was reported, and has no admission of its own to show.
+  // A router that is listed twice was reported, and has no admission of its own to show.
   if (settings.policy.admission.size() == settings.policy.accounting.routers.size()) {
     settings.policy.text = PolicyText(settings.policy);
   }

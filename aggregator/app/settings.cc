@@ -21,17 +21,23 @@ constexpr int kHoursPerDay = 24;
 void ReadStore(config::Section& root, AggregatorSettings& settings) {
   config::Section store = root.RequiredSection("store");
   settings.store_url = store.RequiredString("url");
+  bool known = false;
   if (!settings.store_url.empty()) {
     absl::StatusOr<store::StoreLocation> location = store::ParseStoreUrl(settings.store_url);
-    if (location.ok()) {
+    known = location.ok();
+    if (known) {
       settings.store = *std::move(location);
     } else {
-      store.Fail("url", location.status().message());
+      // Whoever reports it names the key.
+      absl::string_view words = location.status().message();
+      absl::ConsumePrefix(&words, "store.url: ");
+      store.Fail("url", words);
     }
   }
   settings.store_password = store.OptionalSecret("password");
   settings.store_ca = store.OptionalPath("ca", "");
-  if (settings.store.engine == store::StoreLocation::Engine::kSqlite &&
+  // Of an address that could not be read nobody knows what goes with it.
+  if (known && settings.store.engine == store::StoreLocation::Engine::kSqlite &&
       (settings.store_password.given() || !settings.store_ca.empty())) {
     store.Fail("url", "SQLite takes neither password nor ca", "", "remove them");
   }

@@ -145,6 +145,8 @@ absl::Status Engine::TakePolicy(const EnginePolicy& policy) {
     policy_ = std::move(before);
     return status;
   }
+  // Days may begin at other instants now.
+  noted_days_.clear();
   std::vector<base::RouterId> routers;
   routers.reserve(policy_.admission.size());
   for (const auto& [router, admission] : policy_.admission) routers.push_back(router);

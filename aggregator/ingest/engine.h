@@ -20,6 +20,7 @@
 #include "aggregator/ingest/frame_decoder.h"
 #include "aggregator/ingest/lease_table.h"
 #include "aggregator/ingest/notices.h"
+#include "aggregator/ingest/reading_board.h"
 #include "aggregator/ingest/router_board.h"
 #include "aggregator/ingest/shared_book.h"
 #include "aggregator/store/store.h"
@@ -86,6 +87,7 @@ struct EngineParts {
   FlushWorker& flush_worker;
   EventQueue& events;
   RouterBoard& board;
+  ReadingBoard& readings;
   const base::Clock& clock;
   base::RandomSource& random;
   log::Logger& logger;
@@ -220,6 +222,9 @@ class Engine {
   CommitResult Commit(const store::CommitBatch& batch);
   store::CommitBatch BuildBatch(accounting::StagedBatch& staged,
                                 const std::vector<Candidate>& candidates);
+  // Adds to the batch what is not known yet of when the lane's router was read: at `at_us`.
+  void NoteReading(const LaneKey& lane, std::int64_t at_us, store::CommitBatch& batch);
+  void ReadingsCommitted(const store::CommitBatch& batch);
   void Settle(const std::vector<Candidate>& candidates, const std::vector<absl::Status>& results);
 
   std::int64_t NowUs() const { return absl::ToUnixMicros(parts_.clock.WallNow()); }
@@ -233,6 +238,19 @@ class Engine {
   LeaseTable leases_;
   std::map<StreamId, Stream> streams_;
   std::map<LaneKey, counters::SnapshotPosition> watermarks_;
+  // What the store is known to have of when routers were read: since when, and of each menu the
+  // last local day of its site.
+  std::map<std::pair<base::SiteId, base::RouterId>, std::int64_t> first_readings_;
+  struct NotedDay {
+    base::SiteId site;
+    std::int64_t begin_us = 0;
+    std::int64_t end_us = 0;
+
+    bool Holds(const base::SiteId& of, std::int64_t at_us) const {
+      return site == of && at_us >= begin_us && at_us < end_us;
+    }
+  };
+  std::map<LaneKey, NotedDay> noted_days_;
   std::uint64_t next_journal_id_ = 1;
   // Of rows that no flush has covered yet; of those, what the flush under way covers.
   std::size_t journal_bytes_ = 0;

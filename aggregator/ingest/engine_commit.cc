@@ -41,6 +41,7 @@ bool Engine::CommitRound() {
       return false;
   }
   notices_.Committed(notices_staged_);
+  ReadingsCommitted(batch);
   parts_.book.Write([&](accounting::Book& book) { book.Install(std::move(staged)); });
   for (const store::JournalRow& row : batch.journal) {
     journal_bytes_ += row.payload.size();
@@ -270,6 +271,10 @@ store::CommitBatch Engine::BuildBatch(accounting::StagedBatch& staged,
                              .attribution_us = row.attribution_us,
                              .received_us = row.received_us,
                              .payload = row.payload});
+    for (const counters::MergedStep& step : candidate.snapshot.steps) {
+      NoteReading(candidate.lane, step.header.attribution_us, batch);
+    }
+    NoteReading(candidate.lane, row.attribution_us, batch);
   }
   batch.epochs = staged.epochs;
   batch.holds = staged.holds;
@@ -280,6 +285,44 @@ store::CommitBatch Engine::BuildBatch(accounting::StagedBatch& staged,
     batch.breaches.push_back(ToRow(breach));
   }
   return batch;
+}
+
+void Engine::NoteReading(const LaneKey& lane, std::int64_t at_us, store::CommitBatch& batch) {
+  const auto admission = policy_.admission.find(lane.first);
+  if (admission == policy_.admission.end()) return;
+  const base::SiteId& site = admission->second.site;
+  const auto noted = noted_days_.find(lane);
+  if (noted == noted_days_.end() || !noted->second.Holds(site, at_us)) {
+    const absl::StatusOr<accounting::Book::LocalDay> day =
+        parts_.book.Read([&](const accounting::Book& book) { return book.DayAt(site, at_us); });
+    if (day.ok()) batch.read_days.push_back({site, lane.first, day->day});
+  }
+  const auto first = first_readings_.find({site, lane.first});
+  if (first != first_readings_.end() && first->second <= at_us) return;
+  for (store::FirstReading& one : batch.first_readings) {
+    if (one.site != site || one.router != lane.first) continue;
+    one.at_us = std::min(one.at_us, at_us);
+    return;
+  }
+  batch.first_readings.push_back({site, lane.first, at_us});
+}
+
+void Engine::ReadingsCommitted(const store::CommitBatch& batch) {
+  parts_.readings.Add(batch.first_readings, batch.read_days);
+  for (const store::FirstReading& first : batch.first_readings) {
+    first_readings_[{first.site, first.router}] = first.at_us;
+  }
+  if (batch.read_days.empty()) return;
+  for (const store::JournalRow& row : batch.journal) {
+    const auto admission = policy_.admission.find(row.router);
+    if (admission == policy_.admission.end()) continue;
+    const base::SiteId& site = admission->second.site;
+    NotedDay& noted = noted_days_[{row.router, row.menu}];
+    if (noted.Holds(site, row.attribution_us)) continue;
+    const absl::StatusOr<accounting::Book::LocalDay> day = parts_.book.Read(
+        [&](const accounting::Book& book) { return book.DayAt(site, row.attribution_us); });
+    if (day.ok()) noted = {site, day->begin_us, day->end_us};
+  }
 }
 
 Engine::CommitResult Engine::Commit(const store::CommitBatch& batch) {

@@ -43,6 +43,12 @@ absl::Status Engine::ReadBack() {
                       parts_.store.BreachesSince(since));
   NS_ASSIGN_OR_RETURN(const std::vector<store::Store::Watermark> watermarks,
                       parts_.store.Watermarks());
+  NS_ASSIGN_OR_RETURN(const std::vector<store::FirstReading> firsts, parts_.store.FirstReadings());
+  // Today is another day elsewhere.
+  const absl::CivilDay read_since =
+      absl::ToCivilDay(parts_.clock.WallNow(), absl::UTCTimeZone()) - ReadingBoard::kDays;
+  NS_ASSIGN_OR_RETURN(const std::vector<store::ReadDay> read_days,
+                      parts_.store.ReadDaysSince(read_since));
   const std::uint64_t next_journal_id = state.next_journal_id;
   NS_RETURN_IF_ERROR(book->Recover(ToInput(std::move(state), breaches, NowUs())));
   NS_RETURN_IF_ERROR(ReplayJournal(*book));
@@ -53,6 +59,12 @@ absl::Status Engine::ReadBack() {
   watermarks_.clear();
   for (const store::Store::Watermark& mark : watermarks) {
     watermarks_[{mark.router, mark.menu}] = mark.position;
+  }
+  parts_.readings.Reset(firsts, read_days, read_since);
+  noted_days_.clear();
+  first_readings_.clear();
+  for (const store::FirstReading& first : firsts) {
+    first_readings_[{first.site, first.router}] = first.at_us;
   }
   parts_.book.Replace(std::move(book));
   book_current_ = true;

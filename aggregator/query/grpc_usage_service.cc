@@ -15,16 +15,7 @@
 namespace netsentinel::query {
 namespace {
 
-constexpr std::uint32_t kRowsDefault = 100;
-constexpr std::uint32_t kRankingMax = 100'000;
 constexpr std::uint32_t kListMax = 10'000;
-
-absl::StatusOr<std::size_t> Limit(std::uint32_t asked, std::uint32_t most) {
-  if (asked > most) {
-    return absl::InvalidArgumentError(absl::StrCat("limit: ", asked, " is more than ", most));
-  }
-  return asked == 0 ? kRowsDefault : asked;
-}
 
 // The site that the key names, else its router's, else the only one there is.
 absl::StatusOr<const Catalog::Site*> SiteOf(const accounting::SubscriberKey& key,
@@ -38,6 +29,24 @@ absl::StatusOr<const Catalog::Site*> SiteOf(const accounting::SubscriberKey& key
   if (site != nullptr) return site;
   if (catalog.sites.size() == 1) return &catalog.sites.front();
   return absl::InvalidArgumentError("subscriber: needs a site_id or a known router_id");
+}
+
+// Whose days a list is asked for: the site's that is named, else the router's, else every site's.
+absl::StatusOr<std::vector<const Catalog::Site*>> SitesOf(const Catalog& catalog,
+                                                          const std::string& site_id,
+                                                          const base::RouterId& router) {
+  std::vector<const Catalog::Site*> sites;
+  if (!site_id.empty()) {
+    sites.push_back(catalog.FindSite(base::SiteId(site_id)));
+    if (sites.front() == nullptr) {
+      return absl::NotFoundError(absl::StrCat("there is no site \"", site_id, "\""));
+    }
+    return sites;
+  }
+  // What is said of a router that is configured no more is still there to be listed.
+  if (const Catalog::Site* site = catalog.SiteOf(router); site != nullptr) return std::vector{site};
+  for (const Catalog::Site& site : catalog.sites) sites.push_back(&site);
+  return sites;
 }
 
 }  // namespace
@@ -60,88 +69,6 @@ grpc::Status GrpcUsageService::GetRanking(grpc::ServerContext* context,
   if (absl::Status status = AllowCounted(*context); !status.ok()) return rpc::ToGrpc(status);
   return rpc::ToGrpc(Ranking(
       *request, [context] { return context->IsCancelled(); }, *response));
-}
-
-absl::Status GrpcUsageService::Ranking(const v1::GetRankingRequest& request, const Gone& gone,
-                                       v1::GetRankingResponse& response) {
-  NS_ASSIGN_OR_RETURN(const std::size_t limit, Limit(request.limit(), kRankingMax));
-  NS_ASSIGN_OR_RETURN(const quota::Basis order_by, BasisFromWire(request.order_by()));
-  const std::shared_ptr<const Catalog> catalog = reader_.catalog();
-  std::vector<const Catalog::Site*> sites;
-  for (const Catalog::Site& site : catalog->sites) {
-    if (request.site_id().empty() || site.id.value() == request.site_id()) sites.push_back(&site);
-  }
-  if (sites.empty()) {
-    return absl::NotFoundError(absl::StrCat("there is no site \"", request.site_id(),
-                                            "\"; `netsentinelctl routers` lists them"));
-  }
-  std::vector<SubscriberSum> sums;
-  bool one_day = true;
-  std::set<std::string> firsts, lasts, zones;
-  std::map<base::SiteId, absl::CivilDay> today;
-  for (const Catalog::Site* site : sites) {
-    NS_ASSIGN_OR_RETURN(const DaySpan span,
-                        reader_.Resolve(site->id, request.first_day(), request.last_day()));
-    NS_ASSIGN_OR_RETURN(std::vector<SubscriberSum> of_site, reader_.Sums(site->id, span, gone));
-    std::move(of_site.begin(), of_site.end(), std::back_inserter(sums));
-    one_day = one_day && span.first == span.last;
-    today[site->id] = span.today;
-    firsts.insert(absl::FormatCivilTime(span.first));
-    lasts.insert(absl::FormatCivilTime(span.last));
-    zones.insert(site->time_zone);
-    const std::vector<base::RouterId> open = reader_.book().Read(
-        [&](const accounting::Book& book) { return book.OpenRouters(site->id, span.last); });
-    if (span.last < span.today) {
-      for (const base::RouterId& router : open) response.add_open_routers(router.value());
-    }
-    response.set_open(response.open() || !open.empty() || span.last >= span.today);
-    const std::int64_t as_of =
-        reader_.book().Read([&](const accounting::Book& book) { return book.AsOf(site->id); });
-    response.set_as_of_us(std::max(response.as_of_us(), as_of));
-  }
-  // With several sites a field is filled only where they agree.
-  if (firsts.size() == 1) response.set_first_day(*firsts.begin());
-  if (lasts.size() == 1) response.set_last_day(*lasts.begin());
-  if (zones.size() == 1) response.set_time_zone(*zones.begin());
-
-  const query::Ranking ranking = Rank(std::move(sums), order_by, limit);
-  response.set_subscriber_count(ranking.subscriber_count);
-  response.mutable_total()->set_upload_bytes(ranking.total.upload);
-  response.mutable_total()->set_download_bytes(ranking.total.download);
-  for (const query::Ranking::Row& row : ranking.rows) {
-    v1::RankingRow* out = response.add_rows();
-    out->set_rank(row.rank);
-    *out->mutable_subscriber() = ToWire(row.subscriber.first);
-    *out->mutable_usage() = ToWire(row.subscriber.second);
-    out->set_share_permille(row.share_permille);
-    FillQuota(row, one_day, today[row.subscriber.first.site], *out);
-  }
-  return absl::OkStatus();
-}
-
-void GrpcUsageService::FillQuota(const Ranking::Row& row, bool one_day, absl::CivilDay today,
-                                 v1::RankingRow& out) const {
-  const std::vector<accounting::QuotaStanding> standings = reader_.book().Read(
-      [&](const accounting::Book& book) { return book.Quotas(row.subscriber.first, today); });
-  out.set_quota_state(v1::QUOTA_STATE_NONE);
-  if (standings.empty()) return;
-  const auto daily = std::find_if(
-      standings.begin(), standings.end(),
-      [](const accounting::QuotaStanding& one) { return one.period == quota::Period::kDay; });
-  const accounting::QuotaStanding& standing = daily == standings.end() ? standings.front() : *daily;
-  quota::State state = standing.state;
-  if (one_day && daily != standings.end()) {
-    // The day asked for may be another than the running one: judge that day's own figures.
-    for (const quota::Rule& rule : reader_.catalog()->quotas) {
-      if (rule.id == standing.quota_id) {
-        state = quota::StateOf(rule, standing.limit, row.subscriber.second.best,
-                               row.subscriber.second.lower_bound);
-      }
-    }
-  }
-  out.set_quota_state(StateToWire(state));
-  out.set_quota_limit_bytes(standing.limit.unlimited ? 0 : standing.limit.bytes);
-  out.set_quota_basis(BasisToWire(standing.basis));
 }
 
 grpc::Status GrpcUsageService::GetSubscriberUsage(grpc::ServerContext* context,
@@ -171,6 +98,9 @@ absl::Status GrpcUsageService::SubscriberUsage(const v1::GetSubscriberUsageReque
   response.set_time_zone(site->time_zone);
   response.set_as_of_us(
       reader_.book().Read([&](const accounting::Book& book) { return book.AsOf(key.site); }));
+  response.set_first_day(absl::FormatCivilTime(span.first));
+  response.set_last_day(absl::FormatCivilTime(span.last));
+  *response.mutable_observation() = ToWire(*site, reader_.ObservationOf(*site, span));
 
   std::map<absl::CivilDay, std::vector<const accounting::UsageRow*>> days;
   std::set<accounting::QueueKey> queues;
@@ -227,7 +157,7 @@ grpc::Status GrpcUsageService::FindSubscribers(grpc::ServerContext* context,
 
 absl::Status GrpcUsageService::Find(const v1::FindSubscribersRequest& request,
                                     v1::FindSubscribersResponse& response) const {
-  NS_ASSIGN_OR_RETURN(const std::size_t limit, Limit(request.limit(), kListMax));
+  NS_ASSIGN_OR_RETURN(const std::size_t limit, RowLimit(request.limit(), kListMax));
   NS_ASSIGN_OR_RETURN(const accounting::SubscriberKey wish, FromWire(request.subscriber()));
   // One more than fits says that there are more.
   std::vector<accounting::Book::NamedSubscriber> found = reader_.book().Read(
@@ -314,25 +244,66 @@ grpc::Status GrpcUsageService::ListEvents(grpc::ServerContext* context,
                                           const v1::ListEventsRequest* request,
                                           v1::ListEventsResponse* response) {
   if (absl::Status status = Allow(*context); !status.ok()) return rpc::ToGrpc(status);
-  const absl::StatusOr<std::size_t> limit = Limit(request->limit(), kListMax);
-  if (!limit.ok()) return rpc::ToGrpc(limit.status());
-  const absl::StatusOr<std::vector<store::StoredEvent>> events =
-      reader_.Events(base::RouterId(request->router_id()), request->before_id(), *limit);
-  if (!events.ok()) return rpc::ToGrpc(events.status());
-  for (const store::StoredEvent& event : *events) *response->add_events() = ToWire(event);
-  return grpc::Status::OK;
+  return rpc::ToGrpc(EventsOf(*request, *response));
+}
+
+absl::Status GrpcUsageService::EventsOf(const v1::ListEventsRequest& request,
+                                        v1::ListEventsResponse& response) {
+  NS_ASSIGN_OR_RETURN(const std::size_t limit, RowLimit(request.limit(), kListMax));
+  const std::shared_ptr<const Catalog> catalog = reader_.catalog();
+  const base::RouterId router(request.router_id());
+  NS_ASSIGN_OR_RETURN(const std::vector<const Catalog::Site*> sites,
+                      SitesOf(*catalog, request.site_id(), router));
+  NS_ASSIGN_OR_RETURN(const UsageReader::Instants instants,
+                      reader_.InstantsOf(sites, request.first_day(), request.last_day()));
+  store::EventFilter filter;
+  filter.from_us = instants.from_us;
+  filter.to_us = instants.to_us;
+  filter.before_id = request.before_id();
+  if (!router.empty()) {
+    const std::vector<base::RouterId>& of_site = sites.front()->routers;
+    if (!request.site_id().empty() &&
+        std::find(of_site.begin(), of_site.end(), router) == of_site.end()) {
+      return absl::NotFoundError(absl::StrCat("site \"", request.site_id(), "\" has no router \"",
+                                              request.router_id(), "\""));
+    }
+    filter.routers = {router};
+  } else if (!request.site_id().empty()) {
+    filter.routers = sites.front()->routers;
+    // A site of no router has no events of a router.
+    if (filter.routers.empty()) return absl::OkStatus();
+  }
+  NS_ASSIGN_OR_RETURN(const store::EventList found, reader_.Events(filter, limit));
+  for (const store::StoredEvent& event : found.events) *response.add_events() = ToWire(event);
+  response.set_matching_count(found.matching);
+  return absl::OkStatus();
 }
 
 grpc::Status GrpcUsageService::ListBreaches(grpc::ServerContext* context,
                                             const v1::ListBreachesRequest* request,
                                             v1::ListBreachesResponse* response) {
   if (absl::Status status = Allow(*context); !status.ok()) return rpc::ToGrpc(status);
-  const absl::StatusOr<std::size_t> limit = Limit(request->limit(), kListMax);
-  if (!limit.ok()) return rpc::ToGrpc(limit.status());
-  const absl::StatusOr<std::vector<store::BreachRow>> breaches = reader_.Breaches(*limit);
-  if (!breaches.ok()) return rpc::ToGrpc(breaches.status());
-  for (const store::BreachRow& row : *breaches) *response->add_breaches() = ToWire(row);
-  return grpc::Status::OK;
+  return rpc::ToGrpc(BreachesOf(*request, *response));
+}
+
+absl::Status GrpcUsageService::BreachesOf(const v1::ListBreachesRequest& request,
+                                          v1::ListBreachesResponse& response) {
+  NS_ASSIGN_OR_RETURN(const std::size_t limit, RowLimit(request.limit(), kListMax));
+  const std::shared_ptr<const Catalog> catalog = reader_.catalog();
+  store::BreachFilter filter;
+  filter.site = base::SiteId(request.site_id());
+  filter.router = base::RouterId(request.router_id());
+  NS_ASSIGN_OR_RETURN(filter.name, NameFromWire(request.name()));
+  NS_ASSIGN_OR_RETURN(const std::vector<const Catalog::Site*> sites,
+                      SitesOf(*catalog, request.site_id(), filter.router));
+  NS_ASSIGN_OR_RETURN(const UsageReader::Instants instants,
+                      reader_.InstantsOf(sites, request.first_day(), request.last_day()));
+  filter.from_us = instants.from_us;
+  filter.to_us = instants.to_us;
+  NS_ASSIGN_OR_RETURN(const store::BreachList found, reader_.Breaches(filter, limit));
+  for (const store::BreachRow& row : found.breaches) *response.add_breaches() = ToWire(row);
+  response.set_matching_count(found.matching);
+  return absl::OkStatus();
 }
 
 }  // namespace netsentinel::query

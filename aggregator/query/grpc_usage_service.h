@@ -48,8 +48,12 @@ class GrpcUsageService final : public v1::UsageService::Service {
                                v1::GetSubscriberUsageResponse& response);
   absl::Status Find(const v1::FindSubscribersRequest& request,
                     v1::FindSubscribersResponse& response) const;
-  void FillQuota(const Ranking::Row& row, bool one_day, absl::CivilDay today,
-                 v1::RankingRow& out) const;
+  absl::Status EventsOf(const v1::ListEventsRequest& request, v1::ListEventsResponse& response);
+  absl::Status BreachesOf(const v1::ListBreachesRequest& request,
+                          v1::ListBreachesResponse& response);
+  // grpc_ranking.cc
+  std::vector<quota::Standing> StandingsOf(const SubscriberSum& subscriber,
+                                           const DaySpan& span) const;
 
   UsageReader& reader_;
   const ingest::RouterBoard& board_;

@@ -15,7 +15,6 @@ namespace {
 
 using accounting::UsageRow;
 
-constexpr int kSpanDaysMax = 400;
 // A day found from its noon in UTC lies one day start and one zone away at most, and next to days
 // that a change of rules made short or long.
 constexpr int kDaysAside = 5;
@@ -24,16 +23,6 @@ constexpr int kRowsSliceDays = 7;
 
 absl::Status StillWaited(const std::function<bool()>& gone) {
   return gone() ? absl::CancelledError("whoever asked has gone") : absl::OkStatus();
-}
-
-absl::StatusOr<absl::CivilDay> ParseDay(const std::string& text, absl::CivilDay otherwise) {
-  if (text.empty()) return otherwise;
-  absl::CivilDay day;
-  if (!absl::ParseCivilTime(text, &day)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("\"", text, "\" is no date; write it as 2026-03-29"));
-  }
-  return day;
 }
 
 // The last day for which the store is asked.
@@ -123,26 +112,6 @@ std::vector<SubscriberSum> SumRows(const std::vector<UsageRow>& rows,
 }
 
 }  // namespace
-
-absl::StatusOr<DaySpan> UsageReader::Resolve(const base::SiteId& site, const std::string& first,
-                                             const std::string& last) const {
-  NS_ASSIGN_OR_RETURN(
-      const accounting::Book::LocalDay today,
-      book_.Read([&](const accounting::Book& book) { return book.DayAt(site, NowUs()); }));
-  DaySpan span;
-  span.today = today.day;
-  NS_ASSIGN_OR_RETURN(span.first, ParseDay(first, today.day));
-  NS_ASSIGN_OR_RETURN(span.last, ParseDay(last, span.first));
-  if (span.last < span.first) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("the last day ", last, " lies before the first, ", first));
-  }
-  if (span.last - span.first >= kSpanDaysMax) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("the span has more than ", kSpanDaysMax, " days"));
-  }
-  return span;
-}
 
 absl::StatusOr<accounting::Book::LocalDay> UsageReader::BoundsOf(const base::SiteId& site,
                                                                  absl::CivilDay day) const {
@@ -246,14 +215,14 @@ absl::StatusOr<std::vector<accounting::EpochRecord>> UsageReader::Epochs(
   return epochs;
 }
 
-absl::StatusOr<std::vector<store::StoredEvent>> UsageReader::Events(const base::RouterId& router,
-                                                                    std::uint64_t before_id,
-                                                                    std::size_t limit) {
-  return store_.Ask([&](store::Store& store) { return store.Events(router, before_id, limit); });
+absl::StatusOr<store::EventList> UsageReader::Events(const store::EventFilter& filter,
+                                                     std::size_t limit) {
+  return store_.Ask([&](store::Store& store) { return store.Events(filter, limit); });
 }
 
-absl::StatusOr<std::vector<store::BreachRow>> UsageReader::Breaches(std::size_t limit) {
-  return store_.Ask([&](store::Store& store) { return store.Breaches(limit); });
+absl::StatusOr<store::BreachList> UsageReader::Breaches(const store::BreachFilter& filter,
+                                                        std::size_t limit) {
+  return store_.Ask([&](store::Store& store) { return store.Breaches(filter, limit); });
 }
 
 }  // namespace netsentinel::query

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 
+#include "aggregator/ingest/reading_board.h"
 #include "aggregator/ingest/shared_book.h"
 #include "aggregator/query/catalog.h"
 #include "aggregator/query/history_gate.h"
@@ -26,6 +28,26 @@ struct DaySpan {
   absl::CivilDay today;  // the site's current local day
 };
 
+// What is known of the reading of a site's routers in a span.
+struct Observed {
+  enum class State : std::uint8_t { kUnknown, kNothing, kPartly, kWhole };
+  // A configured router that the span does not have, or not from its begin on.
+  struct Router {
+    base::RouterId id;
+    std::int64_t began_us = 0;  // its first reading at the site; 0: none
+    bool read = false;          // in the span
+  };
+  State state = State::kUnknown;
+  std::int64_t began_us = 0;  // the first reading of any router at the site; 0: none
+  std::int64_t begin_us = 0;  // of the span, and its end
+  std::int64_t end_us = 0;
+  std::vector<Router> routers;
+};
+
+// `routers` are those configured at the site, `begin_us` is when the span begins. Pure.
+Observed Observe(const std::vector<base::RouterId>& routers, const store::SiteReadings& readings,
+                 std::int64_t begin_us);
+
 // How many rows of the store one answer may take. Each is held in memory until it is made, in about
 // 350 bytes.
 struct StoredRowLimits {
@@ -40,18 +62,42 @@ struct StoredRowLimits {
 class UsageReader {
  public:
   // Long answers are read from `history`, so that short ones from `store` do not wait for them.
+  // Which routers were read on the last days is asked of `readings` where it is given, else of the
+  // store.
   UsageReader(const ingest::SharedBook& book, StoreSlot& store, StoreSlot& history,
-              const CatalogHolder& catalog, const base::Clock& clock, StoredRowLimits rows_max = {})
+              const CatalogHolder& catalog, const base::Clock& clock, StoredRowLimits rows_max = {},
+              const ingest::ReadingBoard* readings = nullptr)
       : book_(book),
         store_(store),
         history_(history),
         catalog_(catalog),
         clock_(clock),
-        rows_max_(rows_max) {}
+        rows_max_(rows_max),
+        readings_(readings) {}
 
-  // Empty texts mean today. kInvalidArgument: no such date, last before first, more than 400 days.
+  // Both empty: today. Only the first: from there until today. kInvalidArgument: no such date, a
+  // last day without a first, last before first, more than 400 days. kOutOfRange, of this site
+  // alone: a day that has not begun there.
   absl::StatusOr<DaySpan> Resolve(const base::SiteId& site, const std::string& first,
                                   const std::string& last) const;
+  // The same for sites asked together, in their order: where the first day has not begun, nothing,
+  // and where only the last one has not, until today. kInvalidArgument when a day has begun
+  // nowhere.
+  absl::StatusOr<std::vector<std::optional<DaySpan>>> Resolve(
+      const std::vector<const Catalog::Site*>& sites, const std::string& first,
+      const std::string& last) const;
+  // The instants of the days, [begin, end), in which events and breaches of the sites are looked
+  // for: all of time when both texts are empty. kInvalidArgument also where the sites' days begin
+  // at different instants.
+  struct Instants {
+    std::int64_t from_us = std::numeric_limits<std::int64_t>::min();
+    std::int64_t to_us = std::numeric_limits<std::int64_t>::max();
+    bool operator==(const Instants&) const = default;
+  };
+  absl::StatusOr<Instants> InstantsOf(const std::vector<const Catalog::Site*>& sites,
+                                      const std::string& first, const std::string& last) const;
+  // kUnknown state where the store has to be asked and cannot be.
+  Observed ObservationOf(const Catalog::Site& site, const DaySpan& span);
   // When the site's local day began and ends, by the rules that held then. An empty stretch where a
   // change of rules left the day out.
   absl::StatusOr<accounting::Book::LocalDay> BoundsOf(const base::SiteId& site,
@@ -74,10 +120,8 @@ class UsageReader {
   absl::StatusOr<std::vector<accounting::EpochRecord>> Epochs(
       absl::Span<const accounting::QueueKey> queues, std::int64_t from_us, std::int64_t to_us,
       std::size_t limit, const std::function<bool()>& gone);
-  absl::StatusOr<std::vector<store::StoredEvent>> Events(const base::RouterId& router,
-                                                         std::uint64_t before_id,
-                                                         std::size_t limit);
-  absl::StatusOr<std::vector<store::BreachRow>> Breaches(std::size_t limit);
+  absl::StatusOr<store::EventList> Events(const store::EventFilter& filter, std::size_t limit);
+  absl::StatusOr<store::BreachList> Breaches(const store::BreachFilter& filter, std::size_t limit);
   const ingest::SharedBook& book() const { return book_; }
   std::shared_ptr<const Catalog> catalog() const { return catalog_.Get(); }
   std::int64_t NowUs() const { return absl::ToUnixMicros(clock_.WallNow()); }
@@ -89,6 +133,7 @@ class UsageReader {
   const CatalogHolder& catalog_;
   const base::Clock& clock_;
   const StoredRowLimits rows_max_;
+  const ingest::ReadingBoard* const readings_;
   HistoryGate history_gate_;
 };
 

@@ -43,14 +43,51 @@ absl::StatusOr<accounting::SubscriberKey> FromWire(const v1::SubscriberRef& wire
   accounting::SubscriberKey key;
   key.site = base::SiteId(wire.site_id());
   key.router = base::RouterId(wire.router_id());
-  key.name = wire.name().name();
-  if (key.name.empty() && !wire.name().display_name().empty()) {
-    NS_ASSIGN_OR_RETURN(key.name, base::RawName(wire.name().display_name()));
-  }
+  NS_ASSIGN_OR_RETURN(key.name, NameFromWire(wire.name()));
   if (key.name.empty()) {
     return absl::InvalidArgumentError("subscriber: needs a name (name.name or name.display_name)");
   }
   return key;
+}
+
+absl::StatusOr<std::string> NameFromWire(const v1::Name& wire) {
+  if (!wire.name().empty() || wire.display_name().empty()) return wire.name();
+  return base::RawName(wire.display_name());
+}
+
+v1::Standing ToWire(const quota::Standing& standing) {
+  v1::Standing wire;
+  wire.set_quota_id(standing.quota_id);
+  wire.set_period(static_cast<v1::QuotaPeriod>(standing.period));
+  wire.set_basis(BasisToWire(standing.basis));
+  wire.set_first_day(absl::FormatCivilTime(standing.begin));
+  wire.set_last_day(absl::FormatCivilTime(standing.end));
+  wire.set_limit_bytes(standing.limit_bytes);
+  wire.set_used_bytes(standing.used_bytes);
+  wire.set_counted_bytes(standing.counted_bytes);
+  wire.set_percent(standing.percent);
+  wire.set_counted_percent(standing.counted_percent);
+  wire.set_remaining_bytes(standing.remaining_bytes);
+  wire.set_state(static_cast<v1::StandingState>(standing.state));
+  wire.set_counted_state(static_cast<v1::StandingState>(standing.counted_state));
+  return wire;
+}
+
+v1::Observation ToWire(const Catalog::Site& site, const Observed& observed) {
+  v1::Observation wire;
+  wire.set_site_id(site.id.value());
+  wire.set_time_zone(site.time_zone);
+  wire.set_state(static_cast<v1::ObservationState>(observed.state));
+  wire.set_reading_began_us(observed.began_us);
+  wire.set_begin_us(observed.begin_us);
+  wire.set_end_us(observed.end_us);
+  for (const Observed::Router& router : observed.routers) {
+    v1::ObservedRouter* out = wire.add_routers();
+    out->set_router_id(router.id.value());
+    out->set_reading_began_us(router.began_us);
+    out->set_read(router.read);
+  }
+  return wire;
 }
 
 v1::Usage ToWire(const accounting::UsageSum& sum) {
@@ -105,6 +142,12 @@ v1::BreachRecord ToWire(const store::BreachRow& row) {
   wire.set_crossed_at_us(row.crossed_at_us);
   wire.set_delivery(static_cast<v1::DeliveryState>(row.delivery));
   wire.set_delivery_detail(DetailToWire(row.delivery_detail));
+  wire.set_period(static_cast<v1::QuotaPeriod>(row.period));
+  wire.set_basis(static_cast<v1::QuotaBasis>(row.basis));
+  const auto basis = static_cast<quota::Basis>(row.basis);
+  wire.set_used_bytes(quota::Amount(basis, row.used));
+  wire.set_used_percent(quota::PercentOf(wire.used_bytes(), row.limit_bytes));
+  wire.set_time_zone(row.time_zone);
   return wire;
 }
 
@@ -114,6 +157,7 @@ v1::Quota ToWire(const quota::Rule& rule) {
   wire.set_period(static_cast<v1::QuotaPeriod>(rule.period));
   wire.set_basis(BasisToWire(rule.basis));
   wire.set_limit_bytes(rule.limit_bytes);
+  wire.set_unlimited(rule.unlimited);
   for (const std::uint32_t percent : rule.thresholds_percent) wire.add_threshold_percent(percent);
   return wire;
 }
@@ -171,6 +215,12 @@ v1::QuotaBasis BasisToWire(quota::Basis basis) {
   return v1::QUOTA_BASIS_UNSPECIFIED;
 }
 
-v1::QuotaState StateToWire(quota::State state) { return static_cast<v1::QuotaState>(state); }
+absl::StatusOr<std::size_t> RowLimit(std::uint32_t asked, std::uint32_t most) {
+  constexpr std::uint32_t kRowsDefault = 100;
+  if (asked > most) {
+    return absl::InvalidArgumentError(absl::StrCat("limit: ", asked, " is more than ", most));
+  }
+  return asked == 0 ? kRowsDefault : asked;
+}
 
 }  // namespace netsentinel::query

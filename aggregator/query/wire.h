@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -7,6 +8,8 @@
 #include "aggregator/accounting/book.h"
 #include "aggregator/ingest/router_board.h"
 #include "aggregator/query/ranking.h"
+#include "aggregator/query/usage_reader.h"
+#include "aggregator/quota/standing.h"
 #include "aggregator/store/store.h"
 #include "netsentinel/v1/admin.pb.h"
 #include "netsentinel/v1/usage.pb.h"
@@ -21,7 +24,11 @@ std::string DetailToWire(const std::string& detail);
 v1::SubscriberRef ToWire(const accounting::SubscriberKey& key);
 // Takes the raw name, else the display name. kInvalidArgument without either or with a bad escape.
 absl::StatusOr<accounting::SubscriberKey> FromWire(const v1::SubscriberRef& wire);
+// The raw name, else that of the display name, else none. kInvalidArgument for a bad escape.
+absl::StatusOr<std::string> NameFromWire(const v1::Name& wire);
 v1::Usage ToWire(const accounting::UsageSum& sum);
+v1::Standing ToWire(const quota::Standing& standing);
+v1::Observation ToWire(const Catalog::Site& site, const Observed& observed);
 v1::Epoch ToWire(const accounting::EpochRecord& epoch);
 v1::Event ToWire(const store::StoredEvent& event);
 v1::BreachRecord ToWire(const store::BreachRow& row);
@@ -33,6 +40,8 @@ v1::DeviceIdentity DeviceToWire(const counters::DeviceIdentity& device);
 // UNSPECIFIED is the total.
 absl::StatusOr<quota::Basis> BasisFromWire(v1::QuotaBasis basis);
 v1::QuotaBasis BasisToWire(quota::Basis basis);
-v1::QuotaState StateToWire(quota::State state);
+
+// How many rows a list has at most: 0 is 100. kInvalidArgument for more than `most`.
+absl::StatusOr<std::size_t> RowLimit(std::uint32_t asked, std::uint32_t most);
 
 }  // namespace netsentinel::query

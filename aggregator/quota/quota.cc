@@ -30,7 +30,7 @@ absl::Status Validate(const Rule& rule) {
   if (rule.id.empty() || rule.id.size() > 64) return bad("id must have 1 to 64 characters");
   if (rule.limit_bytes > base::kMaxStoredBytes) return bad("limit is above 2^63-1 bytes");
   if (!rule.unlimited && rule.limit_bytes == 0) {
-    return bad("limit is 0: set a size, or unlimited: true");
+    return bad("limit is 0: write a size such as 10GiB, or limit: unlimited");
   }
   if (rule.period == Period::kWeek && (rule.start_day < 1 || rule.start_day > 7)) {
     return bad("start day of a week is 1 (Monday) to 7");
@@ -97,11 +97,11 @@ std::uint64_t ThresholdBytes(std::uint64_t limit_bytes, std::uint32_t percent) {
 }
 
 std::vector<std::uint32_t> Crossed(const Rule& rule, const Limit& limit,
-                                   const base::TrafficBytes& lower_bound,
+                                   const base::TrafficBytes& sure,
                                    const std::vector<std::uint32_t>& fired) {
   std::vector<std::uint32_t> crossed;
   if (limit.unlimited) return crossed;
-  const std::uint64_t used = Amount(rule.basis, lower_bound);
+  const std::uint64_t used = Amount(rule.basis, sure);
   for (const std::uint32_t percent : rule.thresholds_percent) {
     if (used >= ThresholdBytes(limit.bytes, percent) && !Has(fired, percent)) {
       crossed.push_back(percent);
@@ -117,15 +117,6 @@ std::uint64_t NextThresholdBytes(const Rule& rule, const Limit& limit,
     if (!Has(fired, percent)) return ThresholdBytes(limit.bytes, percent);
   }
   return kNever;
-}
-
-State StateOf(const Rule& rule, const Limit& limit, const base::TrafficBytes& best,
-              const base::TrafficBytes& lower_bound) {
-  if (limit.unlimited || rule.thresholds_percent.empty()) return State::kNone;
-  const std::uint64_t first = ThresholdBytes(limit.bytes, rule.thresholds_percent.front());
-  if (Amount(rule.basis, lower_bound) >= first) return State::kExceeded;
-  if (Amount(rule.basis, best) >= first) return State::kWarning;
-  return State::kWithin;
 }
 
 std::string BreachKeyBytes(const BreachIdentity& identity) {

@@ -17,14 +17,6 @@ namespace netsentinel::quota {
 enum class Basis : std::uint8_t { kDownload = 1, kUpload = 2, kTotal = 3 };
 enum class Period : std::uint8_t { kDay = 1, kWeek = 2, kMonth = 3 };
 
-// How a subscriber stands against a quota.
-enum class State : std::uint8_t {
-  kNone = 1,      // no quota, or unlimited
-  kWithin = 2,    // under every threshold
-  kWarning = 3,   // best has passed a threshold, the lower bound has not
-  kExceeded = 4,  // the lower bound has passed a threshold
-};
-
 // A limit on a basis per period.
 struct Rule {
   std::string id;  // as in configuration; [A-Za-z0-9._-]{1,64}
@@ -61,19 +53,16 @@ std::uint64_t Amount(Basis basis, const base::TrafficBytes& usage);
 // limit × percent / 100, rounded up, held at kMaxStoredBytes: reaching it crosses the threshold.
 std::uint64_t ThresholdBytes(std::uint64_t limit_bytes, std::uint32_t percent);
 
-// The thresholds of `rule` that `lower_bound` has reached and `fired` does not hold, ascending.
-// An unlimited limit crosses none.
+// The thresholds of `rule` that `sure`, what was used for certain, has reached and `fired` does not
+// hold, ascending. An unlimited limit crosses none.
 std::vector<std::uint32_t> Crossed(const Rule& rule, const Limit& limit,
-                                   const base::TrafficBytes& lower_bound,
+                                   const base::TrafficBytes& sure,
                                    const std::vector<std::uint32_t>& fired);
 
 // The least usage at which a threshold that has not fired is reached; kNever when there is none.
 inline constexpr std::uint64_t kNever = ~std::uint64_t{0};
 std::uint64_t NextThresholdBytes(const Rule& rule, const Limit& limit,
                                  const std::vector<std::uint32_t>& fired);
-
-State StateOf(const Rule& rule, const Limit& limit, const base::TrafficBytes& best,
-              const base::TrafficBytes& lower_bound);
 
 // What a breach's id is the hash of: equal bytes are the same breach, and no two breaches have
 // equal bytes. `router` is empty for a subscriber that spans routers.

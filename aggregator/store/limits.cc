@@ -122,6 +122,15 @@ absl::Status Validate(const AuditRow& row) {
 
 absl::Status Validate(const CommitBatch& batch) {
   for (const JournalRow& row : batch.journal) NS_RETURN_IF_ERROR(CheckJournal(row));
+  for (const ReadDay& read : batch.read_days) {
+    NS_RETURN_IF_ERROR(ValidateId("site", read.site.value()));
+    NS_RETURN_IF_ERROR(ValidateId("router", read.router.value()));
+    NS_RETURN_IF_ERROR(CheckDay(read.day));
+  }
+  for (const FirstReading& first : batch.first_readings) {
+    NS_RETURN_IF_ERROR(ValidateId("site", first.site.value()));
+    NS_RETURN_IF_ERROR(ValidateId("router", first.router.value()));
+  }
   for (const auto& epoch : batch.epochs) NS_RETURN_IF_ERROR(CheckQueue(epoch.queue));
   for (const auto& hold : batch.holds) NS_RETURN_IF_ERROR(CheckQueue(hold.queue));
   for (const auto& event : batch.events) NS_RETURN_IF_ERROR(Validate(event));

@@ -129,6 +129,28 @@ Migration Audit() {
   return step;
 }
 
+// When the routers of a site were read: rows of usage say so only where bytes moved.
+Migration ReadDays() {
+  constexpr char kOfUsage[] =
+      " FROM usage_daily u JOIN queues q ON q.queue_id = u.queue_id"
+      " JOIN subscribers s ON s.subscriber_id = u.subscriber_id WHERE u.first_reading_us > 0";
+  return {5,
+          {"CREATE TABLE IF NOT EXISTS read_days (site {id}, local_day {day}, router {id},"
+           " PRIMARY KEY (site, local_day, router)){key_end}",
+           "{index} read_days_by_day ON read_days (local_day)",
+           "CREATE TABLE IF NOT EXISTS first_readings (site {id}, router {id}, at_us {u64},"
+           " PRIMARY KEY (site, router)){key_end}",
+           absl::StrCat("{insert_new} INTO read_days SELECT DISTINCT s.site, u.local_day, q.router",
+                        kOfUsage),
+           // Months begin before the days that are left.
+           "{insert_new} INTO first_readings SELECT s.site, q.router, MIN(u.first_reading_us)"
+           " FROM (SELECT subscriber_id, queue_id, first_reading_us FROM usage_daily"
+           " UNION ALL SELECT subscriber_id, queue_id, first_reading_us FROM usage_monthly) u"
+           " JOIN queues q ON q.queue_id = u.queue_id"
+           " JOIN subscribers s ON s.subscriber_id = u.subscriber_id"
+           " WHERE u.first_reading_us > 0 GROUP BY s.site, q.router"}};
+}
+
 absl::StatusOr<std::int64_t> Scalar(SqlSession& session, absl::string_view sql) {
   NS_ASSIGN_OR_RETURN(std::unique_ptr<SqlRows> rows, session.Query(sql));
   NS_ASSIGN_OR_RETURN(const bool found, rows->Next());
@@ -185,7 +207,7 @@ absl::Status Apply(SqlSession& session, const Migration& step) {
 
 const std::vector<Migration>& Migrations() {
   static const auto* const steps =
-      new std::vector<Migration>{Accounting(), Policy(), QuotaView(), Audit()};
+      new std::vector<Migration>{Accounting(), Policy(), QuotaView(), Audit(), ReadDays()};
   return *steps;
 }
 
@@ -208,6 +230,7 @@ std::string ExpandTypes(absl::string_view statement, Dialect dialect) {
                                            {"{auto}", "INTEGER PRIMARY KEY AUTOINCREMENT"},
                                            {"{prefix}", ""},
                                            {"{name_text}", "CAST(q.name AS TEXT)"},
+                                           {"{insert_new}", "INSERT OR IGNORE"},
                                            {"{index}", "CREATE INDEX IF NOT EXISTS"},
                                            {"{unique}", "CREATE UNIQUE INDEX IF NOT EXISTS"},
                                            {"{key_end}", " STRICT, WITHOUT ROWID"},
@@ -231,6 +254,7 @@ std::string ExpandTypes(absl::string_view statement, Dialect dialect) {
                                          {"{auto}", "BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY"},
                                          {"{prefix}", "(255)"},
                                          {"{name_text}", "CONVERT(q.name USING utf8mb4)"},
+                                         {"{insert_new}", "INSERT IGNORE"},
                                          {"{index}", "CREATE INDEX"},
                                          {"{unique}", "CREATE UNIQUE INDEX"},
                                          {"{key_end}", kEnd},

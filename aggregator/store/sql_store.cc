@@ -144,7 +144,7 @@ absl::StatusOr<LeaseInfo> SqlStore::AcquireLease(const std::string& holder, absl
     NS_ASSIGN_OR_RETURN(std::int64_t now, Now());
     if (!stored.holder.empty() && stored.holder != holder && stored.until_us > now) {
       return absl::FailedPreconditionError(
-          absl::StrCat("the lease is held by ", stored.holder, " for another ",
+          absl::StrCat(stored.holder, " holds the lease for another ",
                        absl::FormatDuration(absl::Microseconds(stored.until_us - now))));
     }
     NS_ASSIGN_OR_RETURN(const std::uint64_t epoch, LockFence(*session_));

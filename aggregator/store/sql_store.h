@@ -75,10 +75,12 @@ class SqlStore final : public Store {
   absl::StatusOr<std::vector<accounting::EpochRecord>> Epochs(
       absl::Span<const accounting::QueueKey> queues, std::int64_t from_us, std::int64_t to_us,
       std::size_t limit) override;
-  absl::StatusOr<std::vector<StoredEvent>> Events(const base::RouterId& router,
-                                                  std::uint64_t before_id,
-                                                  std::size_t limit) override;
-  absl::StatusOr<std::vector<BreachRow>> Breaches(std::size_t limit) override;
+  absl::StatusOr<EventList> Events(const EventFilter& filter, std::size_t limit) override;
+  absl::StatusOr<BreachList> Breaches(const BreachFilter& filter, std::size_t limit) override;
+  absl::StatusOr<SiteReadings> Readings(const base::SiteId& site, absl::CivilDay first,
+                                        absl::CivilDay last) override;
+  absl::StatusOr<std::vector<FirstReading>> FirstReadings() override;
+  absl::StatusOr<std::vector<ReadDay>> ReadDaysSince(absl::CivilDay first) override;
   absl::StatusOr<std::vector<BreachRow>> BreachesSince(absl::CivilDay period_start) override;
   absl::Status AppendEvents(Fence fence,
                             const std::vector<accounting::EventRecord>& events) override;
@@ -109,6 +111,10 @@ class SqlStore final : public Store {
                                                  const std::string& quota_id);
 
   absl::Status CommitJournal(const std::vector<JournalRow>& journal);
+  absl::Status NoteReadings(const CommitBatch& batch);
+  absl::StatusOr<std::size_t> DropReadDays(absl::CivilMonth before, std::size_t limit);
+  absl::StatusOr<std::uint64_t> CountMatching(absl::string_view rows,
+                                              const std::vector<SqlValue>& values);
   absl::Status InsertEpochs(const std::vector<accounting::EpochRecord>& epochs);
   absl::Status StoreHolds(const std::vector<accounting::HoldRecord>& holds);
   absl::Status InsertEvents(const std::vector<accounting::EventRecord>& events);

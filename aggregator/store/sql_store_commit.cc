@@ -100,6 +100,7 @@ absl::Status SqlStore::Commit(Fence fence, const CommitBatch& batch) {
   NS_RETURN_IF_ERROR(Validate(batch));
   return Write(fence, [&]() -> absl::Status {
     NS_RETURN_IF_ERROR(CommitJournal(batch.journal));
+    NS_RETURN_IF_ERROR(NoteReadings(batch));
     NS_RETURN_IF_ERROR(InsertEpochs(batch.epochs));
     NS_RETURN_IF_ERROR(StoreHolds(batch.holds));
     NS_RETURN_IF_ERROR(InsertEvents(batch.events));

@@ -1,10 +1,12 @@
 // Outbox, breaches, epochs, events, holds.
+#include <limits>
 #include <map>
 #include <set>
 #include <tuple>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 
 #include "aggregator/store/limits.h"
 #include "aggregator/store/sql_store.h"
@@ -189,16 +191,67 @@ absl::Status SqlStore::FinishOutbox(Fence fence, const std::string& owner,
   });
 }
 
-absl::StatusOr<std::vector<BreachRow>> SqlStore::Breaches(std::size_t limit) {
-  std::vector<BreachRow> result;
+namespace {
+
+// " WHERE a AND b"; nothing without conditions.
+std::string Where(const std::vector<std::string>& conditions) {
+  if (conditions.empty()) return "";
+  return absl::StrCat(" WHERE ", absl::StrJoin(conditions, " AND "));
+}
+
+void AddTimes(const char* column, std::int64_t from_us, std::int64_t to_us,
+              std::vector<std::string>& conditions, std::vector<SqlValue>& values) {
+  if (from_us != std::numeric_limits<std::int64_t>::min()) {
+    conditions.push_back(absl::StrCat(column, " >= ?"));
+    values.push_back(Int(from_us));
+  }
+  if (to_us != std::numeric_limits<std::int64_t>::max()) {
+    conditions.push_back(absl::StrCat(column, " < ?"));
+    values.push_back(Int(to_us));
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<std::uint64_t> SqlStore::CountMatching(absl::string_view rows,
+                                                      const std::vector<SqlValue>& values) {
+  NS_ASSIGN_OR_RETURN(auto answer,
+                      session_->Query(absl::StrCat("SELECT COUNT(*) FROM (SELECT 1 AS one ", rows,
+                                                   " LIMIT ", kMostMatching, ") m"),
+                                      values));
+  NS_ASSIGN_OR_RETURN(const bool found, answer->Next());
+  return found ? answer->Uint(0) : 0;
+}
+
+absl::StatusOr<BreachList> SqlStore::Breaches(const BreachFilter& filter, std::size_t limit) {
+  std::vector<std::string> conditions;
+  std::vector<SqlValue> values;
+  if (!filter.site.empty()) {
+    conditions.emplace_back("b.site = ?");
+    values.push_back(Text(filter.site.value()));
+  }
+  if (!filter.router.empty()) {
+    conditions.emplace_back("b.router = ?");
+    values.push_back(Text(filter.router.value()));
+  }
+  if (!filter.name.empty()) {
+    conditions.emplace_back("b.name = ?");
+    values.push_back(Bytes(filter.name));
+  }
+  AddTimes("b.crossed_at_us", filter.from_us, filter.to_us, conditions, values);
+  const std::string from = absl::StrCat("FROM breaches b", Where(conditions));
+  BreachList result;
   const absl::Status done = Read([&]() -> absl::Status {
-    result.clear();
+    result = {};
+    NS_ASSIGN_OR_RETURN(result.matching, CountMatching(from, values));
+    std::vector<SqlValue> limited = values;
+    limited.push_back(Uint(limit));
     NS_ASSIGN_OR_RETURN(
         auto rows,
-        session_->Query(absl::StrCat("SELECT ", kBreachColumns, " FROM breaches b",
-                                     " ORDER BY b.crossed_at_us DESC, b.breach_id", " LIMIT ?"),
-                        {Uint(limit)}));
-    return ReadBreaches(*rows, result);
+        session_->Query(absl::StrCat("SELECT ", kBreachColumns, " ", from,
+                                     " ORDER BY b.crossed_at_us DESC, b.breach_id LIMIT ?"),
+                        limited));
+    return ReadBreaches(*rows, result.breaches);
   });
   NS_RETURN_IF_ERROR(done);
   return result;
@@ -284,32 +337,42 @@ absl::StatusOr<std::vector<accounting::EpochRecord>> SqlStore::Epochs(
   return result;
 }
 
-absl::StatusOr<std::vector<StoredEvent>> SqlStore::Events(const base::RouterId& router,
-                                                          std::uint64_t before_id,
-                                                          std::size_t limit) {
-  std::string sql = "SELECT event_id, at_us, router, menu, queue, kind, detail FROM events";
+absl::StatusOr<EventList> SqlStore::Events(const EventFilter& filter, std::size_t limit) {
+  if (filter.routers.size() > kMaxFilterRouters) {
+    return absl::InvalidArgumentError(absl::StrCat("events of ", filter.routers.size(),
+                                                   " routers asked for, at most ",
+                                                   kMaxFilterRouters, " are looked for at a time"));
+  }
+  std::vector<std::string> conditions;
   std::vector<SqlValue> values;
-  if (!router.empty()) {
-    absl::StrAppend(&sql, " WHERE router = ?");
-    values.push_back(Text(router.value()));
+  if (!filter.routers.empty()) {
+    conditions.push_back(absl::StrCat("router IN (", Repeat("?", ",", filter.routers.size()), ")"));
+    for (const base::RouterId& router : filter.routers) values.push_back(Text(router.value()));
   }
-  if (before_id != 0) {
-    absl::StrAppend(&sql, values.empty() ? " WHERE" : " AND", " event_id < ?");
-    values.push_back(Uint(before_id));
+  AddTimes("at_us", filter.from_us, filter.to_us, conditions, values);
+  if (filter.before_id != 0) {
+    conditions.emplace_back("event_id < ?");
+    values.push_back(Uint(filter.before_id));
   }
-  absl::StrAppend(&sql, " ORDER BY event_id DESC LIMIT ?");
-  values.push_back(Uint(limit));
-  std::vector<StoredEvent> result;
+  const std::string from = absl::StrCat("FROM events", Where(conditions));
+  EventList result;
   const absl::Status done = Read([&]() -> absl::Status {
-    result.clear();
-    NS_ASSIGN_OR_RETURN(auto rows, session_->Query(sql, values));
+    result = {};
+    NS_ASSIGN_OR_RETURN(result.matching, CountMatching(from, values));
+    std::vector<SqlValue> limited = values;
+    limited.push_back(Uint(limit));
+    NS_ASSIGN_OR_RETURN(
+        auto rows, session_->Query(absl::StrCat("SELECT event_id, at_us, router, menu, queue, kind,"
+                                                " detail ",
+                                                from, " ORDER BY event_id DESC LIMIT ?"),
+                                   limited));
     for (;;) {
       NS_ASSIGN_OR_RETURN(const bool found, rows->Next());
       if (!found) return absl::OkStatus();
-      result.push_back({rows->Uint(0),
-                        {rows->Int(1), base::RouterId(rows->String(2)),
-                         static_cast<counters::Menu>(rows->Int(3)), rows->String(4),
-                         rows->String(5), rows->String(6)}});
+      result.events.push_back({rows->Uint(0),
+                               {rows->Int(1), base::RouterId(rows->String(2)),
+                                static_cast<counters::Menu>(rows->Int(3)), rows->String(4),
+                                rows->String(5), rows->String(6)}});
     }
   });
   NS_RETURN_IF_ERROR(done);

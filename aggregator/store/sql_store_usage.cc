@@ -262,7 +262,10 @@ absl::StatusOr<std::size_t> SqlStore::PurgeMonthly(Fence fence, absl::CivilMonth
   std::size_t gone = 0;
   const absl::Status done = Write(fence, [&]() -> absl::Status {
     NS_ASSIGN_OR_RETURN(gone, DropMonthSlice(before, limit));
-    return gone == 0 ? absl::OkStatus() : NotePurge(kMonthsCounter, absl::CivilDay(before));
+    if (gone > 0) NS_RETURN_IF_ERROR(NotePurge(kMonthsCounter, absl::CivilDay(before)));
+    NS_ASSIGN_OR_RETURN(const std::size_t days, DropReadDays(before, limit));
+    gone += days;
+    return absl::OkStatus();
   });
   NS_RETURN_IF_ERROR(done);
   return gone;

@@ -84,6 +84,10 @@ std::string MysqlInsertHead(const InsertShape& shape) {
 std::string MysqlInsertTail(const InsertShape& shape) {
   if (!shape.replace) return "";
   std::string result = " ON DUPLICATE KEY UPDATE ";
+  // A row that is all key is there or is not.
+  if (shape.key_columns == shape.columns.size()) {
+    return absl::StrCat(result, shape.columns[0], "=VALUES(", shape.columns[0], ")");
+  }
   for (std::size_t i = shape.key_columns; i < shape.columns.size(); ++i) {
     const std::string& column = shape.columns[i];
     absl::StrAppend(&result, i == shape.key_columns ? "" : ",", column, "=VALUES(", column, ")");
@@ -100,6 +104,7 @@ std::string SqliteInsert(const InsertShape& shape) {
   for (std::size_t i = 0; i < shape.key_columns; ++i) {
     absl::StrAppend(&result, i == 0 ? "" : ",", shape.columns[i]);
   }
+  if (shape.key_columns == shape.columns.size()) return absl::StrCat(result, ") DO NOTHING");
   absl::StrAppend(&result, ") DO UPDATE SET ");
   for (std::size_t i = shape.key_columns; i < shape.columns.size(); ++i) {
     const std::string& column = shape.columns[i];

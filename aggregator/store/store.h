@@ -78,9 +78,26 @@ struct BreachRow {
   std::string delivery_detail = {};  // why it was rejected; not written by a commit
 };
 
+// A router was read on a local day of its site.
+struct ReadDay {
+  base::SiteId site;
+  base::RouterId router;
+  absl::CivilDay day;
+
+  auto operator<=>(const ReadDay&) const = default;
+};
+// Since when a router is read at a site.
+struct FirstReading {
+  base::SiteId site;
+  base::RouterId router;
+  std::int64_t at_us = 0;  // attribution time
+};
+
 // Everything an acknowledgement stands for; one transaction.
 struct CommitBatch {
   std::vector<JournalRow> journal;
+  std::vector<ReadDay> read_days;            // those that are stored already change nothing
+  std::vector<FirstReading> first_readings;  // replace what is stored
   std::vector<accounting::EpochRecord> epochs;
   std::vector<accounting::HoldRecord> holds;
   std::vector<accounting::EventRecord> events;
@@ -171,6 +188,42 @@ struct QuotaOverrideRow {
 struct StoredEvent {
   std::uint64_t event_id = 0;
   accounting::EventRecord event;
+};
+
+// Which events: what is given narrows.
+struct EventFilter {
+  // Empty: every router. At most kMaxFilterRouters.
+  std::vector<base::RouterId> routers;
+  // [from, to).
+  std::int64_t from_us = std::numeric_limits<std::int64_t>::min();
+  std::int64_t to_us = std::numeric_limits<std::int64_t>::max();
+  std::uint64_t before_id = 0;  // 0: from the newest
+};
+inline constexpr std::size_t kMaxFilterRouters = 20'000;
+// Which breaches: what is given narrows.
+struct BreachFilter {
+  base::SiteId site;
+  base::RouterId router;
+  std::string name;  // raw bytes
+  // Crossed in [from, to).
+  std::int64_t from_us = std::numeric_limits<std::int64_t>::min();
+  std::int64_t to_us = std::numeric_limits<std::int64_t>::max();
+};
+// How many fit, whether or not they are listed; counting ends at kMostMatching, which stands for
+// that many or more.
+inline constexpr std::uint64_t kMostMatching = 100'000;
+struct EventList {
+  std::vector<StoredEvent> events;
+  std::uint64_t matching = 0;
+};
+struct BreachList {
+  std::vector<BreachRow> breaches;
+  std::uint64_t matching = 0;
+};
+// What is known of the reading of a site.
+struct SiteReadings {
+  std::vector<FirstReading> firsts;          // of every router that ever was read there
+  std::vector<base::RouterId> read_in_span;  // in no order
 };
 
 // An outbox row that this owner has claimed.
@@ -315,11 +368,17 @@ class Store {
       absl::Span<const accounting::QueueKey> queues, std::int64_t from_us, std::int64_t to_us,
       std::size_t limit) = 0;
   static constexpr std::size_t kMaxEpochQueues = 200;
-  // Newest first; `before_id` 0 starts at the newest; `router` empty: every router.
-  virtual absl::StatusOr<std::vector<StoredEvent>> Events(const base::RouterId& router,
-                                                          std::uint64_t before_id,
-                                                          std::size_t limit) = 0;
-  virtual absl::StatusOr<std::vector<BreachRow>> Breaches(std::size_t limit) = 0;
+  // The newest `limit` that fit, newest first. kInvalidArgument for too many routers.
+  virtual absl::StatusOr<EventList> Events(const EventFilter& filter, std::size_t limit) = 0;
+  virtual absl::StatusOr<BreachList> Breaches(const BreachFilter& filter, std::size_t limit) = 0;
+  // When reading of the site's routers began, and which were read on the days, inclusive. Days past
+  // the retention of months are forgotten, when reading began is not.
+  virtual absl::StatusOr<SiteReadings> Readings(const base::SiteId& site, absl::CivilDay first,
+                                                absl::CivilDay last) = 0;
+  // Of every site.
+  virtual absl::StatusOr<std::vector<FirstReading>> FirstReadings() = 0;
+  // Of every site, from the day on.
+  virtual absl::StatusOr<std::vector<ReadDay>> ReadDaysSince(absl::CivilDay first) = 0;
   // Breaches of periods that began on or after the day: what the quota engine must not repeat.
   virtual absl::StatusOr<std::vector<BreachRow>> BreachesSince(absl::CivilDay period_start) = 0;
   // Events written outside a commit (refusals, policy imports).
@@ -331,8 +390,8 @@ class Store {
   // month, in slices of at most `limit` rows; returns how many went. Call until 0.
   virtual absl::StatusOr<std::size_t> PurgeDaily(Fence fence, absl::CivilDay before,
                                                  std::size_t limit) = 0;
-  // Deletes totals of months before `before`, at most `limit` rows; returns how many went. Call
-  // until 0.
+  // Deletes totals of months before `before` and the read days of those months, at most `limit`
+  // rows of each; returns how many went. Call until 0.
   virtual absl::StatusOr<std::size_t> PurgeMonthly(Fence fence, absl::CivilMonth before,
                                                    std::size_t limit) = 0;
   // Deletes events, epochs and delivered breaches from before the instant, at most `limit` of each;

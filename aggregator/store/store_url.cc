@@ -150,6 +150,9 @@ absl::StatusOr<StoreLocation> ParseStoreUrl(absl::string_view url) {
   absl::string_view rest = trimmed;
   if (absl::ConsumePrefix(&rest, "sqlite://")) return ParseSqlite(rest);
   if (absl::ConsumePrefix(&rest, "mysql://")) return ParseMysql(rest);
+  if (absl::StartsWith(rest, "mariadb://")) {
+    return Wrong("MariaDB is reached as mysql://", kMysqlForm);
+  }
   return Wrong(trimmed.empty() ? "it is empty" : "the scheme is neither sqlite:// nor mysql://",
                absl::StrCat(kSqliteForm, " or ", kMysqlForm));
 }

@@ -25,6 +25,7 @@
 #include "common/base/status_macros.h"
 #include "common/io/host.h"
 #include "common/io/system_clock.h"
+#include "common/io/usable_folder.h"
 #include "common/rpc/grpc_channel.h"
 #include "common/rpc/grpc_server.h"
 #include "common/rpc/peer_identity.h"
@@ -449,6 +450,9 @@ absl::Status CollectorApp::Check(const CollectorSettings& settings) {
       return absl::Status(status.code(),
                           absl::StrCat("router ", router.id.value(), ": ", status.message()));
     }
+  }
+  if (const absl::Status folder = io::CheckUsableFolder(settings.state_dir); !folder.ok()) {
+    return absl::Status(folder.code(), absl::StrCat("collector.state_dir: ", folder.message()));
   }
   return absl::OkStatus();
 }

@@ -166,13 +166,10 @@ CollectorSettings ReadCollectorSettings(config::Section root) {
   settings.listen = config::ReadListen(root);
   settings.security =
       config::ReadSecurityOr(root, settings.listen.grpc.host, settings.aggregator.security);
-  std::set<base::RouterId> ids;
+  config::UniqueIds ids("router");
   for (config::Section& router : root.RequiredSectionList("routers")) {
     RouterSettings entry = ReadRouter(router);
-    if (!entry.id.empty() && !ids.insert(entry.id).second) {
-      router.Fail("id", absl::StrCat("\"", entry.id.value(), "\" is the id of another router too"),
-                  "an id of its own");
-    }
+    ids.Add(router, "id", entry.id.value());
     settings.routers.push_back(std::move(entry));
   }
   return settings;

@@ -42,6 +42,8 @@ std::size_t EditDistance(absl::string_view a, absl::string_view b) {
 }  // namespace
 
 void Diagnostics::Add(Problem problem) {
+  // Several readers of one file miss the same thing.
+  if (std::find(problems_.begin(), problems_.end(), problem) != problems_.end()) return;
   if (problems_.size() == kMaxProblems) {
     ++more_;
     return;

@@ -13,6 +13,7 @@ namespace netsentinel::config {
 struct Position {
   int line = 0;
   int column = 0;
+  bool operator==(const Position&) const = default;
 };
 
 // One thing that is wrong. Read as: FILE:LINE:COLUMN: KEY: PROBLEM; expected EXPECTED; FIX.
@@ -22,6 +23,7 @@ struct Problem {
   std::string problem;   // "is missing", "\"30\" has no unit"
   std::string expected;  // "a duration such as 30s"; may be empty
   std::string fix;       // "add `poll_interval: 30s`"; may be empty
+  bool operator==(const Problem&) const = default;
 };
 
 // The problems of one file; one mistake does not hide the next. One thread.
@@ -30,7 +32,7 @@ class Diagnostics {
   static constexpr std::size_t kMaxProblems = 50;
 
   explicit Diagnostics(std::string file) : file_(std::move(file)) {}
-  // Beyond kMaxProblems they are only counted.
+  // One that is there already is left out; beyond kMaxProblems they are only counted.
   void Add(Problem problem);
   bool empty() const { return problems_.empty(); }
   const std::string& file() const { return file_; }

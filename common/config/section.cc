@@ -532,4 +532,18 @@ std::vector<std::pair<std::string, Section>> Section::NamedSections() {
   return sections;
 }
 
+void UniqueIds::Add(Section& item, absl::string_view key, const std::string& id) {
+  if (id.empty()) return;
+  const auto [first, fresh] = first_.try_emplace(id, item.position());
+  if (fresh) return;
+  const int before = first->second.line;
+  const int here = item.position().line;
+  item.Fail(key,
+            absl::StrCat(kind_, " ", Quoted(id), " is listed twice (",
+                         before == here ? absl::StrCat("both on line ", here)
+                                        : absl::StrCat("lines ", before, " and ", here),
+                         ")"),
+            "", "remove one");
+}
+
 }  // namespace netsentinel::config

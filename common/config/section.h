@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -46,6 +47,22 @@ struct TimeOfDay {
 inline constexpr Range<absl::Duration> kAnyDuration = {absl::ZeroDuration(),
                                                        absl::Hours(24 * 3660)};
 inline constexpr Range<std::uint64_t> kAnySize = {0, std::numeric_limits<std::int64_t>::max()};
+
+class Section;
+
+// The ids of a list's items, each of which stands once.
+class UniqueIds {
+ public:
+  // `kind` is what the items are, such as "router".
+  explicit UniqueIds(std::string kind) : kind_(std::move(kind)) {}
+  // Reports at `key` of the item when `id` is that of an earlier one: router "hq-core" is listed
+  // twice (lines 15 and 18); remove one. An empty id is taken for one that was reported already.
+  void Add(Section& item, absl::string_view key, const std::string& id);
+
+ private:
+  const std::string kind_;
+  std::map<std::string, Position> first_;
+};
 
 // One map of the file, read key by key. Every reader reports what is wrong (missing, wrong type,
 // out of range) to the document and returns the default or an empty value, so that one run finds

@@ -181,6 +181,21 @@ class TreeBuilder final : public YAML::EventHandler {
   std::size_t nodes_ = 0;
 };
 
+// What the parser's words mean to whoever wrote the file.
+absl::string_view Words(absl::string_view parser) {
+  if (parser == "end of sequence not found") {
+    return "a list item's keys must line up, and this line begins in another column";
+  }
+  if (parser == "end of map not found") {
+    return "the keys of a group must line up, and this line begins in another column";
+  }
+  if (parser == "illegal map value") {
+    return "there cannot be a second \":\" here: this line is indented too deep or with a tab, or"
+           " the value needs quotes";
+  }
+  return parser;
+}
+
 // False, with the problem reported, when the text is not one YAML document.
 bool Parse(absl::string_view text, TreeBuilder& builder, Diagnostics& diagnostics) {
   std::istringstream stream{std::string(text)};
@@ -195,7 +210,7 @@ bool Parse(absl::string_view text, TreeBuilder& builder, Diagnostics& diagnostic
                      "the file has a second document (---)", "one document", "remove it"});
   } catch (const YAML::ParserException& error) {
     const Position at = error.mark.is_null() ? Position{} : At(error.mark);
-    diagnostics.Add({at, "", absl::StrCat("this is not valid YAML: ", error.msg), "",
+    diagnostics.Add({at, "", absl::StrCat("this is not valid YAML: ", Words(error.msg)), "",
                      "check indentation, quotes and brackets here and just above"});
   }
   return false;

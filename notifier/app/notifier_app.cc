@@ -11,6 +11,7 @@
 #include "common/base/status_macros.h"
 #include "common/http/server.h"
 #include "common/io/system_clock.h"
+#include "common/io/usable_folder.h"
 #include "common/rpc/grpc_channel.h"
 #include "common/rpc/grpc_server.h"
 #include "common/rpc/tls_files.h"
@@ -195,6 +196,9 @@ absl::Status NotifierApp::Check(const NotifierSettings& settings) {
   }
   if (!settings.smtp.ca_file.empty()) {
     NS_RETURN_IF_ERROR(rpc::CheckAuthorityFile(settings.smtp.ca_file));
+  }
+  if (const absl::Status folder = io::CheckUsableFolder(settings.state_dir); !folder.ok()) {
+    return absl::Status(folder.code(), absl::StrCat("state_dir: ", folder.message()));
   }
   return absl::OkStatus();
 }

@@ -99,7 +99,7 @@ void ReadSmtp(config::Section& root, NotifierSettings& settings) {
 }
 
 void ReadReports(config::Section& root, NotifierSettings& settings) {
-  std::set<std::string> names;
+  config::UniqueIds names("report");
   for (config::Section& section : root.OptionalSectionList("reports", 100)) {
     delivery::ReportSettings report;
     report.name = section.RequiredName("name");
@@ -107,10 +107,7 @@ void ReadReports(config::Section& root, NotifierSettings& settings) {
     report.at = {.hour = at.hour, .minute = at.minute};
     report.sites = section.NameListOrWord("sites", "all");
     report.recipients = ReadRecipients(section);
-    if (!report.name.empty() && !names.insert(report.name).second) {
-      section.Fail("name", absl::StrCat("\"", report.name, "\" is the name of two reports"),
-                   "a name for each");
-    }
+    names.Add(section, "name", report.name);
     settings.reports.push_back(std::move(report));
   }
 }

@@ -8,6 +8,7 @@
 
 #include "common/base/display_name.h"
 #include "common/base/status_macros.h"
+#include "common/config/diagnostics.h"
 #include "common/io/sha256.h"
 #include "notifier/report/shares.h"
 #include "notifier/report/words.h"
@@ -46,8 +47,8 @@ absl::StatusOr<std::string> DayOf(const Site& site, const std::string& day) {
   }
   absl::CivilDay civil = current;
   if (!day.empty() && !absl::ParseCivilTime(day, &civil)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("\"", base::DisplayName(day), "\" is no day: write it as 2026-03-29"));
+    return absl::InvalidArgumentError(absl::StrCat("not a date: \"", base::DisplayName(day),
+                                                   "\"; use YYYY-MM-DD, e.g. 2026-03-29"));
   }
   if (civil > current) {
     return absl::InvalidArgumentError(absl::StrCat("the day ", IsoDate(civil),
@@ -78,9 +79,11 @@ std::string UnknownSites(const ReportSettings& report, const std::vector<Site>& 
     if (std::find(known.begin(), known.end(), id) == known.end()) unknown.push_back(id);
   }
   if (unknown.empty()) return "";
+  const std::string closest = config::ClosestWord(unknown.front(), known);
   return absl::StrCat("report ", report.name, ": the aggregator knows no site \"",
                       base::DisplayName(absl::StrJoin(unknown, "\", \"")),
-                      "\", it knows: ", absl::StrJoin(known, ", "));
+                      "\", it knows: ", absl::StrJoin(known, ", "),
+                      closest.empty() ? "" : absl::StrCat("; did you mean ", closest, "?"));
 }
 
 absl::Status CheckUsable(const Site& site) {

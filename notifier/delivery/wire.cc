@@ -1,5 +1,6 @@
 #include "notifier/delivery/wire.h"
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -44,16 +45,27 @@ report::QuotaBasis BasisFromWire(v1::QuotaBasis basis) {
   }
 }
 
-report::QuotaState StateFromWire(v1::QuotaState state) {
+report::StandingState StateFromWire(v1::StandingState state) {
   switch (state) {
-    case v1::QUOTA_STATE_WITHIN:
-      return report::QuotaState::kWithin;
-    case v1::QUOTA_STATE_WARNING:
-      return report::QuotaState::kWarning;
-    case v1::QUOTA_STATE_EXCEEDED:
-      return report::QuotaState::kExceeded;
+    case v1::STANDING_STATE_OVER:
+      return report::StandingState::kOver;
+    case v1::STANDING_STATE_NEAR:
+      return report::StandingState::kNear;
     default:
-      return report::QuotaState::kNone;
+      return report::StandingState::kWithin;
+  }
+}
+
+report::Observation ObservationFromWire(v1::ObservationState state) {
+  switch (state) {
+    case v1::OBSERVATION_STATE_NOTHING:
+      return report::Observation::kNothing;
+    case v1::OBSERVATION_STATE_PARTLY:
+      return report::Observation::kPartly;
+    case v1::OBSERVATION_STATE_WHOLE:
+      return report::Observation::kWhole;
+    default:
+      return report::Observation::kUnknown;
   }
 }
 
@@ -71,6 +83,40 @@ absl::StatusOr<report::QuotaPeriod> PeriodFromWire(v1::QuotaPeriod period) {
 }
 
 absl::Time TimeFromWire(std::int64_t us) { return absl::FromUnixMicros(us); }
+
+absl::Time BeganFromWire(std::int64_t us) {
+  return us == 0 ? absl::InfiniteFuture() : TimeFromWire(us);
+}
+
+// Nothing of a period that this program does not know: it could not be named.
+std::optional<report::Standing> StandingFromWire(const v1::RankingRow& row) {
+  if (!row.has_standing()) return std::nullopt;
+  const v1::Standing& wire = row.standing();
+  const absl::StatusOr<report::QuotaPeriod> period = PeriodFromWire(wire.period());
+  if (!period.ok()) return std::nullopt;
+  return report::Standing{.state = StateFromWire(wire.state()),
+                          .basis = BasisFromWire(wire.basis()),
+                          .period = *period,
+                          .limit_bytes = wire.limit_bytes(),
+                          .used_bytes = wire.used_bytes(),
+                          .percent = wire.percent(),
+                          .counted_state = StateFromWire(wire.counted_state()),
+                          .counted_percent = wire.counted_percent()};
+}
+
+// A ranking of one site has one.
+void FillObservation(const v1::GetRankingResponse& response, report::DayRanking& day) {
+  if (response.observations_size() != 1) return;
+  const v1::Observation& wire = response.observations(0);
+  day.observation = ObservationFromWire(wire.state());
+  day.reading_began = BeganFromWire(wire.reading_began_us());
+  day.began_later = wire.reading_began_us() >= wire.end_us();
+  for (const v1::ObservedRouter& router : wire.routers()) {
+    day.observed_routers.push_back({.id = router.router_id(),
+                                    .began = BeganFromWire(router.reading_began_us()),
+                                    .read = router.read()});
+  }
+}
 
 }  // namespace
 
@@ -141,10 +187,9 @@ report::DayRanking RankingFromWire(const v1::GetRankingResponse& response) {
                         .estimated = TrafficFromWire(row.usage().estimated()),
                         .grade = GradeFromWire(row.usage().grade()),
                         .share_permille = row.share_permille(),
-                        .quota_state = StateFromWire(row.quota_state()),
-                        .quota_basis = BasisFromWire(row.quota_basis()),
-                        .quota_limit_bytes = row.quota_limit_bytes()});
+                        .standing = StandingFromWire(row)});
   }
+  FillObservation(response, day);
   return day;
 }
 

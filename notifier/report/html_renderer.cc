@@ -1,6 +1,7 @@
 #include "notifier/report/html_renderer.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -38,8 +39,8 @@ i{display:none;font-style:normal;font-weight:400;color:#56606e}
 small{display:block;font-size:13px;font-weight:400;color:#56606e}
 .t{font-weight:600}
 .l{margin-top:24px;font-size:14px;color:#56606e}
-.exceeded{color:#a80019;font-weight:600}
-.warning{color:#7a4a00;font-weight:600}
+.over{color:#a80019;font-weight:600}
+.near{color:#7a4a00;font-weight:600}
 @media (max-width:640px){
 thead{display:none}
 table,tbody,tr{display:block}
@@ -76,15 +77,9 @@ constexpr absl::string_view kAlert = "<h2>{{sentence}}</h2>\n<p>{{detail}}</p>\n
 // What the texts below the tables can grow by when rows are left out.
 constexpr std::size_t kMoreReserve = 1'000;
 
-absl::string_view QuotaClass(QuotaState state) {
-  switch (state) {
-    case QuotaState::kExceeded:
-      return "exceeded";
-    case QuotaState::kWarning:
-      return "warning";
-    default:
-      return "ok";
-  }
+absl::string_view QuotaClass(const std::optional<Standing>& standing) {
+  if (!standing.has_value() || standing->state == StandingState::kWithin) return "ok";
+  return StandingWord(standing->state);
 }
 
 }  // namespace
@@ -132,11 +127,8 @@ absl::StatusOr<std::string> HtmlRenderer::RowHtml(const RankedSubscriber& row) c
                         templates_->router.Render({{"router", InlineLabel(row.router_id)}}));
   }
   std::string limit;
-  if (row.quota_state != QuotaState::kNone && row.quota_limit_bytes > 0) {
-    NS_ASSIGN_OR_RETURN(
-        limit, templates_->small.Render(
-                   {{"text", absl::StrCat("of ", base::FormatByteSize(row.quota_limit_bytes), " ",
-                                          BasisWord(row.quota_basis))}}));
+  if (row.standing.has_value()) {
+    NS_ASSIGN_OR_RETURN(limit, templates_->small.Render({{"text", LimitText(*row.standing)}}));
   }
   std::string doubt = DoubtText(row);
   if (!doubt.empty()) {
@@ -149,8 +141,8 @@ absl::StatusOr<std::string> HtmlRenderer::RowHtml(const RankedSubscriber& row) c
                                  {"upload", base::FormatByteSize(row.best.upload)},
                                  {"total", base::FormatByteSize(row.best.total())},
                                  {"share", PermilleText(row.share_permille)},
-                                 {"quota_class", std::string(QuotaClass(row.quota_state))},
-                                 {"quota", std::string(QuotaStateWord(row.quota_state))},
+                                 {"quota_class", std::string(QuotaClass(row.standing))},
+                                 {"quota", StandingText(row.standing)},
                                  {"limit_html", std::move(limit)},
                                  {"grade", std::string(GradeWord(row.grade))},
                                  {"doubt_html", std::move(doubt)}});

@@ -15,11 +15,25 @@ namespace netsentinel::report {
 // How much a figure can be trusted, best first.
 enum class Grade { kComplete, kEstimated, kBounded, kPartial };
 
-enum class QuotaState { kNone, kWithin, kWarning, kExceeded };
-
 enum class QuotaBasis { kDownload, kUpload, kTotal };
 
 enum class QuotaPeriod { kDay, kWeek, kMonth };
+
+// Where a subscriber is in a quota's limit, from good to bad.
+enum class StandingState { kWithin, kNear, kOver };
+
+// Judged by what was used for certain, as the alerts are.
+struct Standing {
+  StandingState state = StandingState::kWithin;
+  QuotaBasis basis = QuotaBasis::kDownload;
+  QuotaPeriod period = QuotaPeriod::kDay;
+  std::uint64_t limit_bytes = 0;
+  std::uint64_t used_bytes = 0;
+  std::uint32_t percent = 0;
+  // By the best figure.
+  StandingState counted_state = StandingState::kWithin;
+  std::uint32_t counted_percent = 0;
+};
 
 // One subscriber's place in a day's ranking.
 struct RankedSubscriber {
@@ -38,9 +52,20 @@ struct RankedSubscriber {
   Grade grade = Grade::kComplete;
   // Thousandths of the day's total; see NormalizeShares.
   std::uint32_t share_permille = 0;
-  QuotaState quota_state = QuotaState::kNone;
-  QuotaBasis quota_basis = QuotaBasis::kDownload;
-  std::uint64_t quota_limit_bytes = 0;
+  // Nothing where no quota limits the subscriber.
+  std::optional<Standing> standing = std::nullopt;
+};
+
+// Whether the routers of the site were read on a day.
+enum class Observation { kUnknown, kNothing, kPartly, kWhole };
+
+// A router that a day's figures do not have, or not from its begin on.
+struct ObservedRouter {
+  std::string id;
+  // Its first reading; InfiniteFuture before that.
+  absl::Time began = absl::InfiniteFuture();
+  // It was read on the day.
+  bool read = false;
 };
 
 // One local day of one site, heaviest subscriber first.
@@ -57,6 +82,12 @@ struct DayRanking {
   base::TrafficBytes total;
   // Routers whose day is still open after its end, so later readings may still add to it.
   std::vector<std::string> open_routers;
+  Observation observation = Observation::kUnknown;
+  // The first reading of any router of the site; InfiniteFuture before that.
+  absl::Time reading_began = absl::InfiniteFuture();
+  // That was after the day.
+  bool began_later = false;
+  std::vector<ObservedRouter> observed_routers = {};
 };
 
 // The ranked report of one site: a day, and below it the day before.

@@ -18,7 +18,9 @@ void AppendRow(const RankedSubscriber& row, std::string& out) {
   absl::StrAppend(&out, "\n   ", base::FormatByteSize(row.best.total()), " (",
                   PermilleText(row.share_permille), "): ", base::FormatByteSize(row.best.download),
                   " down, ", base::FormatByteSize(row.best.upload), " up; quota ");
-  absl::StrAppend(&out, QuotaText(row), "; ", GradeWord(row.grade));
+  absl::StrAppend(&out, StandingText(row.standing));
+  if (row.standing.has_value()) absl::StrAppend(&out, " ", LimitText(*row.standing));
+  absl::StrAppend(&out, "; ", GradeWord(row.grade));
   const std::string doubt = DoubtText(row);
   if (!doubt.empty()) absl::StrAppend(&out, ", ", doubt);
   out += '\n';
@@ -43,18 +45,18 @@ std::string CsvName(absl::string_view raw) {
 }
 
 std::string CsvRow(const RankedReport& report, const DayRanking& day, const RankedSubscriber& row) {
-  const absl::string_view state = day.so_far                 ? "so far"
-                                  : day.open_routers.empty() ? "complete"
-                                                             : "not closed";
   std::string out =
-      absl::StrCat(CsvCell(report.site_id), ",", CsvCell(day.day), ",", state, ",", row.rank, ",",
-                   CsvName(row.name), ",", CsvName(row.router_id), ",");
+      absl::StrCat(CsvCell(report.site_id), ",", CsvCell(day.day), ",", DayState(day), ",",
+                   row.rank, ",", CsvName(row.name), ",", CsvName(row.router_id), ",");
   absl::StrAppend(&out, row.best.download, ",", row.best.upload, ",", row.best.total(), ",");
-  absl::StrAppend(&out, row.share_permille, ",", QuotaStateWord(row.quota_state), ",");
-  if (row.quota_state != QuotaState::kNone) {
-    absl::StrAppend(&out, row.quota_limit_bytes, ",", BasisWord(row.quota_basis), ",");
+  absl::StrAppend(&out, row.share_permille, ",");
+  if (row.standing.has_value()) {
+    const Standing& standing = *row.standing;
+    absl::StrAppend(&out, StandingWord(standing.state), ",", standing.percent, ",",
+                    standing.used_bytes, ",", standing.limit_bytes, ",", BasisWord(standing.basis),
+                    ",", PeriodWord(standing.period), ",");
   } else {
-    out += ",,";
+    out += "none,,,,,,";
   }
   absl::StrAppend(&out, GradeWord(row.grade), ",", row.lower_bound.download, ",",
                   row.lower_bound.upload, ",");
@@ -90,7 +92,8 @@ RankingFile RankingCsv(const RankedReport& report, std::size_t max_bytes) {
   RankingFile file{
       .csv =
           "site,day,state,rank,subscriber,router,download_bytes,upload_bytes,total_bytes,"
-          "share_permille,quota_state,quota_limit_bytes,quota_basis,grade,"
+          "share_permille,quota_state,quota_percent,quota_used_bytes,quota_limit_bytes,quota_basis,"
+          "quota_period,grade,"
           "lower_bound_download_bytes,lower_bound_upload_bytes,loss_bound_download_bytes,"
           "loss_bound_upload_bytes,estimated_download_bytes,estimated_upload_bytes\r\n"};
   const DayRanking none;

@@ -17,6 +17,76 @@ namespace {
 // Routers named one by one in a note; the rest are counted.
 constexpr std::size_t kMaxNamedRouters = 10;
 
+// "hq-core, branch and 3 more"; the texts are for people already.
+std::string Named(const std::vector<std::string>& routers) {
+  const std::size_t named = std::min(routers.size(), kMaxNamedRouters);
+  std::string out =
+      absl::StrJoin(routers.begin(), routers.begin() + static_cast<std::ptrdiff_t>(named), ", ",
+                    [](std::string* text, const std::string& router) {
+                      absl::StrAppend(text, Shorten(Label(router), kMaxLabelBytes));
+                    });
+  if (named < routers.size()) {
+    absl::StrAppend(&out, " and ", GroupDigits(routers.size() - named), " more");
+  }
+  return out;
+}
+
+// "30 November 2026 at 13:48".
+std::string MomentText(absl::Time at, const absl::TimeZone& zone) {
+  return absl::FormatTime("%-d %B %Y at %H:%M", at, zone);
+}
+
+bool NeverRead(const DayRanking& day, absl::string_view router) {
+  return std::any_of(day.observed_routers.begin(), day.observed_routers.end(),
+                     [&](const ObservedRouter& one) {
+                       return one.id == router && one.began == absl::InfiniteFuture();
+                     });
+}
+
+// Without those that have never been read, which are named as that.
+std::vector<std::string> StillOpen(const DayRanking& day) {
+  std::vector<std::string> open = day.open_routers;
+  std::erase_if(open, [&](const std::string& id) { return NeverRead(day, id); });
+  return open;
+}
+
+// Why nothing was read on the day; empty when something was.
+std::string NothingReadNote(const DayRanking& day, const absl::TimeZone& zone) {
+  if (day.observation != Observation::kNothing) return "";
+  if (day.reading_began == absl::InfiniteFuture()) {
+    return "Not observed: no router of this site has been read yet.";
+  }
+  if (day.began_later) {
+    return absl::StrCat("Not observed: reading began on ", MomentText(day.reading_began, zone),
+                        ".");
+  }
+  return absl::StrCat("Not observed: no router of this site was read on this day.",
+                      day.subscriber_count == 0
+                          ? ""
+                          : " The figures are divided from readings before and after it.");
+}
+
+// Routers that the figures lack, or have only from a moment on.
+void AddRouterNotes(const DayRanking& day, const absl::TimeZone& zone,
+                    std::vector<std::string>& notes) {
+  std::vector<std::string> unread;
+  std::vector<std::string> began;
+  for (const ObservedRouter& router : day.observed_routers) {
+    if (router.began == absl::InfiniteFuture()) {
+      unread.push_back(absl::StrCat(router.id, " (never read yet)"));
+    } else if (!router.read) {
+      unread.push_back(router.id);
+    } else {
+      began.push_back(absl::StrCat(router.id, " from ", MomentText(router.began, zone)));
+    }
+  }
+  if (!unread.empty()) notes.push_back(absl::StrCat("Not read on this day: ", Named(unread), "."));
+  if (!began.empty()) {
+    notes.push_back(absl::StrCat(
+        "First read on this day, earlier traffic is not in the figures: ", Named(began), "."));
+  }
+}
+
 }  // namespace
 
 absl::string_view GradeWord(Grade grade) {
@@ -33,18 +103,16 @@ absl::string_view GradeWord(Grade grade) {
   return "partial";
 }
 
-absl::string_view QuotaStateWord(QuotaState state) {
+absl::string_view StandingWord(StandingState state) {
   switch (state) {
-    case QuotaState::kNone:
-      break;
-    case QuotaState::kWithin:
+    case StandingState::kWithin:
       return "within";
-    case QuotaState::kWarning:
-      return "warning";
-    case QuotaState::kExceeded:
-      return "exceeded";
+    case StandingState::kNear:
+      return "near";
+    case StandingState::kOver:
+      break;
   }
-  return "none";
+  return "over";
 }
 
 absl::string_view BasisWord(QuotaBasis basis) {
@@ -75,12 +143,19 @@ std::string PermilleText(std::uint32_t permille) {
   return absl::StrFormat("%d.%d %%", permille / 10, permille % 10);
 }
 
-std::string QuotaText(const RankedSubscriber& row) {
-  if (row.quota_state == QuotaState::kNone || row.quota_limit_bytes == 0)
-    return std::string(QuotaStateWord(row.quota_state));
-  return absl::StrCat(QuotaStateWord(row.quota_state), " (",
-                      base::FormatByteSize(row.quota_limit_bytes), " ", BasisWord(row.quota_basis),
-                      ")");
+std::string StandingText(const std::optional<Standing>& standing) {
+  if (!standing.has_value()) return "none";
+  return absl::StrCat(StandingWord(standing->state), ", ", GroupDigits(standing->percent), " %");
+}
+
+std::string LimitText(const Standing& standing) {
+  std::string text =
+      absl::StrCat("of ", base::FormatByteSize(standing.limit_bytes), " (",
+                   BasisWord(standing.basis), ", per ", PeriodWord(standing.period), ")");
+  if (standing.counted_state != standing.state) {
+    absl::StrAppend(&text, "; counted ", GroupDigits(standing.counted_percent), " %");
+  }
+  return text;
 }
 
 std::string DoubtText(const RankedSubscriber& row) {
@@ -95,6 +170,13 @@ std::string DoubtText(const RankedSubscriber& row) {
   return out;
 }
 
+absl::string_view DayState(const DayRanking& day) {
+  if (day.observation == Observation::kNothing) return "not observed";
+  if (day.so_far) return "so far";
+  if (!StillOpen(day).empty()) return "not closed yet";
+  return day.observation == Observation::kPartly ? "not all read" : "complete";
+}
+
 std::string DayTitle(const DayRanking& day) {
   absl::CivilDay civil;
   std::string out = day.day;
@@ -102,8 +184,7 @@ std::string DayTitle(const DayRanking& day) {
     out = absl::FormatTime("%A %-d %B %Y", absl::FromCivil(civil, absl::UTCTimeZone()),
                            absl::UTCTimeZone());
   }
-  if (day.so_far) return absl::StrCat(out, ", so far");
-  return absl::StrCat(out, day.open_routers.empty() ? ", complete" : ", not closed yet");
+  return absl::StrCat(out, ", ", DayState(day));
 }
 
 std::vector<std::string> DayNotes(const DayRanking& day, const absl::TimeZone& zone) {
@@ -116,26 +197,24 @@ std::vector<std::string> DayNotes(const DayRanking& day, const absl::TimeZone& z
                          zone),
         "."));
   }
-  if (day.subscriber_count == 0) {
-    notes.push_back("No subscriber moved any traffic.");
-  } else {
+  if (std::string note = NothingReadNote(day, zone); !note.empty()) {
+    notes.push_back(std::move(note));
+  }
+  if (day.subscriber_count > 0) {
     notes.push_back(absl::StrCat(GroupDigits(day.subscriber_count),
                                  day.subscriber_count == 1 ? " subscriber" : " subscribers", ", ",
                                  base::FormatByteSize(day.total.total()),
                                  " in total: ", base::FormatByteSize(day.total.download), " down, ",
                                  base::FormatByteSize(day.total.upload), " up."));
+  } else if (day.observation == Observation::kUnknown) {
+    notes.emplace_back("No traffic is known; whether the routers were read is not known either.");
+  } else if (day.observation != Observation::kNothing) {
+    notes.emplace_back("No subscriber moved any traffic.");
   }
-  if (!day.open_routers.empty() && !day.so_far) {
-    const std::size_t named = std::min(day.open_routers.size(), kMaxNamedRouters);
-    std::string routers = absl::StrJoin(
-        day.open_routers.begin(), day.open_routers.begin() + static_cast<std::ptrdiff_t>(named),
-        ", ", [](std::string* out, const std::string& id) {
-          absl::StrAppend(out, Shorten(Label(id), kMaxLabelBytes));
-        });
-    if (named < day.open_routers.size()) {
-      absl::StrAppend(&routers, " and ", GroupDigits(day.open_routers.size() - named), " more");
-    }
-    notes.push_back(absl::StrCat("Still open, later readings may add to this day: ", routers, "."));
+  if (day.observation == Observation::kPartly) AddRouterNotes(day, zone, notes);
+  if (const std::vector<std::string> open = StillOpen(day); !open.empty() && !day.so_far) {
+    notes.push_back(
+        absl::StrCat("Still open, later readings may add to this day: ", Named(open), "."));
   }
   return notes;
 }
@@ -163,6 +242,9 @@ std::string MoreText(const DayRanking& day, const ShownRows& shown) {
 }
 
 std::string ReportSubject(const RankedReport& report) {
+  if (report.day.subscriber_count == 0 && report.day.observation == Observation::kNothing) {
+    return absl::StrCat("NetSentinel ", report.site_id, " ", report.day.day, ": not observed");
+  }
   return absl::StrCat("NetSentinel ", report.site_id, " ", report.day.day,
                       report.day.so_far ? " so far: " : ": ",
                       base::FormatByteSize(report.day.total.total()), ", ",

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,23 +19,28 @@ inline constexpr std::size_t kMaxInlineRows = 200;
 
 // "complete", "estimated", "bounded", "partial".
 absl::string_view GradeWord(Grade grade);
-// "none", "within", "warning", "exceeded".
-absl::string_view QuotaStateWord(QuotaState state);
+// "within", "near", "over".
+absl::string_view StandingWord(StandingState state);
 absl::string_view BasisWord(QuotaBasis basis);
 absl::string_view PeriodWord(QuotaPeriod period);
 
 // 123 → "12.3 %".
 std::string PermilleText(std::uint32_t permille);
-// "exceeded (10.00 GiB download)"; "none" without a quota.
-std::string QuotaText(const RankedSubscriber& row);
+// "near, 83 %"; "none" without a quota.
+std::string StandingText(const std::optional<Standing>& standing);
+// "of 47.68 MiB (download, per day)", and "; counted 101 %" where the best figure says something
+// worse than what is certain.
+std::string LimitText(const Standing& standing);
 // Why the figures of a row are not the whole truth: "at most 1.20 GiB unseen; 300.00 MiB divided
 // between days". Empty for a complete row.
 std::string DoubtText(const RankedSubscriber& row);
 
-// "Monday 23 November 2026, so far" or "…, complete" or "…, not closed yet". A `day` that is no
-// ISO date is shown as it is.
+// "not observed", "so far", "not closed yet", "not all read", "complete": the first that is true.
+absl::string_view DayState(const DayRanking& day);
+// "Monday 23 November 2026, so far". A `day` that is no ISO date is shown as it is.
 std::string DayTitle(const DayRanking& day);
-// What a reader must know before the table, one sentence each: up to when, sums, open routers.
+// What a reader must know before the table, one sentence each: up to when, sums, what was not read,
+// open routers.
 std::vector<std::string> DayNotes(const DayRanking& day, const absl::TimeZone& zone);
 // How many rows of a day are where.
 struct ShownRows {

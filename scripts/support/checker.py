@@ -78,10 +78,11 @@ def _ledger(story, day, expected, ledger):
         if row.lower != row.best or any(row.estimated):
             found.append(f"{at(day, key)}: the lower bound is {row.lower}, with {row.estimated} "
                          f"estimated, of {row.best}: all of it was read inside the day")
-        quota = "exceeded" if key in crossed else "within"
-        if (row.quota, row.limit_bytes, row.basis) != (quota, story.limit_bytes, "download"):
-            found.append(f"{at(day, key)}: the quota is {row.quota} of {row.limit_bytes} "
-                         f"{row.basis}, it should be {quota} of {story.limit_bytes} download")
+        standing = ("over" if key in crossed else "within", row.lower[1] * 100 // story.limit_bytes,
+                    row.lower[1], story.limit_bytes, "download", "day")
+        if row.standing != standing:
+            found.append(f"{at(day, key)}: in the quota it is {row.standing}, it should be "
+                         f"{standing}")
         found += _loss(at(day, key), want, row)
     for key in sorted(set(ledger) - set(expected)):
         found.append(f"{at(day, key)}: the ledger has a row for what nobody observed")
@@ -149,13 +150,20 @@ def _page(document, day, ledger):
     return found
 
 
+def quota_text(standing):
+    if standing == ("none",):
+        return "none"
+    state, percent, _, limit, basis, period = standing
+    return f"{state}, {percent:,} % of {size(limit)} ({basis}, per {period})"
+
+
 def cells(key, row):
     """A row of the page, with the labels that wide screens hide."""
     doubt = f" at most {size(sum(row.loss))} unseen" if any(row.loss) else ""
     return [str(row.rank), f"{key[1]} on {key[0]}", f"Down {size(row.best[1])}",
             f"Up {size(row.best[0])}", f"Total {size(sum(row.best))}",
             f"Share {row.share_permille // 10}.{row.share_permille % 10} %",
-            f"Quota {row.quota} of {size(row.limit_bytes)} {row.basis}",
+            f"Quota {quota_text(row.standing)}",
             f"Grade {row.grade}{doubt}"]
 
 

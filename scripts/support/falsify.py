@@ -61,8 +61,8 @@ def estimate(story, readings):
 
 
 def quota_state(story, readings):
-    _change(readings.ledger[story.days[1]], lambda row: row.quota == "exceeded",
-            quota=lambda row: "within")
+    _change(readings.ledger[story.days[1]], lambda row: row.standing[0] == "over",
+            standing=lambda row: ("within", *row.standing[1:]))
 
 
 def foreign_row(story, readings):

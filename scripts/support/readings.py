@@ -16,9 +16,7 @@ class Row:
     estimated: tuple
     grade: str
     share_permille: int
-    quota: str
-    limit_bytes: int
-    basis: str
+    standing: tuple  # (state, percent, used, limit, basis, period); ("none",) without a quota
 
 
 @dataclasses.dataclass
@@ -75,10 +73,23 @@ def ledger_rows(ranking):
             rank=int(row["rank"]), best=pair(usage["best"]), lower=pair(usage["lower_bound"]),
             loss=pair(usage["loss_bound"]), estimated=pair(usage["estimated"]),
             grade=word(usage["grade"], "GRADE_"), share_permille=int(row["share_permille"]),
-            quota=word(row["quota_state"], "QUOTA_STATE_"),
-            limit_bytes=int(row["quota_limit_bytes"]),
-            basis=word(row["quota_basis"], "QUOTA_BASIS_"))
+            standing=ledger_standing(row.get("standing")))
     return rows
+
+
+def ledger_standing(wire):
+    if not wire:
+        return ("none",)
+    return (word(wire["state"], "STANDING_STATE_"), int(wire["percent"]), int(wire["used_bytes"]),
+            int(wire["limit_bytes"]), word(wire["basis"], "QUOTA_BASIS_"),
+            word(wire["period"], "QUOTA_PERIOD_"))
+
+
+def csv_standing(cells):
+    if cells["quota_state"] == "none":
+        return ("none",)
+    return (cells["quota_state"], int(cells["quota_percent"]), int(cells["quota_used_bytes"]),
+            int(cells["quota_limit_bytes"]), cells["quota_basis"], cells["quota_period"])
 
 
 def breach_records(answer):
@@ -104,8 +115,7 @@ def csv_tables(text):
         table[key] = Row(
             rank=int(row["rank"]), best=both(""), lower=both("lower_bound_"),
             loss=both("loss_bound_"), estimated=both("estimated_"), grade=row["grade"],
-            share_permille=int(row["share_permille"]), quota=row["quota_state"],
-            limit_bytes=int(row["quota_limit_bytes"] or 0), basis=row["quota_basis"])
+            share_permille=int(row["share_permille"]), standing=csv_standing(row))
     return tables
 
 

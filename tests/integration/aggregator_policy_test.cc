@@ -72,7 +72,6 @@ TEST_F(AggregatorPolicyTest, AChangedTimeZoneTakesEffectAtTheNextBoundaryThoughI
   request.mutable_subscriber()->set_router_id("r1");
   request.mutable_subscriber()->mutable_name()->set_name("alice");
   request.set_first_day(absl::FormatCivilTime(today - 1));
-  request.set_last_day(absl::FormatCivilTime(today + 1));
   grpc::ClientContext usage_context;
   SetDeadline(usage_context);
   v1::GetSubscriberUsageResponse usage;

@@ -207,10 +207,15 @@ TEST_F(AggregatorStartupTest, AStandbyIsAliveAndNotServing) {
   const auto ports = test::WaitForPorts(Path("ports-2"));
   ASSERT_TRUE(ports.contains("http")) << Log();
   EXPECT_TRUE(test::WaitUntil([&] {
-    return Get("/readyz", ports.at("http")).find("active: not ready: the lease is held by") !=
+    return Get("/readyz", ports.at("http")).find(" holds the lease for another ") !=
            std::string::npos;
   })) << Get("/readyz", ports.at("http"));
   EXPECT_EQ(Get("/healthz", ports.at("http")), "200 alive\n");
+  // One line, however long it stands by.
+  EXPECT_TRUE(test::WaitUntil([this] { return LogCount("standing by: aggregator-") == 1; }))
+      << Log();
+  EXPECT_THAT(Log(),
+              testing::ContainsRegex("level=info .*standing by: aggregator-.* holds the lease"));
   ExpectNoFigures(ports.at("grpc"));
   EXPECT_THAT(Ctl({"events"}, ports.at("grpc")), StartsWith("0 "));  // those are in the store
   EXPECT_THAT(Ctl({"ranking"}, ports_.at("grpc")), StartsWith("0 "));
@@ -218,6 +223,7 @@ TEST_F(AggregatorStartupTest, AStandbyIsAliveAndNotServing) {
   EXPECT_EQ(Health(), "NOT_SERVING");
   ports_ = first;
   EXPECT_EQ(Health(), "SERVING");
+  EXPECT_EQ(LogCount("standing by: "), 1) << Log();
   // It takes over when the active one goes.
   EXPECT_EQ(aggregator_->Stop(SIGTERM), 0) << Log();
   ports_ = ports;

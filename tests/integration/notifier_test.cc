@@ -470,6 +470,14 @@ TEST_F(NotifierTest, ChecksItsConfigurationAndNamesMistakes) {
   std::ofstream(Config()) << text;
   EXPECT_EQ(test::RunProgram({NS_NOTIFIER, "--config", Config(), "--check-config"}, log), 2);
   EXPECT_THAT(test::ReadWhole(log), HasSubstr("/none.crt"));
+  WriteConfig("");
+  text = test::ReadWhole(Config());
+  text.replace(text.find("state_dir: state"), 16, "state_dir: notifier.yaml/state");
+  std::ofstream(Config()) << text;
+  EXPECT_EQ(test::RunProgram({NS_NOTIFIER, "--config", Config(), "--check-config"}, log), 2);
+  EXPECT_THAT(
+      test::ReadWhole(log),
+      HasSubstr("state_dir: " + Config() + "/state cannot be made: " + Config() + " is no folder"));
 }
 
 TEST_F(NotifierTest, TakesOverNewRecipientsOnReload) {

@@ -35,7 +35,7 @@ inline std::string HostileName(std::size_t index) {
 }
 
 // A ranking of `count` subscribers, the same for the same arguments; the first six names are
-// hostile and grades and quota states of every kind occur.
+// hostile and grades and standings of every kind occur.
 inline report::DayRanking SampleDay(std::size_t count, std::string day, bool so_far) {
   base::SeededRandom random(count + (so_far ? 1 : 0));
   report::DayRanking out;
@@ -55,13 +55,28 @@ inline report::DayRanking SampleDay(std::size_t count, std::string day, bool so_
     if (row.grade == report::Grade::kEstimated) row.estimated.download = size / 50;
     if (row.grade == report::Grade::kBounded) row.loss_bound = {1ULL << 20, 300ULL << 20};
     if (row.grade == report::Grade::kPartial) row.loss_bound = {5ULL << 30, 7ULL << 30};
-    row.quota_state = static_cast<report::QuotaState>(3 - i % 4);
-    row.quota_limit_bytes = 10ULL << 30;
+    if (i % 4 != 3) {
+      // Over, near and within in turn; some were counted beyond what is certain.
+      const bool doubted = i % 8 == 1;
+      const std::uint64_t percent = doubted ? 101 : 104 - 21 * (i % 4);
+      report::Standing standing;
+      standing.limit_bytes = row.best.download * 100 / percent;
+      if (doubted) row.lower_bound.download = standing.limit_bytes / 100 * 83;
+      standing.used_bytes = row.lower_bound.download;
+      standing.percent =
+          static_cast<std::uint32_t>(standing.used_bytes * 100 / standing.limit_bytes);
+      standing.counted_percent = static_cast<std::uint32_t>(percent);
+      standing.state = static_cast<report::StandingState>(2 - i % 4);
+      standing.counted_state = doubted ? report::StandingState::kOver : standing.state;
+      row.standing = standing;
+    }
     size -= std::min<std::uint64_t>(size / 2, random.Next() % (size / 20 + 1));
     out.total += row.best;
     out.rows.push_back(std::move(row));
   }
   out.subscriber_count = count;
+  out.observation = report::Observation::kWhole;
+  out.reading_began = absl::FromUnixSeconds(1774000000);
   report::NormalizeShares(out);
   return out;
 }

@@ -19,6 +19,7 @@ struct CommandContext {
 // Each adds its subcommand to `app`. The context outlives the parse, during which the command runs.
 void AddCertsCommand(CLI::App& app, CommandContext& context);
 void AddUsageCommands(CLI::App& app, CommandContext& context);
+void AddListCommands(CLI::App& app, CommandContext& context);
 void AddQuotaCommand(CLI::App& app, CommandContext& context);
 void AddReportCommand(CLI::App& app, CommandContext& context);
 void AddAuditCommand(CLI::App& app, CommandContext& context);

@@ -16,6 +16,7 @@
 #include "netsentinel/v1/notifier.grpc.pb.h"
 #include "tools/ctl/client.h"
 #include "tools/ctl/command.h"
+#include "tools/ctl/days.h"
 #include "tools/ctl/grpc_subscriber.h"
 #include "tools/ctl/grpc_table.h"
 
@@ -121,7 +122,7 @@ absl::Status ListQuotas(const QuotaFlags& flags, const CommandContext& context) 
     table.Add({quota.quota_id(), "", "", "(all)",
                EnumText(v1::QuotaPeriod_Name(quota.period()), "QUOTA_PERIOD_"),
                EnumText(v1::QuotaBasis_Name(quota.basis()), "QUOTA_BASIS_"),
-               base::FormatByteSize(quota.limit_bytes())});
+               quota.unlimited() ? "unlimited" : base::FormatByteSize(quota.limit_bytes())});
   }
   for (const v1::QuotaOverride& one : response.overrides()) {
     table.Add({one.quota_id(), one.subscriber().site_id(), one.subscriber().router_id(),
@@ -169,6 +170,7 @@ absl::Status ReportNow(const ReportFlags& flags, const CommandContext& context) 
   NS_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel,
                       Connect(flags.client, flags.client.notifier, context.clock));
   const std::unique_ptr<v1::NotifierService::Stub> stub = v1::NotifierService::NewStub(channel);
+  NS_RETURN_IF_ERROR(DaysOf({.day = flags.day, .from = "", .to = ""}).status());
   if (flags.render) return RenderReport(flags, *stub);
   v1::SendReportRequest request;
   request.set_report(flags.report);
@@ -191,7 +193,9 @@ absl::Status ReportNow(const ReportFlags& flags, const CommandContext& context) 
 }  // namespace
 
 void AddQuotaCommand(CLI::App& app, CommandContext& context) {
+  // Each subcommand has flags of its own: what the environment says is written into all of them.
   const auto flags = std::make_shared<QuotaFlags>();
+  const auto list_flags = std::make_shared<QuotaFlags>();
   CLI::App* quota = app.add_subcommand("quota", "limits of single subscribers");
   quota->require_subcommand(1);
   CLI::App* set = quota->add_subcommand("set", "give a subscriber a limit of its own");
@@ -208,8 +212,8 @@ void AddQuotaCommand(CLI::App& app, CommandContext& context) {
   AddReasonFlags(*set, flags->why);
   set->callback([&context, flags] { context.result = SetQuota(*flags, context); });
   CLI::App* list = quota->add_subcommand("list", "configured quotas and overrides");
-  AddClientFlags(*list, flags->client);
-  list->callback([&context, flags] { context.result = ListQuotas(*flags, context); });
+  AddClientFlags(*list, list_flags->client);
+  list->callback([&context, list_flags] { context.result = ListQuotas(*list_flags, context); });
 }
 
 void AddReportCommand(CLI::App& app, CommandContext& context) {

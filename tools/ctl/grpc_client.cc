@@ -3,10 +3,13 @@
 #include <CLI/CLI.hpp>
 #include <google/protobuf/util/json_util.h>
 #include <grpcpp/grpcpp.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "common/io/files.h"
 #include "common/rpc/grpc_channel.h"
 #include "tools/ctl/client.h"
+#include "tools/ctl/grpc_ask.h"
 
 namespace netsentinel::ctl {
 
@@ -63,6 +66,13 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const ClientFlags& flags,
 void SetDeadline(const ClientFlags& flags, grpc::ClientContext& context) {
   context.set_deadline(gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
                                     gpr_time_from_seconds(flags.timeout_s, GPR_TIMESPAN)));
+}
+
+void PrintTable(const Table& table) {
+  winsize size = {};
+  const bool terminal =
+      isatty(STDOUT_FILENO) == 1 && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+  std::fputs(table.Text(terminal ? size.ws_col : 0).c_str(), stdout);
 }
 
 void PrintJson(const google::protobuf::Message& message) {

@@ -7,14 +7,19 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/strip.h"
 #include "absl/time/time.h"
 
 #include "common/base/display_name.h"
+#include "common/base/quantity_text.h"
 
 namespace netsentinel::ctl {
 namespace {
+
+constexpr std::size_t kGap = 2;
+constexpr std::size_t kRoutersNamed = 10;
 
 std::size_t CodePoints(const std::string& text) {
   return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
@@ -28,6 +33,16 @@ std::size_t CharacterBytes(char lead) {
   if (byte < 0xC0) return 1;
   if (byte < 0xE0) return 2;
   return byte < 0xF0 ? 3 : 4;
+}
+
+// `text` with at most `most` code points, the last of them an ellipsis where it was longer.
+std::string CutTo(const std::string& text, std::size_t most) {
+  if (CodePoints(text) <= most) return text;
+  std::size_t at = 0;
+  for (std::size_t points = 0; points + 1 < most && at < text.size(); ++points) {
+    at += CharacterBytes(text[at]);
+  }
+  return text.substr(0, at) + "…";
 }
 
 bool ChangesTheTerminal(absl::string_view character) {
@@ -76,24 +91,118 @@ void Table::Add(std::vector<std::string> cells) {
   rows_.push_back(std::move(cells));
 }
 
-std::string Table::Text() const {
+std::string Table::Text(std::size_t width) const {
   std::vector<std::size_t> widths(alignment_.size(), 0);
   for (const auto& row : rows_) {
     for (std::size_t i = 0; i < row.size(); ++i)
       widths[i] = std::max(widths[i], CodePoints(row[i]));
   }
+  std::vector<bool> shown(alignment_.size(), true);
+  const auto line_width = [&] {
+    std::size_t sum = 0;
+    for (std::size_t i = 0; i < widths.size(); ++i) {
+      if (shown[i]) sum += widths[i] + (sum == 0 ? 0 : kGap);
+    }
+    return sum;
+  };
+  if (width > 0) {
+    for (const std::size_t column : narrowing_.left_out) {
+      if (line_width() <= width) break;
+      shown[column] = false;
+    }
+    const std::size_t needed = line_width();
+    if (narrowing_.cut.has_value() && needed > width) {
+      std::size_t& cut = widths[*narrowing_.cut];
+      const std::size_t too_much = needed - width;
+      cut = std::min(cut, std::max(kLeastCut, cut - std::min(cut, too_much)));
+    }
+  }
   std::string out;
   for (const auto& row : rows_) {
     std::string line;
+    bool first = true;
     for (std::size_t i = 0; i < row.size(); ++i) {
-      const std::string padding(widths[i] - CodePoints(row[i]), ' ');
-      if (i > 0) line += "  ";
-      line += alignment_[i] == 'r' ? padding + row[i] : row[i] + padding;
+      if (!shown[i]) continue;
+      const std::string cell = CutTo(row[i], widths[i]);
+      const std::string padding(widths[i] - CodePoints(cell), ' ');
+      if (!std::exchange(first, false)) line.append(kGap, ' ');
+      line += alignment_[i] == 'r' ? padding + cell : cell + padding;
     }
     line.erase(line.find_last_not_of(' ') + 1);
     out += line + "\n";
   }
   return out;
+}
+
+std::string ShownText(std::uint64_t shown, std::uint64_t matching, std::uint32_t limit) {
+  if (shown >= matching) return "";
+  return absl::StrCat(shown, " of ", matching >= kMostCounted ? "at least " : "", matching,
+                      " shown (--limit ", limit, ")");
+}
+
+std::string StandingText(const v1::RankingRow& row) {
+  if (!row.has_standing()) return "-";
+  const v1::Standing& standing = row.standing();
+  const std::string word = EnumText(v1::StandingState_Name(standing.state()), "STANDING_STATE_");
+  // What may be missed in a long table is loud.
+  std::string text = absl::StrCat(standing.state() == v1::STANDING_STATE_OVER ? "OVER" : word, ", ",
+                                  standing.percent(), " %");
+  if (standing.counted_state() != standing.state()) {
+    absl::StrAppend(&text, " (counted ", standing.counted_percent(), " %)");
+  }
+  return text;
+}
+
+std::string LimitText(const v1::RankingRow& row) {
+  if (!row.has_standing()) return "";
+  return absl::StrCat(base::FormatByteSize(row.standing().limit_bytes()), " ",
+                      EnumText(v1::QuotaBasis_Name(row.standing().basis()), "QUOTA_BASIS_"), "/",
+                      EnumText(v1::QuotaPeriod_Name(row.standing().period()), "QUOTA_PERIOD_"));
+}
+
+std::vector<std::string> ObservationTexts(const v1::Observation& observation) {
+  const std::string site = absl::StrCat(TerminalText(observation.site_id()), ": ");
+  const auto began = [&](std::int64_t at_us) {
+    return InstantText(at_us, observation.time_zone());
+  };
+  const auto named = [](const std::vector<std::string>& routers) {
+    const std::size_t shown = std::min(routers.size(), kRoutersNamed);
+    std::string text =
+        absl::StrJoin(routers.begin(), routers.begin() + static_cast<std::ptrdiff_t>(shown), ", ");
+    if (shown < routers.size()) absl::StrAppend(&text, " and ", routers.size() - shown, " more");
+    return text;
+  };
+  switch (observation.state()) {
+    case v1::OBSERVATION_STATE_NOTHING: {
+      const std::int64_t first_us = observation.reading_began_us();
+      if (first_us == 0) return {site + "not observed, no router has been read yet"};
+      if (first_us >= observation.end_us()) {
+        return {absl::StrCat(site, "not observed, reading began on ", began(first_us))};
+      }
+      return {absl::StrCat(site, "not observed, no router was read in this time")};
+    }
+    case v1::OBSERVATION_STATE_PARTLY:
+      break;
+    case v1::OBSERVATION_STATE_WHOLE:
+      return {};
+    default:
+      return {site + "whether its routers were read is not known, the store does not answer"};
+  }
+  std::vector<std::string> unread, late;
+  for (const v1::ObservedRouter& router : observation.routers()) {
+    const std::string id = TerminalText(router.router_id());
+    if (router.read()) {
+      late.push_back(absl::StrCat(id, " at ", began(router.reading_began_us())));
+    } else {
+      unread.push_back(router.reading_began_us() == 0 ? id + " (never read yet)" : id);
+    }
+  }
+  std::vector<std::string> texts;
+  if (!unread.empty())
+    texts.push_back(absl::StrCat(site, "not read in this time: ", named(unread)));
+  if (!late.empty())
+    texts.push_back(absl::StrCat(site, "reading began in this time: ", named(late)));
+  return texts;
 }
 
 std::string SubscriberText(const v1::SubscriberRef& subscriber) {
@@ -121,6 +230,12 @@ std::string GradeText(v1::Grade grade) {
     default:
       return "-";
   }
+}
+
+std::string MinuteText(std::int64_t at_us, const std::string& zone) {
+  absl::TimeZone time_zone = absl::UTCTimeZone();
+  absl::LoadTimeZone(zone, &time_zone);
+  return absl::FormatTime("%Y-%m-%d %H:%M", absl::FromUnixMicros(at_us), time_zone);
 }
 
 std::string InstantText(std::int64_t at_us, const std::string& zone) {

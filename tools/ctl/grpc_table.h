@@ -1,12 +1,16 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/string_view.h"
 
 #include "netsentinel/v1/common.pb.h"
+#include "netsentinel/v1/usage.pb.h"
 
 namespace netsentinel::ctl {
 
@@ -18,16 +22,41 @@ std::string TerminalText(absl::string_view text);
 // Columns of text, padded by code points; the first row is the heading. Cells are as TerminalText.
 class Table {
  public:
+  // What gives way where a line would be too wide: columns are left out in this order, then the
+  // cells of one column are cut.
+  struct Narrowing {
+    std::vector<std::size_t> left_out;
+    std::optional<std::size_t> cut;
+  };
+
   // One letter a column: 'l' left, 'r' right.
-  explicit Table(std::string alignment) : alignment_(std::move(alignment)) {}
+  explicit Table(std::string alignment, Narrowing narrowing = {})
+      : alignment_(std::move(alignment)), narrowing_(std::move(narrowing)) {}
   void Add(std::vector<std::string> cells);
-  // Every row on a line of its own, without trailing spaces.
-  std::string Text() const;
+  // Every row on a line of its own, without trailing spaces. With a `width`, at most so many code
+  // points a line where the narrowing allows it; 0 is any. A cut cell ends with an ellipsis and
+  // keeps kLeastCut code points.
+  std::string Text(std::size_t width = 0) const;
+  static constexpr std::size_t kLeastCut = 8;
 
  private:
   std::string alignment_;
+  Narrowing narrowing_;
   std::vector<std::vector<std::string>> rows_;
 };
+
+// "2 of 8 shown (--limit 2)"; empty when all are. `matching` of kMostCounted stands for that many
+// or more.
+inline constexpr std::uint64_t kMostCounted = 100'000;
+std::string ShownText(std::uint64_t shown, std::uint64_t matching, std::uint32_t limit);
+
+// "near, 83 %"; "-" without a standing.
+std::string StandingText(const v1::RankingRow& row);
+// "47.68 MiB download/day"; empty without a standing.
+std::string LimitText(const v1::RankingRow& row);
+// What the figures of a span lack, one sentence each: "lahore: not observed, reading began on
+// 2026-11-30 13:48:00 +0500". Empty when every router was read.
+std::vector<std::string> ObservationTexts(const v1::Observation& observation);
 
 // "alice at site lahore on router hq-core", as TerminalText.
 std::string SubscriberText(const v1::SubscriberRef& subscriber);
@@ -35,6 +64,8 @@ std::string GradeText(v1::Grade grade);
 // "reset required" from ("STATE_RESET_REQUIRED", "STATE_"); "unknown" for a value that this program
 // does not know, which has no name.
 std::string EnumText(absl::string_view name, absl::string_view prefix);
+// "2026-03-29 18:15" in the zone, for a column whose heading says whose time it is.
+std::string MinuteText(std::int64_t at_us, const std::string& zone);
 // "2026-03-29 18:15:00 +0500" in the zone (UTC when it is not known); "-" for 0.
 std::string InstantText(std::int64_t at_us, const std::string& zone = "");
 

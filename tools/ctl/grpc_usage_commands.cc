@@ -1,7 +1,9 @@
 #include <cstdio>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -11,14 +13,12 @@
 
 #include "common/base/quantity_text.h"
 #include "common/base/status_macros.h"
-#include "common/rpc/grpc_status.h"
-#include "netsentinel/v1/usage.grpc.pb.h"
-#include "tools/ctl/client.h"
 #include "tools/ctl/command.h"
+#include "tools/ctl/grpc_ask.h"
 #include "tools/ctl/grpc_subscriber.h"
 #include "tools/ctl/grpc_table.h"
 
-// ranking, usage, routers, events, breaches: what the aggregator's UsageService answers.
+// ranking, usage and routers: figures, and who reads them.
 namespace netsentinel::ctl {
 namespace {
 
@@ -26,25 +26,12 @@ using base::FormatByteSize;
 
 constexpr int kEpochsShown = 50;
 
-struct UsageFlags {
-  ClientFlags client;
-  std::string site, router, name, day, first, last;
+struct UsageFlags : QuestionFlags {
+  std::string name;
   std::string order = "total";
-  std::uint32_t limit = 0;
+  bool near = false;
+  bool over = false;
 };
-
-std::string QuotaText(const v1::RankingRow& row) {
-  switch (row.quota_state()) {
-    case v1::QUOTA_STATE_WITHIN:
-      return "within";
-    case v1::QUOTA_STATE_WARNING:
-      return "warning";
-    case v1::QUOTA_STATE_EXCEEDED:
-      return "EXCEEDED";
-    default:
-      return "-";
-  }
-}
 
 std::string TotalText(const v1::Traffic& traffic) {
   return FormatByteSize(traffic.upload_bytes() + traffic.download_bytes());
@@ -54,29 +41,29 @@ const std::map<std::string, v1::QuotaBasis> kOrders = {{"total", v1::QUOTA_BASIS
                                                        {"download", v1::QUOTA_BASIS_DOWNLOAD},
                                                        {"upload", v1::QUOTA_BASIS_UPLOAD}};
 
-// Connects, calls, and hands the response to `print` unless JSON is wanted.
-template <typename Request, typename Response, typename Call, typename Print>
-absl::Status Ask(const UsageFlags& flags, const CommandContext& context, const Request& request,
-                 Call call, Print print) {
-  NS_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel,
-                      Connect(flags.client, flags.client.aggregator, context.clock));
-  const std::unique_ptr<v1::UsageService::Stub> stub = v1::UsageService::NewStub(channel);
-  grpc::ClientContext client;
-  SetDeadline(flags.client, client);
-  Response response;
-  const grpc::Status status = (stub.get()->*call)(&client, request, &response);
-  if (!status.ok()) return rpc::FromGrpc(status);
-  if (flags.client.json) {
-    PrintJson(response);
-  } else {
-    print(response);
-  }
-  return absl::OkStatus();
+void PrintObservation(const v1::Observation& observation) {
+  for (const std::string& text : ObservationTexts(observation)) std::printf("%s\n", text.c_str());
 }
 
-void PrintRanking(const v1::GetRankingResponse& response) {
-  Table table("rlrrrrll");
-  table.Add({"#", "SUBSCRIBER", "DOWNLOAD", "UPLOAD", "TOTAL", "SHARE", "QUOTA", "GRADE"});
+// Without the routers that have never been read, which are named as that.
+std::vector<std::string> StillOpen(const v1::GetRankingResponse& response) {
+  std::set<std::string> never_read;
+  for (const v1::Observation& observation : response.observations()) {
+    for (const v1::ObservedRouter& router : observation.routers()) {
+      if (router.reading_began_us() == 0) never_read.insert(router.router_id());
+    }
+  }
+  std::vector<std::string> open;
+  for (const std::string& router : response.open_routers()) {
+    if (!never_read.contains(router)) open.push_back(router);
+  }
+  return open;
+}
+
+void PrintRanking(const v1::GetRankingResponse& response, const UsageFlags& flags) {
+  enum : std::size_t { kRank, kName, kDownload, kUpload, kTotal, kShare, kQuota, kLimit, kGrade };
+  Table table("rlrrrrlll", {{kShare, kLimit, kUpload, kDownload}, kName});
+  table.Add({"#", "SUBSCRIBER", "DOWNLOAD", "UPLOAD", "TOTAL", "SHARE", "QUOTA", "LIMIT", "GRADE"});
   for (const v1::RankingRow& row : response.rows()) {
     const v1::SubscriberRef& who = row.subscriber();
     const std::string scope = who.router_id().empty() ? who.site_id() : who.router_id();
@@ -84,37 +71,47 @@ void PrintRanking(const v1::GetRankingResponse& response) {
                FormatByteSize(row.usage().best().download_bytes()),
                FormatByteSize(row.usage().best().upload_bytes()), TotalText(row.usage().best()),
                absl::StrFormat("%d.%d %%", row.share_permille() / 10, row.share_permille() % 10),
-               QuotaText(row), GradeText(row.usage().grade())});
+               StandingText(row), LimitText(row), GradeText(row.usage().grade())});
   }
-  std::fputs(table.Text().c_str(), stdout);
-  std::printf("\n%llu subscribers, %s in all; %s%s%s, as of %s\n",
+  PrintTable(table);
+  std::printf("\n");
+  const std::string shown = ShownText(static_cast<std::uint64_t>(response.rows_size()),
+                                      response.matching_count(), flags.rows());
+  if (!shown.empty()) std::printf("%s\n", shown.c_str());
+  if (flags.over || flags.near) {
+    std::printf("%llu %s, of\n", static_cast<unsigned long long>(response.matching_count()),
+                flags.over ? "over the limit" : "near or over the limit");
+  }
+  std::printf("%llu subscribers, %s in all; %s%s%s, as of %s\n",
               static_cast<unsigned long long>(response.subscriber_count()),
               TotalText(response.total()).c_str(), TerminalText(response.first_day()).c_str(),
               response.first_day() == response.last_day()
                   ? ""
                   : absl::StrCat(" to ", TerminalText(response.last_day())).c_str(),
-              response.open() ? " so far" : "",
+              response.open() && response.open_routers().empty() ? " so far" : "",
               InstantText(response.as_of_us(), response.time_zone()).c_str());
-  if (response.open_routers_size() > 0) {
+  if (const std::vector<std::string> open = StillOpen(response); !open.empty()) {
     std::printf("open: %s may still bring readings of %s\n",
-                TerminalText(absl::StrJoin(response.open_routers(), ", ")).c_str(),
+                TerminalText(absl::StrJoin(open, ", ")).c_str(),
                 TerminalText(response.last_day()).c_str());
   }
+  for (const v1::Observation& observation : response.observations()) PrintObservation(observation);
 }
 
 absl::Status Ranking(const UsageFlags& flags, const CommandContext& context) {
   v1::GetRankingRequest request;
+  NS_RETURN_IF_ERROR(SetDays(flags.days, request));
   request.set_site_id(flags.site);
-  request.set_first_day(flags.first.empty() ? flags.day : flags.first);
-  request.set_last_day(flags.last);
-  request.set_limit(flags.limit);
+  request.set_limit(flags.rows());
   request.set_order_by(kOrders.at(flags.order));
+  if (flags.near) request.set_at_least(v1::STANDING_STATE_NEAR);
+  if (flags.over) request.set_at_least(v1::STANDING_STATE_OVER);
   return Ask<v1::GetRankingRequest, v1::GetRankingResponse>(
       flags, context, request,
       static_cast<grpc::Status (v1::UsageService::Stub::*)(
           grpc::ClientContext*, const v1::GetRankingRequest&, v1::GetRankingResponse*)>(
           &v1::UsageService::Stub::GetRanking),
-      PrintRanking);
+      [&flags](const v1::GetRankingResponse& response) { PrintRanking(response, flags); });
 }
 
 // Where counting began anew in the days above, the first kEpochsShown of them.
@@ -144,7 +141,8 @@ void PrintUsage(const v1::GetSubscriberUsageResponse& response) {
   std::printf("%s (%s), as of %s\n\n", SubscriberText(response.subscriber()).c_str(),
               TerminalText(response.time_zone()).c_str(),
               InstantText(response.as_of_us(), response.time_zone()).c_str());
-  Table table("lrrrrrll");
+  enum : std::size_t { kDay, kDownload, kUpload };
+  Table table("lrrrrrll", {{kUpload, kDownload}, std::nullopt});
   table.Add({"DAY", "DOWNLOAD", "UPLOAD", "TOTAL", "AT LEAST", "UNSEEN AT MOST", "GRADE", ""});
   for (const v1::DayUsage& day : response.days()) {
     const v1::Usage& usage = day.usage();
@@ -153,19 +151,23 @@ void PrintUsage(const v1::GetSubscriberUsageResponse& response) {
                TotalText(usage.lower_bound()), TotalText(usage.loss_bound()),
                GradeText(usage.grade()), day.open() ? "so far" : ""});
   }
-  std::fputs(table.Text().c_str(), stdout);
+  PrintTable(table);
+  if (response.days().empty()) std::printf("no usage on these days\n");
+  if (response.has_observation()) {
+    std::printf("\n");
+    PrintObservation(response.observation());
+  }
   PrintEpochs(response);
 }
 
 absl::Status Usage(const UsageFlags& flags, const CommandContext& context) {
   v1::GetSubscriberUsageRequest request;
+  NS_RETURN_IF_ERROR(SetDays(flags.days, request));
   // Else a name without its router would be an unknown subscriber that moved nothing.
   NS_ASSIGN_OR_RETURN(
       const v1::FoundSubscriber found,
       FindSubscriber(flags.client, {flags.name, flags.site, flags.router}, context.clock));
   *request.mutable_subscriber() = found.subscriber();
-  request.set_first_day(flags.first);
-  request.set_last_day(flags.last);
   return Ask<v1::GetSubscriberUsageRequest, v1::GetSubscriberUsageResponse>(
       flags, context, request,
       static_cast<grpc::Status (v1::UsageService::Stub::*)(
@@ -209,7 +211,7 @@ void PrintRouters(const v1::ListRoutersResponse& response) {
                       "\n");
     }
   }
-  std::fputs(table.Text().c_str(), stdout);
+  PrintTable(table);
   if (!notes.empty()) std::printf("\n%s", notes.c_str());
 }
 
@@ -224,103 +226,32 @@ absl::Status Routers(const UsageFlags& flags, const CommandContext& context) {
       PrintRouters);
 }
 
-void PrintEvents(const v1::ListEventsResponse& response) {
-  Table table("lllll");
-  table.Add({"WHEN", "ROUTER", "QUEUE", "WHAT", "DETAIL"});
-  for (const v1::Event& event : response.events()) {
-    table.Add({InstantText(event.at_us()), event.router_id(), event.queue().display_name(),
-               event.kind(), event.detail()});
-  }
-  std::fputs(table.Text().c_str(), stdout);
-}
-
-absl::Status Events(const UsageFlags& flags, const CommandContext& context) {
-  v1::ListEventsRequest request;
-  request.set_router_id(flags.router);
-  request.set_limit(flags.limit);
-  return Ask<v1::ListEventsRequest, v1::ListEventsResponse>(
-      flags, context, request,
-      static_cast<grpc::Status (v1::UsageService::Stub::*)(
-          grpc::ClientContext*, const v1::ListEventsRequest&, v1::ListEventsResponse*)>(
-          &v1::UsageService::Stub::ListEvents),
-      PrintEvents);
-}
-
-void PrintBreaches(const v1::ListBreachesResponse& response) {
-  Table table("llllrrl");
-  table.Add({"WHEN", "SUBSCRIBER", "QUOTA", "PERIOD FROM", "LIMIT", "USED", "DELIVERY"});
-  for (const v1::BreachRecord& breach : response.breaches()) {
-    std::string delivery = EnumText(v1::DeliveryState_Name(breach.delivery()), "DELIVERY_STATE_");
-    if (!breach.delivery_detail().empty()) {
-      absl::StrAppend(&delivery, ": ", breach.delivery_detail());
-    }
-    table.Add({InstantText(breach.crossed_at_us()), breach.subscriber().name().display_name(),
-               absl::StrCat(breach.quota_id(), " ", breach.threshold_percent(), " %"),
-               breach.period_start(), FormatByteSize(breach.limit_bytes()),
-               TotalText(breach.used()), delivery});
-  }
-  std::fputs(table.Text().c_str(), stdout);
-}
-
-absl::Status Breaches(const UsageFlags& flags, const CommandContext& context) {
-  v1::ListBreachesRequest request;
-  request.set_limit(flags.limit);
-  return Ask<v1::ListBreachesRequest, v1::ListBreachesResponse>(
-      flags, context, request,
-      static_cast<grpc::Status (v1::UsageService::Stub::*)(
-          grpc::ClientContext*, const v1::ListBreachesRequest&, v1::ListBreachesResponse*)>(
-          &v1::UsageService::Stub::ListBreaches),
-      PrintBreaches);
-}
-
-struct CommandText {
-  const char* name;
-  const char* help;
-};
-
-CLI::App* AddCommand(CLI::App& app, CommandContext& context, CommandText text,
-                     const std::shared_ptr<UsageFlags>& flags,
-                     absl::Status (*run)(const UsageFlags&, const CommandContext&)) {
-  CLI::App* command = app.add_subcommand(text.name, text.help);
-  AddClientFlags(*command, flags->client);
-  command->callback([&context, flags, run] { context.result = run(*flags, context); });
-  return command;
-}
-
 }  // namespace
 
 void AddUsageCommands(CLI::App& app, CommandContext& context) {
-  const auto flags = std::make_shared<UsageFlags>();
-  CLI::App* ranking = AddCommand(
-      app, context, {"ranking", "subscribers by what they moved, most first"}, flags, Ranking);
-  ranking->add_option("--site", flags->site, "one site only");
-  ranking->add_option("--day", flags->day, "local day, such as 2026-03-29; default: today");
-  ranking->add_option("--from", flags->first, "first local day of a span");
-  ranking->add_option("--to", flags->last, "last local day of a span");
-  ranking->add_option("--by", flags->order, "what to order by")
+  const auto [ranking, ranked] = AddQuestion<UsageFlags>(
+      app, context, {"ranking", "subscribers by what they moved, most first"}, Ranking);
+  ranking->add_option("--site", ranked->site, "one site only");
+  AddDayFlags(*ranking, ranked->days, "today");
+  ranking->add_option("--by", ranked->order, "what to order by")
       ->check(CLI::IsMember({"total", "download", "upload"}))
       ->capture_default_str();
-  ranking->add_option("--limit", flags->limit, "rows; default 100")->check(CLI::Range(0, 100000));
+  CLI::Option* over =
+      ranking->add_flag("--over", ranked->over, "only who has reached the limit of a quota");
+  ranking->add_flag("--near", ranked->near, "only who is near the limit of a quota, or over it")
+      ->excludes(over);
+  AddLimitFlag(*ranking, *ranked, 100'000);
 
-  CLI::App* usage = AddCommand(app, context, {"usage", "one subscriber, day by day"}, flags, Usage);
-  usage->add_option("subscriber", flags->name, "the name as ranking shows it")->required();
-  usage->add_option("--site", flags->site, "the subscriber's site");
-  usage->add_option("--router", flags->router, "the router that scopes the name");
-  usage->add_option("--from", flags->first, "first local day; default: today");
-  usage->add_option("--to", flags->last, "last local day");
+  const auto [usage, used] =
+      AddQuestion<UsageFlags>(app, context, {"usage", "one subscriber, day by day"}, Usage);
+  usage->add_option("subscriber", used->name, "the name as ranking shows it")->required();
+  usage->add_option("--site", used->site, "the subscriber's site");
+  usage->add_option("--router", used->router, "the router that scopes the name");
+  AddDayFlags(*usage, used->days, "today");
 
-  CLI::App* routers =
-      AddCommand(app, context, {"routers", "routers, their state, and what to do"}, flags, Routers);
-  routers->add_option("--site", flags->site, "one site only");
-
-  CLI::App* events =
-      AddCommand(app, context, {"events", "what happened, newest first"}, flags, Events);
-  events->add_option("--router", flags->router, "one router only");
-  events->add_option("--limit", flags->limit, "rows; default 100")->check(CLI::Range(0, 10000));
-
-  CLI::App* breaches = AddCommand(
-      app, context, {"breaches", "breaches and their delivery, newest first"}, flags, Breaches);
-  breaches->add_option("--limit", flags->limit, "rows; default 100")->check(CLI::Range(0, 10000));
+  const auto [routers, listed] = AddQuestion<UsageFlags>(
+      app, context, {"routers", "routers, their state, and what to do"}, Routers);
+  routers->add_option("--site", listed->site, "one site only");
 }
 
 }  // namespace netsentinel::ctl

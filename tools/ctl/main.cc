@@ -21,6 +21,7 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", absl::StrCat("netsentinelctl ", netsentinel::shell::Version()));
   app.require_subcommand(1);
   netsentinel::ctl::AddUsageCommands(app, context);
+  netsentinel::ctl::AddListCommands(app, context);
   netsentinel::ctl::AddQuotaCommand(app, context);
   netsentinel::ctl::AddReportCommand(app, context);
   netsentinel::ctl::AddAuditCommand(app, context);

@@ -1,6 +1,7 @@
 // The transaction behind an acknowledgement.
 #include <limits>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 
 #include "aggregator/store/limits.h"
@@ -53,13 +54,18 @@ TEST_P(StoreContract, ACommitComesBackWhole) {
   EXPECT_EQ(holds[0].before, batch.holds[0].before);
   EXPECT_EQ(holds[0].held, batch.holds[0].held);
 
-  ASSERT_OK_AND_ASSIGN(const auto events, other_->Events(base::RouterId("r1"), 0, 10));
+  EventFilter of_r1;
+  of_r1.routers = {base::RouterId("r1")};
+  ASSERT_OK_AND_ASSIGN(const EventList list, other_->Events(of_r1, 10));
+  const auto& events = list.events;
+  EXPECT_EQ(list.matching, 1u);
   ASSERT_THAT(events, SizeIs(1));
   EXPECT_EQ(events[0].event.queue, HardName());
   EXPECT_EQ(events[0].event.kind, "implausible");
   EXPECT_EQ(events[0].event.at_us, 60);
 
-  ASSERT_OK_AND_ASSIGN(const auto breaches, other_->Breaches(10));
+  ASSERT_OK_AND_ASSIGN(const BreachList breach_list, other_->Breaches({}, 10));
+  const auto& breaches = breach_list.breaches;
   ASSERT_THAT(breaches, SizeIs(1));
   EXPECT_EQ(breaches[0].subscriber, Subscriber(HardName()));
   EXPECT_EQ(breaches[0].period_start, absl::CivilDay(2026, 1, 2));
@@ -121,8 +127,8 @@ TEST_P(StoreContract, ASecondCommitOfTheSameSnapshotIsRefusedAndChangesNothing) 
   ASSERT_OK_AND_ASSIGN(const Stored state, ReadBack(*other_));
   EXPECT_THAT(state.journal, SizeIs(1));
   EXPECT_THAT(*other_->Watermarks(), SizeIs(1));
-  EXPECT_THAT(*other_->Events(base::RouterId(), 0, 10), SizeIs(0));
-  EXPECT_THAT(*other_->Breaches(10), SizeIs(0));
+  EXPECT_THAT(other_->Events({}, 10)->events, SizeIs(0));
+  EXPECT_THAT(other_->Breaches({}, 10)->breaches, SizeIs(0));
   EXPECT_THAT(*other_->ClaimOutbox(fence_, "o", absl::Minutes(1), 10), SizeIs(0));
 }
 
@@ -235,7 +241,8 @@ TEST_P(StoreContract, ABreachIsStoredOnceAndSoIsItsOutboxRow) {
   batch.breaches[0].used = {9, 9};
   ASSERT_THAT(store_->Commit(fence_, batch), IsOk());
   EXPECT_THAT(*store_->ClaimOutbox(fence_, "o", absl::Minutes(1), 10), SizeIs(0));
-  ASSERT_OK_AND_ASSIGN(const auto breaches, store_->Breaches(10));
+  ASSERT_OK_AND_ASSIGN(const BreachList breach_list, store_->Breaches({}, 10));
+  const auto& breaches = breach_list.breaches;
   ASSERT_THAT(breaches, SizeIs(1));
   EXPECT_EQ(breaches[0].used, (base::TrafficBytes{400, 401}));
 }
@@ -250,7 +257,8 @@ TEST_P(StoreContract, ARejectedBreachKeepsTheReason) {
                   fence_, "o",
                   {{claims[0].outbox_id, 3, "period_start: no day"}, {claims[1].outbox_id, 2, ""}}),
               IsOk());
-  ASSERT_OK_AND_ASSIGN(const auto breaches, other_->Breaches(10));
+  ASSERT_OK_AND_ASSIGN(const BreachList breach_list, other_->Breaches({}, 10));
+  const auto& breaches = breach_list.breaches;
   ASSERT_THAT(breaches, SizeIs(2));
   for (const BreachRow& row : breaches) {
     const bool rejected = row.breach_id == claims[0].breach.breach_id;
@@ -323,7 +331,7 @@ TEST_P(StoreContract, NamesOfTheGreatestLengthAreKeptAndLongerOnesAreRefused) {
   ASSERT_THAT(store_->Commit(fence_, batch), IsOk());
   ASSERT_THAT(*store_->Epochs({key}, 0, 2, 10), SizeIs(1));
   EXPECT_THAT(*store_->OpenHolds(), SizeIs(2));
-  EXPECT_EQ((*store_->Breaches(1))[0].subscriber.name, key.name);
+  EXPECT_EQ(store_->Breaches({}, 1)->breaches[0].subscriber.name, key.name);
   batch.epochs[0].queue.name += "x";
   EXPECT_THAT(store_->Commit(fence_, batch),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("2049 bytes")));
@@ -337,14 +345,100 @@ TEST_P(StoreContract, EventsAreListedNewestFirstInPages) {
   }
   events[4].detail = "not UTF-8 \xff";
   ASSERT_THAT(store_->AppendEvents(fence_, events), IsOk());
-  ASSERT_OK_AND_ASSIGN(const auto newest, store_->Events(base::RouterId(), 0, 2));
+  ASSERT_OK_AND_ASSIGN(const EventList first, store_->Events({}, 2));
+  EXPECT_EQ(first.matching, 5u);
+  const auto& newest = first.events;
   ASSERT_THAT(newest, SizeIs(2));
   EXPECT_EQ(newest[0].event.detail, "not UTF-8 \\xFF");
   EXPECT_EQ(newest[1].event.detail, "3");
-  ASSERT_OK_AND_ASSIGN(const auto older,
-                       store_->Events(base::RouterId("r1"), newest[1].event_id, 10));
+  EventFilter filter;
+  filter.routers = {base::RouterId("r1")};
+  filter.before_id = newest[1].event_id;
+  ASSERT_OK_AND_ASSIGN(const EventList second, store_->Events(filter, 10));
+  EXPECT_EQ(second.matching, 2u);
+  const auto& older = second.events;
   ASSERT_THAT(older, SizeIs(2));
   EXPECT_EQ(older[0].event.detail, "2");
+}
+
+TEST_P(StoreContract, EventsAreFoundByRouterAndTime) {
+  std::vector<accounting::EventRecord> events;
+  for (int i = 0; i < 6; ++i) {
+    events.push_back({i * 10, base::RouterId("r" + std::to_string(i % 3)), counters::Menu::kSimple,
+                      "", "kind", std::to_string(i)});
+  }
+  ASSERT_THAT(store_->AppendEvents(fence_, events), IsOk());
+  EventFilter filter;
+  filter.routers = {base::RouterId("r0"), base::RouterId("r2")};
+  filter.from_us = 20;
+  filter.to_us = 50;
+  ASSERT_OK_AND_ASSIGN(const EventList found, store_->Events(filter, 1));
+  ASSERT_THAT(found.events, SizeIs(1));
+  EXPECT_EQ(found.events[0].event.detail, "3");
+  EXPECT_EQ(found.matching, 2u);
+  filter.routers.assign(kMaxFilterRouters + 1, base::RouterId("r"));
+  EXPECT_THAT(store_->Events(filter, 1),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("20001 routers")));
+}
+
+TEST_P(StoreContract, BreachesAreFoundByWhomTheyConcernAndWhen) {
+  CommitBatch batch;
+  batch.breaches = {Breach("b1"), Breach("b2", HardName()), Breach("b3"), Breach("b4")};
+  batch.breaches[1].crossed_at_us = 90;
+  batch.breaches[2].subscriber.router = base::RouterId("r2");
+  batch.breaches[3].subscriber.site = base::SiteId("dubai");
+  ASSERT_THAT(store_->Commit(fence_, batch), IsOk());
+  const auto ids = [&](const BreachFilter& filter) {
+    const absl::StatusOr<BreachList> found = store_->Breaches(filter, 10);
+    std::string text = absl::StrCat(found.ok() ? found->matching : 0, ":");
+    for (const BreachRow& row : found.ok() ? found->breaches : std::vector<BreachRow>{}) {
+      absl::StrAppend(&text, " ", row.breach_id);
+    }
+    return text;
+  };
+  EXPECT_EQ(ids({}), "4: b2 b1 b3 b4");
+  BreachFilter filter;
+  filter.site = base::SiteId("lahore");
+  EXPECT_EQ(ids(filter), "3: b2 b1 b3");
+  filter.router = base::RouterId("r1");
+  EXPECT_EQ(ids(filter), "2: b2 b1");
+  filter.name = HardName();
+  EXPECT_EQ(ids(filter), "1: b2");
+  filter.to_us = 90;
+  EXPECT_EQ(ids(filter), "0:");
+  filter = {};
+  filter.from_us = 78;
+  EXPECT_EQ(ids(filter), "1: b2");
+}
+
+TEST_P(StoreContract, ReadDaysSayWhichRoutersWereReadAndSinceWhen) {
+  const base::SiteId lahore("lahore");
+  const base::RouterId r1("r1"), r2("r2");
+  const absl::CivilDay day(2026, 1, 2);
+  CommitBatch batch;
+  batch.read_days = {{lahore, r1, day}, {lahore, r1, day}, {lahore, r2, day + 1}};
+  batch.first_readings = {{lahore, r1, 500}, {lahore, r2, 900}};
+  ASSERT_THAT(store_->Commit(fence_, batch), IsOk());
+  batch.first_readings = {{lahore, r1, 400}};
+  ASSERT_THAT(store_->Commit(fence_, batch), IsOk());
+  ASSERT_OK_AND_ASSIGN(const SiteReadings one, other_->Readings(lahore, day, day));
+  EXPECT_THAT(one.read_in_span, testing::ElementsAre(r1));
+  ASSERT_THAT(one.firsts, SizeIs(2));
+  EXPECT_EQ(one.firsts[0].at_us, 400);
+  EXPECT_EQ(one.firsts[1].at_us, 900);
+  EXPECT_THAT(other_->Readings(lahore, day, day + 1)->read_in_span,
+              testing::UnorderedElementsAre(r1, r2));
+  EXPECT_THAT(other_->Readings(lahore, day - 9, day - 1)->read_in_span, SizeIs(0));
+  EXPECT_THAT(other_->Readings(base::SiteId("dubai"), day, day)->firsts, SizeIs(0));
+  EXPECT_THAT(*other_->FirstReadings(), SizeIs(2));
+  // Days go with their months, when reading began stays.
+  ASSERT_OK_AND_ASSIGN(const std::size_t gone,
+                       store_->PurgeMonthly(fence_, absl::CivilMonth(2026, 2), 1));
+  EXPECT_EQ(gone, 1u);
+  EXPECT_THAT(*store_->PurgeMonthly(fence_, absl::CivilMonth(2026, 2), 1), 1u);
+  EXPECT_THAT(*store_->PurgeMonthly(fence_, absl::CivilMonth(2026, 2), 1), 0u);
+  EXPECT_THAT(other_->Readings(lahore, day, day + 1)->read_in_span, SizeIs(0));
+  EXPECT_THAT(other_->Readings(lahore, day, day + 1)->firsts, SizeIs(2));
 }
 
 TEST_P(StoreContract, OldHistoryGoesInSlicesAndWaitingBreachesStay) {
@@ -363,8 +457,9 @@ TEST_P(StoreContract, OldHistoryGoesInSlicesAndWaitingBreachesStay) {
   EXPECT_EQ(second, 2u);
   ASSERT_OK_AND_ASSIGN(const std::size_t third, store_->PurgeHistory(fence_, 1000, 3));
   EXPECT_EQ(third, 3u);
-  EXPECT_THAT(*store_->Events(base::RouterId(), 0, 10), SizeIs(0));
-  ASSERT_OK_AND_ASSIGN(const auto breaches, store_->Breaches(10));
+  EXPECT_THAT(store_->Events({}, 10)->events, SizeIs(0));
+  ASSERT_OK_AND_ASSIGN(const BreachList breach_list, store_->Breaches({}, 10));
+  const auto& breaches = breach_list.breaches;
   ASSERT_THAT(breaches, SizeIs(1));
   EXPECT_EQ(breaches[0].breach_id, "b2");
 }

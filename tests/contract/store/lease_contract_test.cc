@@ -150,6 +150,30 @@ TEST_P(StoreContract, ADatabaseOfSomethingElseIsRefused) {
               StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("of its own")));
 }
 
+TEST_P(StoreContract, WhenAnOlderDatabaseWasReadIsTakenFromItsUsage) {
+  const absl::CivilDay day(2026, 1, 2);
+  FlushBatch flush = TwoQueues();
+  flush.usage = {Usage(1, day, 100), Usage(2, day + 1, 50)};
+  flush.usage[0].row.first_reading_us = 700;
+  flush.usage[1].row.first_reading_us = 0;  // divided from readings beside it
+  ASSERT_THAT(store_->Flush(fence_, flush), IsOk());
+  store_.reset();
+  other_.reset();
+  factory_.reset();
+  ASSERT_THAT(backend_->Sql("DROP TABLE read_days"), IsOk());
+  ASSERT_THAT(backend_->Sql("DROP TABLE first_readings"), IsOk());
+  ASSERT_THAT(backend_->Sql("DELETE FROM schema_version WHERE version > 4"), IsOk());
+  ASSERT_OK_AND_ASSIGN(factory_, backend_->Open());
+  ASSERT_OK_AND_ASSIGN(store_, factory_->Connect());
+  ASSERT_OK_AND_ASSIGN(const SiteReadings readings,
+                       store_->Readings(base::SiteId("lahore"), day - 1, day + 1));
+  ASSERT_EQ(readings.firsts.size(), 1u);
+  EXPECT_EQ(readings.firsts[0].router.value(), "r1");
+  EXPECT_EQ(readings.firsts[0].at_us, 700);
+  EXPECT_EQ(readings.read_in_span.size(), 1u);
+  EXPECT_EQ(store_->Readings(base::SiteId("lahore"), day + 1, day + 1)->read_in_span.size(), 0u);
+}
+
 TEST_P(StoreContract, AMigrationThatStoppedHalfwayIsFinishedByTheNextStart) {
   store_.reset();
   other_.reset();

@@ -43,12 +43,12 @@ std::vector<std::string>& SpareDatabases() {
 }
 
 constexpr char kEmptyAll[] =
-    "DELETE FROM schema_version WHERE version > 4; DELETE FROM counters; DELETE FROM watermarks;"
+    "DELETE FROM schema_version WHERE version > 5; DELETE FROM counters; DELETE FROM watermarks;"
     "DELETE FROM journal; DELETE FROM checkpoints; DELETE FROM epochs; DELETE FROM holds;"
     "DELETE FROM events; DELETE FROM queues; DELETE FROM subscribers; DELETE FROM day_closes;"
     "DELETE FROM usage_daily; DELETE FROM usage_monthly; DELETE FROM breaches; DELETE FROM outbox;"
-    "DELETE FROM policy_revisions; DELETE FROM quota_overrides; DELETE FROM audit_log; REPLACE "
-    "INTO lease VALUES"
+    "DELETE FROM policy_revisions; DELETE FROM quota_overrides; DELETE FROM audit_log; DELETE FROM read_days;"
+    "DELETE FROM first_readings; REPLACE INTO lease VALUES"
     " (1, '', 0, 0); REPLACE INTO fence VALUES (1, 0)";
 
 class MysqlBackend final : public Backend {

@@ -98,7 +98,8 @@ TEST_P(OutboxContract, BreachesOfEarlierPeriodsAreNotListed) {
   batch.breaches[0].crossed_at_us = 99;
   ASSERT_THAT(store_->Commit(fence_, batch), IsOk());
   EXPECT_THAT(*store_->BreachesSince(absl::CivilDay(2026, 1, 2)), SizeIs(4));
-  ASSERT_OK_AND_ASSIGN(const auto newest, store_->Breaches(1));
+  ASSERT_OK_AND_ASSIGN(const BreachList newest_list, store_->Breaches({}, 1));
+  const auto& newest = newest_list.breaches;
   ASSERT_THAT(newest, SizeIs(1));
   EXPECT_EQ(newest[0].breach_id, "old");
 }

@@ -87,27 +87,28 @@ LEDGER = {
               (2, "bob", 8, 80, 1_000_000, "bounded", 77, "within"),
               (3, "kid", 4, 40, 0, "complete", 39, "within"),
               (4, "boy", 3, 3, 0, "complete", 5, "within")],
-    DAYS[1]: [(1, "alice", 5, 6002, 200_000, "bounded", 1000, "exceeded"),
+    DAYS[1]: [(1, "alice", 5, 6002, 200_000, "bounded", 1000, "over"),
               (2, "bob", 0, 0, 2_000_000, "bounded", 0, "within"),
               (3, "boy", 0, 0, 2_000_000, "bounded", 0, "within"),
               (4, "floor", 0, 0, 2_000_000, "bounded", 0, "within")],
 }
-LIMIT_CELL = '<small> of 4.88 KiB download</small></td>'
+LIMIT_CELL = '<small> of 4.88 KiB (download, per day)</small></td>'
 CELLS = {
-    DAYS[0]: [("1000 B", "1 B", "1001 B", "87.9 %", "within", "complete"),
-              ("80 B", "8 B", "88 B", "7.7 %", "within",
+    DAYS[0]: [("1000 B", "1 B", "1001 B", "87.9 %", "within, 20 %", "complete"),
+              ("80 B", "8 B", "88 B", "7.7 %", "within, 1 %",
                "bounded<small> at most 1.90 MiB unseen</small>"),
-              ("40 B", "4 B", "44 B", "3.9 %", "within", "complete"),
-              ("3 B", "3 B", "6 B", "0.5 %", "within", "complete")],
-    DAYS[1]: [("5.86 KiB", "5 B", "5.86 KiB", "100.0 %", "exceeded",
+              ("40 B", "4 B", "44 B", "3.9 %", "within, 0 %", "complete"),
+              ("3 B", "3 B", "6 B", "0.5 %", "within, 0 %", "complete")],
+    DAYS[1]: [("5.86 KiB", "5 B", "5.86 KiB", "100.0 %", "over, 120 %",
                "bounded<small> at most 390.62 KiB unseen</small>"),
-              *[("0 B", "0 B", "0 B", "0.0 %", "within",
+              *[("0 B", "0 B", "0 B", "0.0 %", "within, 0 %",
                  "bounded<small> at most 3.81 MiB unseen</small>")] * 3],
 }
 TITLES = {DAYS[0]: "Wednesday 25 November 2026, complete",
           DAYS[1]: "Thursday 26 November 2026, so far"}
 CSV_HEAD = ("site,day,state,rank,subscriber,router,download_bytes,upload_bytes,total_bytes,"
-            "share_permille,quota_state,quota_limit_bytes,quota_basis,grade,"
+            "share_permille,quota_state,quota_percent,quota_used_bytes,quota_limit_bytes,quota_basis,"
+            "quota_period,grade,"
             "lower_bound_download_bytes,lower_bound_upload_bytes,loss_bound_download_bytes,"
             "loss_bound_upload_bytes,estimated_download_bytes,estimated_upload_bytes\r\n")
 MAIL = """From: NetSentinel <alerts@netsentinel.example>
@@ -130,15 +131,17 @@ def ranking(day):
          "usage": {"best": both(up, down), "lower_bound": both(up, down),
                    "loss_bound": both(loss, loss), "estimated": both(0, 0),
                    "grade": f"GRADE_{grade.upper()}"},
-         "share_permille": share, "quota_state": f"QUOTA_STATE_{quota.upper()}",
-         "quota_limit_bytes": str(LIMIT), "quota_basis": "QUOTA_BASIS_DOWNLOAD"}
+         "share_permille": share,
+         "standing": {"state": f"STANDING_STATE_{quota.upper()}", "percent": down * 100 // LIMIT,
+                      "used_bytes": str(down), "limit_bytes": str(LIMIT),
+                      "basis": "QUOTA_BASIS_DOWNLOAD", "period": "QUOTA_PERIOD_DAY"}}
         for rank, name, up, down, loss, grade, share, quota in LEDGER[day]]}
 
 
 def csv_of(days):
     return CSV_HEAD + "".join(
-        f"lab,{day},so far,{rank},{name},hq-core,{down},{up},{up + down},{share},{quota},{LIMIT},"
-        f"download,{grade},{down},{up},{loss},{loss},0,0\r\n"
+        f"lab,{day},so far,{rank},{name},hq-core,{down},{up},{up + down},{share},{quota},"
+        f"{down * 100 // LIMIT},{down},{LIMIT},download,day,{grade},{down},{up},{loss},{loss},0,0\r\n"
         for day in days for rank, name, up, down, loss, grade, share, quota in LEDGER[day])
 
 

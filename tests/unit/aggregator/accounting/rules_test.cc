@@ -450,10 +450,11 @@ TEST_F(RulesTest, ABreachFiresOnceOnTheLowerBound) {
   One(0, 7000, 5, 250, 50'150);
   EXPECT_EQ(d.breaches.size(), 2U);
   EXPECT_EQ(d.Total().download, 7000U);
-  const auto standing = d.book.Quotas({base::SiteId("site"), base::RouterId("r1"), "alice"},
-                                      absl::CivilDay(2026, 1, 1));
+  const auto standing = d.book.Standings({base::SiteId("site"), base::RouterId("r1"), "alice"},
+                                         absl::CivilDay(2026, 1, 1));
   ASSERT_EQ(standing.size(), 1U);
-  EXPECT_EQ(standing[0].state, quota::State::kExceeded);
+  EXPECT_EQ(standing[0].state, quota::State::kOver);
+  EXPECT_EQ(standing[0].used_bytes, 7000U);
 }
 
 TEST_F(RulesTest, AnUncommittedBatchChangesNothing) {

@@ -75,7 +75,8 @@ TEST_F(PurgeTest, HistoryPastItsRetentionGoesInBoundedBatchesAndTheRestStays) {
   // Days and months have nothing; then 37 events and as many epochs in calls of 10 of each.
   EXPECT_THAT(store_->purges(), ElementsAre(Pair(10, 0), Pair(10, 0), Pair(10, 20), Pair(10, 20),
                                             Pair(10, 20), Pair(10, 14), Pair(10, 0)));
-  ASSERT_OK_AND_ASSIGN(const auto events, store_->Events(base::RouterId(), 0, 1000));
+  ASSERT_OK_AND_ASSIGN(const store::EventList list, store_->Events({}, 1000));
+  const auto& events = list.events;
   EXPECT_THAT(events, SizeIs(63));
   for (const store::StoredEvent& event : events) {
     EXPECT_GE(event.event.at_us, absl::ToUnixMicros(kNow - 62 * absl::Hours(24)));
@@ -84,7 +85,7 @@ TEST_F(PurgeTest, HistoryPastItsRetentionGoesInBoundedBatchesAndTheRestStays) {
                        store_->Epochs({queue_}, 0, absl::ToUnixMicros(kNow) + 1, 100));
   EXPECT_THAT(epochs, SizeIs(63));
   Purge(10);
-  EXPECT_THAT(*store_->Events(base::RouterId(), 0, 1000), SizeIs(63));
+  EXPECT_THAT(store_->Events({}, 1000)->events, SizeIs(63));
   EXPECT_EQ(logger_.Count("store.purge_failed"), 0U);
 }
 

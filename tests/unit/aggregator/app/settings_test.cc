@@ -15,6 +15,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 // One key a line, so that a mistake's line names it.
 const char kExample[] = R"(listen: {grpc: "0.0.0.0:7443", http: "127.0.0.1:9101"}
@@ -137,8 +138,14 @@ TEST(AggregatorSettingsTest, NamesEveryMistakeWithPlaceAndKey) {
        ":1:", "listen.max_connection_age"},
       {"tls: {ca: ca.crt, cert: a.crt, key: a.key}", "insecure: true", ":2:", "loopback"},
       {"lease_ttl: 15s}", "lease_ttl: 15s, password_file: p}", ":3:", "neither password nor ca"},
-      {"sites: [", "sites: [{id: lab, time_zone: UTC}, ", ":7:", "stands twice"},
-      {"routers: [", "routers: [{id: r1, site: lab, collectors: [c1]}, ", ":8:", "stands twice"},
+      {"sites: [", "sites: [{id: lab, time_zone: UTC}, ",
+       ":7:", "sites[1].id: site \"lab\" is listed twice (both on line 7); remove one"},
+      {"routers: [", "routers: [{id: r1, site: lab, collectors: [c1]}, ",
+       ":8:", "routers[1].id: router \"r1\" is listed twice (both on line 8); remove one"},
+      {"\nrouters: [", "\nrouters: [{id: r1, site: lab, collectors: [c1]},\n  ",
+       ":9:", "router \"r1\" is listed twice (lines 8 and 9); remove one"},
+      {"url: \"sqlite:///var/lib/ns.db\"", "url: \"mariadb://h/d\", password_file: p",
+       ":3:", "store.url: MariaDB is reached as mysql://; the expected form is mysql://"},
       {"history: 90d", "history: 61d", ":6:", "retention.history"},
       {"id: lab,", "id: \"a b\",", ":7:", "sites[0].id"},
       {"Asia/Karachi", "Asia/Nowhere", ":7:", "sites[0].time_zone"},
@@ -180,6 +187,25 @@ TEST(AggregatorSettingsTest, NamesEveryMistakeWithPlaceAndKey) {
     EXPECT_THAT(
         std::string(status.message()),
         AllOf(HasSubstr(std::string("aggregator.yaml") + mistake.where), HasSubstr(mistake.words)));
+  }
+}
+
+TEST(AggregatorSettingsTest, OneMistakeIsOneComplaint) {
+  // What would follow from a value that could not be read is not reported beside it.
+  const Mistake table[] = {
+      {"limit: 10GiB", "limit: 10", ":10:", "quota.default.limit"},
+      {"limit: 10GiB", "limit: 0B", ":10:", "quota.default.limit"},
+      {"url: \"sqlite:///var/lib/ns.db\"", "url: \"mariadb://h/d\", password_file: p",
+       ":3:", "MariaDB is reached as mysql://"},
+      {"url: \"sqlite:///var/lib/ns.db\"", "url: \"mysql://u:p@h/d\", ca: x",
+       ":3:", "use store.password_file"},
+  };
+  for (const Mistake& mistake : table) {
+    SCOPED_TRACE(mistake.after);
+    const std::string text = absl::StrReplaceAll(kExample, {{mistake.before, mistake.after}});
+    const std::string words(ReadText(text).message());
+    EXPECT_THAT(words, AllOf(HasSubstr(mistake.where), HasSubstr(mistake.words),
+                             Not(HasSubstr("\n")), Not(HasSubstr("store.url: store.url"))));
   }
 }
 

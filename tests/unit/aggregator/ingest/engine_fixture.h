@@ -47,6 +47,7 @@ class EngineFixture : public ::testing::Test {
                                                    .flush_worker = *flush_worker_,
                                                    .events = events_,
                                                    .board = board_,
+                                                   .readings = readings_,
                                                    .clock = clock_,
                                                    .random = random_,
                                                    .logger = logger_,
@@ -74,6 +75,7 @@ class EngineFixture : public ::testing::Test {
   SharedBook book_;
   EventQueue events_;
   RouterBoard board_;
+  ReadingBoard readings_;
   std::unique_ptr<FlushWorker> flush_worker_;
   std::unique_ptr<Engine> engine_;
   std::thread thread_;

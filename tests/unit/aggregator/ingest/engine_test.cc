@@ -122,10 +122,10 @@ class EngineTest : public EngineFixture {
     return welcome->routers[0];
   }
   void SendSnapshot(StreamId stream, std::uint64_t epoch, std::uint64_t sequence,
-                    std::uint64_t download) {
+                    std::uint64_t download, absl::Time at = absl::Now()) {
     v1::IngestRequest request;
     *request.mutable_snapshot() = test::MakeSnapshot({"r1", epoch, kSpool, sequence, sequence - 1},
-                                                     {{"alice", 0, download}}, absl::Now());
+                                                     {{"alice", 0, download}}, at);
     Post(stream, request);
   }
   std::uint64_t Counted() {
@@ -183,6 +183,44 @@ TEST_F(EngineTest, ReadsTheStoreBackAfterACommitThatNobodyKnowsOf) {
     EXPECT_EQ(Counted(), download - 2000);
   }
   EXPECT_EQ(logger_.Count("ingest.reload"), 2U);
+}
+
+TEST_F(EngineTest, EveryDayOnWhichARouterWasReadIsStoredWithItsSnapshot) {
+  const base::SiteId lab("lab");
+  const base::RouterId r1("r1");
+  auto sink = std::make_shared<RecordingSink>();
+  const RouterWelcome welcome = Hello(1, sink);
+  ASSERT_TRUE(welcome.lease.has_value());
+  const absl::Time now = absl::Now();
+  const auto day = [&](int ago) {
+    return absl::ToCivilDay(now - absl::Hours(24 * ago), absl::UTCTimeZone());
+  };
+  std::uint64_t sequence = 0;
+  const auto send = [&](absl::Time at) {
+    ++sequence;
+    SendSnapshot(1, welcome.lease->lease_epoch, sequence, 1000 * sequence, at);
+    ASSERT_TRUE(test::WaitUntil([&] {
+      const std::optional<AckMessage> ack = sink->Wait<AckMessage>();
+      return ack.has_value() && ack->sequence == sequence;
+    })) << logger_.Text();
+  };
+  // A spool brings what was read while the aggregator was away: three days ago, twice, and now.
+  send(now - absl::Hours(72));
+  send(now - absl::Hours(72) + absl::Milliseconds(1));
+  send(now);
+  const auto read = [&](int first_ago, int last_ago) {
+    const auto readings = other_->Readings(lab, day(first_ago), day(last_ago));
+    return readings.ok() ? readings->read_in_span.size() : 99;
+  };
+  EXPECT_EQ(read(3, 3), 1U);
+  EXPECT_EQ(read(2, 1), 0U);
+  EXPECT_EQ(read(0, 0), 1U);
+  EXPECT_THAT(readings_.Readings(lab, day(0), day(0))->read_in_span, ::testing::ElementsAre(r1));
+  ASSERT_OK_AND_ASSIGN(const auto firsts, other_->FirstReadings());
+  ASSERT_EQ(firsts.size(), 1U);
+  EXPECT_EQ(firsts[0].router, r1);
+  EXPECT_EQ(firsts[0].site, lab);
+  EXPECT_EQ(firsts[0].at_us, absl::ToUnixMicros(now - absl::Hours(72)));
 }
 
 TEST_F(EngineTest, SaysThatAFlushFailedAndWritesItsRowsAgain) {
@@ -363,9 +401,9 @@ TEST_F(EngineTest, OverridesThatChangedBesideARefusedPolicyAreTaken) {
   ASSERT_TRUE(sink->Wait<AckMessage>().has_value()) << logger_.Text();
   EXPECT_TRUE(test::WaitUntil([&] {
     const auto quotas = book_.Read([&](const accounting::Book& book) {
-      return book.Quotas(alice, absl::ToCivilDay(absl::Now(), absl::UTCTimeZone()));
+      return book.Standings(alice, absl::ToCivilDay(absl::Now(), absl::UTCTimeZone()));
     });
-    return quotas.size() == 1 && quotas[0].limit.bytes == 77;
+    return quotas.size() == 1 && quotas[0].limit_bytes == 77;
   })) << logger_.Text();
 }
 

@@ -215,13 +215,21 @@ class FlakyStore final : public Store {
     base::MutexLock lock(mutex_);
     return epoch_calls_;
   }
-  absl::StatusOr<std::vector<StoredEvent>> Events(const base::RouterId& router,
-                                                  std::uint64_t before_id,
-                                                  std::size_t limit) override {
-    return store_->Events(router, before_id, limit);
+  absl::StatusOr<EventList> Events(const EventFilter& filter, std::size_t limit) override {
+    return store_->Events(filter, limit);
   }
-  absl::StatusOr<std::vector<BreachRow>> Breaches(std::size_t limit) override {
-    return store_->Breaches(limit);
+  absl::StatusOr<BreachList> Breaches(const BreachFilter& filter, std::size_t limit) override {
+    return store_->Breaches(filter, limit);
+  }
+  absl::StatusOr<SiteReadings> Readings(const base::SiteId& site, absl::CivilDay first,
+                                        absl::CivilDay last) override {
+    return store_->Readings(site, first, last);
+  }
+  absl::StatusOr<std::vector<FirstReading>> FirstReadings() override {
+    return store_->FirstReadings();
+  }
+  absl::StatusOr<std::vector<ReadDay>> ReadDaysSince(absl::CivilDay first) override {
+    return store_->ReadDaysSince(first);
   }
   absl::StatusOr<std::vector<BreachRow>> BreachesSince(absl::CivilDay period_start) override {
     return store_->BreachesSince(period_start);

@@ -45,6 +45,7 @@ class UsageServiceTest : public ::testing::Test {
     driver_.policy.mapping.push_back(
         {counters::Menu::kSimple, {}, {}, "q.*", "all", {}, /*join_routers=*/true});
     driver_.Start();
+    clock_.Advance(absl::Hours(30));
   }
   // Two days of three queues: on the first all move bytes and q1 is made anew, on the second only
   // q0 moves bytes.

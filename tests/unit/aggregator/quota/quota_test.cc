@@ -53,15 +53,6 @@ TEST(QuotaTest, ThresholdsRoundUpAndStayWithinTheStoredRange) {
   EXPECT_EQ(ThresholdBytes(base::kMaxStoredBytes, 1000), base::kMaxStoredBytes);
 }
 
-TEST(QuotaTest, TheStateWarnsOnBestAndIsExceededOnTheLowerBound) {
-  const Rule rule = Monthly(1);
-  const Limit limit{1000, false};
-  EXPECT_EQ(StateOf(rule, limit, {0, 700}, {0, 700}), State::kWithin);
-  EXPECT_EQ(StateOf(rule, limit, {0, 900}, {0, 700}), State::kWarning);
-  EXPECT_EQ(StateOf(rule, limit, {0, 900}, {0, 900}), State::kExceeded);
-  EXPECT_EQ(StateOf(rule, {0, true}, {0, 900}, {0, 900}), State::kNone);
-}
-
 TEST(QuotaTest, BreachKeysOfDifferentBreachesDiffer) {
   const CivilDay day(2026, 1, 1);
   EXPECT_NE(BreachKeyBytes({"ab", "c", "n", "q", day, 100}),
@@ -78,8 +69,10 @@ TEST(QuotaTest, ARuleThatCannotBeKeptIsRefusedInWords) {
               test::StatusIs(absl::StatusCode::kInvalidArgument, ::testing::HasSubstr("1 to 28")));
   rule = Monthly(1);
   rule.limit_bytes = 0;
-  EXPECT_THAT(Validate(rule), test::StatusIs(absl::StatusCode::kInvalidArgument,
-                                             ::testing::HasSubstr("unlimited")));
+  EXPECT_THAT(
+      Validate(rule),
+      test::StatusIs(absl::StatusCode::kInvalidArgument,
+                     ::testing::HasSubstr("write a size such as 10GiB, or limit: unlimited")));
   rule = Monthly(1);
   rule.thresholds_percent = {100, 80};
   EXPECT_THAT(Validate(rule),

@@ -44,6 +44,10 @@ TEST(InsertShapes, EachEngineGetsItsOwnUpsert) {
             "INSERT INTO t (k,a,b) VALUES (?,?,?) ON CONFLICT (k) DO UPDATE SET"
             " a=excluded.a,b=excluded.b");
   EXPECT_EQ(MysqlInsertTail({"t", {"k"}, 1, false}), "");
+  // A row that is all key is there already or is new.
+  const InsertShape keys{"t", {"k", "l"}, 2, true};
+  EXPECT_EQ(MysqlInsertTail(keys), " ON DUPLICATE KEY UPDATE k=VALUES(k)");
+  EXPECT_EQ(SqliteInsert(keys), "INSERT INTO t (k,l) VALUES (?,?) ON CONFLICT (k,l) DO NOTHING");
 }
 
 TEST(ParseDay, DaysAreReadBackAndNothingElse) {

@@ -31,6 +31,7 @@ class CollectorCheckTest : public ::testing::Test {
       router.endpoint.tls.ca_file = settings_.security.tls.ca;
     }
     EXPECT_THAT(io::WriteFileDurably(Path("password"), "secret\n", 0600), test::IsOk());
+    settings_.state_dir = Path("state");
     EXPECT_THAT(io::WriteFileDurably(Path("junk"), "no certificate\n", 0600), test::IsOk());
   }
   std::string Path(const std::string& name) const { return folder_.path() + "/" + name; }
@@ -85,6 +86,14 @@ TEST_F(CollectorCheckTest, NamesTheRouterWhosePasswordIsMissing) {
   std::filesystem::permissions(Path("password"), std::filesystem::perms(0644));
   EXPECT_THAT(app_.Check(settings_),
               test::StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("chmod 0600")));
+}
+
+TEST_F(CollectorCheckTest, SaysThatAFolderForItsStateCannotBeMade) {
+  settings_.state_dir = Path("junk/state");
+  EXPECT_THAT(app_.Check(settings_),
+              test::StatusIs(absl::StatusCode::kFailedPrecondition,
+                             "collector.state_dir: " + Path("junk/state") +
+                                 " cannot be made: " + Path("junk") + " is no folder"));
 }
 
 TEST_F(CollectorCheckTest, NamesTheRouterWhoseAuthorityIsNone) {

@@ -159,7 +159,7 @@ TEST(CollectorSettingsTest, NamesEveryMistakeWithPlaceAndKey) {
       {"poll_interval: 10s", "poll_intervall: 10s", ":13:5:", "did you mean poll_interval?"},
       {"    reply_limit: 10m\n",
        "  - {id: hq-core, address: b, transport: api, username: u, password_env: P}\n",
-       ":14:10: routers[1].id", "of another router too"},
+       ":14:10: routers[1].id", "router \"hq-core\" is listed twice (lines"},
       {"listen:", "colour: red\nlisten:", ":3:1: colour", "not a known key"},
   };
   for (const Mistake& mistake : table) {

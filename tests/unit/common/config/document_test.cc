@@ -37,6 +37,18 @@ TEST(DocumentTest, AGoodFileHasNoComplaint) {
   EXPECT_EQ(Complaint("---\na: {id: hq}\n"), "");
 }
 
+TEST(DocumentTest, WhatTwoReadersMissIsReportedOnce) {
+  auto document = Document::Parse("", "x.yaml");
+  ASSERT_THAT(document, IsOk());
+  Section root = (*document)->root();
+  root.RequiredSection("listen");
+  root.RequiredSection("listen");
+  root.RequiredSection("store");
+  EXPECT_EQ(std::string((*document)->Finish().message()),
+            "x.yaml:1:1: listen: is missing; expected a group of keys; add `listen:` here\n"
+            "x.yaml:1:1: store: is missing; expected a group of keys; add `store:` here");
+}
+
 struct Bad {
   const char* name;
   std::string text;
@@ -80,6 +92,16 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"TopLevelList", "- a\n",
             "x.yaml:1:1: the file holds a single value or a list; expected keys and their values, "
             "such as `listen: {http: \"127.0.0.1:9101\"}`"},
+        Bad{"ItemsKeysDoNotLineUp", "list:\n  - id: a\n   site: b\n",
+            "x.yaml:3:4: this is not valid YAML: a list item's keys must line up, and this line "
+            "begins in another column; check indentation, quotes and brackets here and just above"},
+        Bad{"GroupsKeysDoNotLineUp", "a:\n  id: x\n colour: y\n",
+            "x.yaml:3:2: this is not valid YAML: the keys of a group must line up, and this line "
+            "begins in another column; check indentation, quotes and brackets here and just above"},
+        Bad{"IndentedTooDeep", "a:\n  id: x\n   list: y\n",
+            "x.yaml:3:8: this is not valid YAML: there cannot be a second \":\" here: this line is "
+            "indented too deep or with a tab, or the value needs quotes; check indentation, quotes "
+            "and brackets here and just above"},
         Bad{"NotUtf8", "a: {id: \"\xFF\"}\n", "x.yaml: the file is not UTF-8; save it as UTF-8"},
         Bad{"SeveralAtOnce", "a: {id: \"a b\"}\nlist: x\nz: 1\n",
             "x.yaml:1:9: a.id: \"a b\" is not allowed as a name; expected a name of at most 64 "

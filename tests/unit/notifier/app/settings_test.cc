@@ -120,7 +120,8 @@ TEST(NotifierSettingsTest, PointsAtEachMistakeByTheTable) {
       {"at: \"18:15\"", "at: \"25:15\"", ":7:", "reports[0].at"},
       {"sites: all", "sites: some", ":7:", "all, or a list of names"},
       {"to: [manager@example]", "to: manager@example", ":7:", "reports[0].to"},
-      {"}]\n", "}, {name: daily, to: [a@b]}]\n", ":7:", "the name of two reports"},
+      {"}]\n", "}, {name: daily, to: [a@b]}]\n",
+       ":7:", "report \"daily\" is listed twice (both on line 7); remove one"},
       {"alerts:", "colour: red\nalerts:", ":6:1: colour", "not a known key"},
   };
   for (const Mistake& mistake : mistakes) {

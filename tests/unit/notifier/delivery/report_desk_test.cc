@@ -189,7 +189,8 @@ TEST_F(DeskTest, NamesSitesThatTheAggregatorDoesNotKnow) {
   AddKarachi();
   reports_->RunOnce();
   const std::string sentence =
-      "report daily: the aggregator knows no site \"lahroe\", it knows: lahore";
+      "report daily: the aggregator knows no site \"lahroe\", it knows: lahore; did you mean "
+      "lahore?";
   EXPECT_THAT(readiness_.Text(), HasSubstr("reports: not ready: " + sentence));
   EXPECT_THAT(logger_.Text(), HasSubstr("report.site_unusable"));
   EXPECT_THAT(reports_->Send({.report = "daily", .site_id = "", .day = ""}),

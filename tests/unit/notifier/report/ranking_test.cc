@@ -97,6 +97,101 @@ TEST(RankingTextTest, NamesTheRoutersThatAreStillOpen) {
               HasSubstr("Still open, later readings may add to this day: gulberg-2."));
 }
 
+// A day of nobody at the site "lahore".
+DayRanking EmptyDay(Observation observation) {
+  DayRanking day;
+  day.day = "2026-11-29";
+  day.observation = observation;
+  return day;
+}
+
+// "2026-11-30 13:48" at the site, after EmptyDay.
+const absl::Time kBegan = absl::FromUnixSeconds(1'796'028'480);
+
+std::vector<std::string> NotesOf(const DayRanking& day) {
+  absl::TimeZone zone;
+  absl::LoadTimeZone("Asia/Karachi", &zone);
+  return DayNotes(day, zone);
+}
+
+TEST(DayNotesTest, ADayBeforeReadingBeganIsNotObserved) {
+  DayRanking day = EmptyDay(Observation::kNothing);
+  day.reading_began = kBegan;
+  day.began_later = true;
+  EXPECT_EQ(DayTitle(day), "Sunday 29 November 2026, not observed");
+  EXPECT_THAT(NotesOf(day),
+              ElementsAre("Not observed: reading began on 30 November 2026 at 13:48."));
+  day.reading_began = absl::InfiniteFuture();
+  EXPECT_THAT(NotesOf(day), ElementsAre("Not observed: no router of this site has been read yet."));
+}
+
+TEST(ReportSubjectTest, CallsADayThatNobodyReadNotObserved) {
+  RankedReport report;
+  report.site_id = "lahore";
+  report.day = EmptyDay(Observation::kNothing);
+  EXPECT_EQ(ReportSubject(report), "NetSentinel lahore 2026-11-29: not observed");
+  report.day.observation = Observation::kWhole;
+  EXPECT_EQ(ReportSubject(report), "NetSentinel lahore 2026-11-29: 0 B, 0 subscribers");
+}
+
+TEST(DayNotesTest, ADayOnWhichNoRouterWasReadSaysWhereItsFiguresAreFrom) {
+  DayRanking day = EmptyDay(Observation::kNothing);
+  day.reading_began = kBegan - absl::Hours(24 * 9);
+  EXPECT_EQ(DayTitle(day), "Sunday 29 November 2026, not observed");
+  EXPECT_THAT(NotesOf(day),
+              ElementsAre("Not observed: no router of this site was read on this day."));
+  day.subscriber_count = 1;
+  day.total = {1024, 2048};
+  EXPECT_THAT(NotesOf(day),
+              ElementsAre("Not observed: no router of this site was read on this day. The figures "
+                          "are divided from readings before and after it.",
+                          HasSubstr("1 subscriber, 3.00 KiB in total")));
+}
+
+TEST(DayNotesTest, RoutersThatADayLacksAreNamed) {
+  DayRanking day = EmptyDay(Observation::kPartly);
+  day.reading_began = kBegan - absl::Hours(24);
+  day.open_routers = {"branch"};
+  day.observed_routers = {{"hq-core", kBegan - absl::Hours(24), true},
+                          {"branch", absl::InfiniteFuture(), false},
+                          {"lab", kBegan - absl::Hours(99), false}};
+  EXPECT_EQ(DayTitle(day), "Sunday 29 November 2026, not all read");
+  EXPECT_THAT(NotesOf(day),
+              ElementsAre("No subscriber moved any traffic.",
+                          "Not read on this day: branch (never read yet), lab.",
+                          "First read on this day, earlier traffic is not in the figures: hq-core "
+                          "from 29 November 2026 at 13:48."));
+  day.open_routers = {"branch", "lab"};
+  EXPECT_EQ(DayTitle(day), "Sunday 29 November 2026, not closed yet");
+}
+
+TEST(DayNotesTest, NothingIsClaimedOfADayOfWhichNothingIsKnown) {
+  EXPECT_THAT(
+      NotesOf(EmptyDay(Observation::kUnknown)),
+      ElementsAre("No traffic is known; whether the routers were read is not known either."));
+  EXPECT_THAT(NotesOf(EmptyDay(Observation::kWhole)),
+              ElementsAre("No subscriber moved any traffic."));
+}
+
+TEST(StandingTextTest, SaysHowFullAQuotaIsAndOfWhat) {
+  EXPECT_EQ(StandingText(std::nullopt), "none");
+  Standing standing{.state = StandingState::kNear,
+                    .limit_bytes = 50'000'000,
+                    .percent = 83,
+                    .counted_state = StandingState::kNear,
+                    .counted_percent = 84};
+  EXPECT_EQ(StandingText(standing), "near, 83 %");
+  EXPECT_EQ(LimitText(standing), "of 47.68 MiB (download, per day)");
+  standing.counted_state = StandingState::kOver;
+  standing.counted_percent = 101;
+  standing.basis = QuotaBasis::kTotal;
+  standing.period = QuotaPeriod::kMonth;
+  EXPECT_EQ(LimitText(standing), "of 47.68 MiB (total, per month); counted 101 %");
+  standing.state = StandingState::kOver;
+  standing.percent = 1'234;
+  EXPECT_EQ(StandingText(standing), "over, 1,234 %");
+}
+
 TEST(RankingCsvTest, IsWhatTheGoldenFileSays) {
   test::ExpectGolden(RankingCsv(test::SampleReport(8)).csv, "notifier/report.csv");
 }
@@ -117,7 +212,7 @@ TEST(RankingCsvTest, KeepsToItsSizeAndTheTextSaysWhatIsMissing) {
   EXPECT_EQ(lines.size(), file.rows.day + file.rows.day_before + 2);
   EXPECT_LE(file.rows.day - file.rows.day_before, 1U);
   EXPECT_THAT(lines[1], HasSubstr("lahore,2026-03-26,so far,1,"));
-  EXPECT_THAT(lines[file.rows.day + 1], HasSubstr("lahore,2026-03-25,not closed,1,"));
+  EXPECT_THAT(lines[file.rows.day + 1], HasSubstr("lahore,2026-03-25,not closed yet,1,"));
   EXPECT_THAT(RankingText(report, file.rows),
               HasSubstr(GroupDigits(5000 - file.rows.day) +
                         " more subscribers are not in this report, since the CSV file would be "

@@ -40,6 +40,89 @@ TEST(TableTest, PadsByCharactersAndEscapesCells) {
             "x\\xE2\\x80\\xAE  22\n");
 }
 
+TEST(TableTest, LeavesColumnsOutAndCutsNamesWhereTheTerminalIsNarrow) {
+  Table table("lrrl", {{2, 1}, 0});
+  table.Add({"SUBSCRIBER", "DOWN", "UP", "QUOTA"});
+  table.Add({"a-very-long-name-of-a-customer", "1.00 GiB", "2.00 MiB", "near, 83 %"});
+  table.Add({"علي-طويل-جدا-جدا-جدا", "1 B", "0 B", "-"});
+  const std::string whole = table.Text();
+  EXPECT_EQ(table.Text(64), whole);
+  EXPECT_EQ(table.Text(52),
+            "SUBSCRIBER                          DOWN  QUOTA\n"
+            "a-very-long-name-of-a-customer  1.00 GiB  near, 83 %\n"
+            "علي-طويل-جدا-جدا-جدا                 1 B  -\n");
+  EXPECT_EQ(table.Text(30),
+            "SUBSCRIBER          QUOTA\n"
+            "a-very-long-name-…  near, 83 %\n"
+            "علي-طويل-جدا-جدا-…  -\n");
+  // No narrower than a name that can be told from another.
+  EXPECT_EQ(table.Text(5), "SUBSCRI…  QUOTA\na-very-…  near, 83 %\nعلي-طوي…  -\n");
+}
+
+TEST(ShownTextTest, SaysHowManyAreNotShown) {
+  EXPECT_EQ(ShownText(2, 8, 2), "2 of 8 shown (--limit 2)");
+  EXPECT_EQ(ShownText(8, 8, 100), "");
+  EXPECT_EQ(ShownText(0, 0, 100), "");
+  EXPECT_EQ(ShownText(100, kMostCounted, 100), "100 of at least 100000 shown (--limit 100)");
+}
+
+TEST(StandingTextTest, SaysHowFullAQuotaIs) {
+  v1::RankingRow row;
+  EXPECT_EQ(StandingText(row), "-");
+  EXPECT_EQ(LimitText(row), "");
+  v1::Standing& standing = *row.mutable_standing();
+  standing.set_state(v1::STANDING_STATE_NEAR);
+  standing.set_counted_state(v1::STANDING_STATE_NEAR);
+  standing.set_percent(83);
+  standing.set_limit_bytes(50'000'000);
+  standing.set_basis(v1::QUOTA_BASIS_DOWNLOAD);
+  standing.set_period(v1::QUOTA_PERIOD_DAY);
+  EXPECT_EQ(StandingText(row), "near, 83 %");
+  EXPECT_EQ(LimitText(row), "47.68 MiB download/day");
+  standing.set_counted_state(v1::STANDING_STATE_OVER);
+  standing.set_counted_percent(101);
+  EXPECT_EQ(StandingText(row), "near, 83 % (counted 101 %)");
+  standing.set_state(v1::STANDING_STATE_OVER);
+  standing.set_percent(100);
+  EXPECT_EQ(StandingText(row), "OVER, 100 %");
+}
+
+TEST(ObservationTextsTest, SayWhatTheFiguresLack) {
+  v1::Observation observation;
+  observation.set_site_id("lahore");
+  observation.set_time_zone("Asia/Karachi");
+  EXPECT_THAT(ObservationTexts(observation),
+              testing::ElementsAre("lahore: whether its routers were read is not known, the store "
+                                   "does not answer"));
+  observation.set_state(v1::OBSERVATION_STATE_WHOLE);
+  EXPECT_THAT(ObservationTexts(observation), testing::IsEmpty());
+  observation.set_state(v1::OBSERVATION_STATE_NOTHING);
+  EXPECT_THAT(ObservationTexts(observation),
+              testing::ElementsAre("lahore: not observed, no router has been read yet"));
+  observation.set_reading_began_us(1'796'028'480'000'000);
+  observation.set_end_us(1'796'000'000'000'000);
+  EXPECT_THAT(
+      ObservationTexts(observation),
+      testing::ElementsAre("lahore: not observed, reading began on 2026-11-30 13:48:00 +0500"));
+  observation.set_end_us(1'796'100'000'000'000);
+  EXPECT_THAT(ObservationTexts(observation),
+              testing::ElementsAre("lahore: not observed, no router was read in this time"));
+  observation.set_state(v1::OBSERVATION_STATE_PARTLY);
+  const auto add = [&](const char* id, std::int64_t began_us, bool read) {
+    v1::ObservedRouter& router = *observation.add_routers();
+    router.set_router_id(id);
+    router.set_reading_began_us(began_us);
+    router.set_read(read);
+  };
+  add("hq", 1'796'028'480'000'000, true);
+  add("branch", 0, false);
+  add("lab", 1'795'000'000'000'000, false);
+  EXPECT_THAT(
+      ObservationTexts(observation),
+      testing::ElementsAre("lahore: not read in this time: branch (never read yet), lab",
+                           "lahore: reading began in this time: hq at 2026-11-30 13:48:00 +0500"));
+}
+
 TEST(EnumTextTest, HasAWordForValuesThatAreNewerThanThisProgram) {
   EXPECT_EQ(EnumText("ROUTER_STATE_LOGIN_REFUSED", "ROUTER_STATE_"), "login refused");
   EXPECT_EQ(EnumText(v1::Grade_Name(static_cast<v1::Grade>(99)), "GRADE_"), "unknown");
