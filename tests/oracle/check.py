@@ -1,0 +1,58 @@
+"""Compares what is true, what can be known, and what the product says."""
+
+from enumerate_paths import Menu, span_figures
+
+
+def enumerated(world):
+    menu = Menu(world.line_rate)
+    for snap in world.snaps:
+        menu.take(snap)
+    return menu
+
+
+def broken_assumptions(world, menu):
+    """Which stated assumptions this world does not keep: then nobody can know the truth."""
+    found = []
+    lives = {}
+    for name, base, k, plain, base_doubted, new_doubted in menu.judged:
+        if name in world.snaps[k].bad and not new_doubted:
+            found.append(f"the bad reading of {name} in reply {k} looks like traffic")
+        base_name = name
+        if base_name in world.snaps[base].bad and not base_doubted:
+            found.append(f"the bad reading of {name} in reply {base} was taken as good")
+        lives.setdefault(name, []).append((base, k, plain))
+    for k, name in world.breaks:
+        for base, last, plain in lives.get(name, ()):
+            if base < k <= last and plain:
+                found.append(f"{name} broke before reply {k} without a sign")
+    if menu.ceiling_exceeded:
+        found.append("three readings beyond the ceiling")
+    return found
+
+
+def spans(world):
+    """(label, first day, last day) worth asking about: each day with readings, and all of them."""
+    first = max(i for i, e in enumerate(world.edges) if e < world.at[0])
+    last = max(i for i, e in enumerate(world.edges) if e < world.at[-1])
+    found = [(i, i) for i in range(first, last + 1)]
+    if last > first:
+        found.append((first, last))
+    return found
+
+
+def true_bytes(world, name, first, last):
+    up = down = 0
+    for day in range(first, last + 1):
+        got = world.truth.get((name, day))
+        if got:
+            up += got[0]
+            down += got[1]
+    return up, down
+
+
+def known(world, deltas, name, first, last):
+    return span_figures(deltas, name, world.edges[first], world.edges[last + 1], world.edges)
+
+
+def contained(truth, sure, upper):
+    return all(sure[w] <= truth[w] <= upper[w] for w in (0, 1))

@@ -1,0 +1,68 @@
+// What a World says of its Book.
+#include <algorithm>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+
+#include "common/base/status_macros.h"
+#include "tests/oracle/driver/world.h"
+
+namespace netsentinel::oracle {
+namespace {
+
+using accounting::EventRecord;
+using accounting::UsageRow;
+using accounting::UsageSum;
+using base::TrafficBytes;
+
+std::string Pair(const TrafficBytes& bytes) {
+  return absl::StrCat(bytes.upload, " ", bytes.download);
+}
+
+}  // namespace
+
+// usage SITE ROUTER SUBSCRIBER FIRST LAST
+//   -> usage SURE_UP SURE_DOWN COUNTED_UP COUNTED_DOWN UNSEEN_UP UNSEEN_DOWN GRADE
+absl::Status World::Usage(Words words, std::string& out) const {
+  if (words.size() < 6) return absl::InvalidArgumentError("usage needs 5 words");
+  absl::CivilDay first;
+  absl::CivilDay last;
+  if (!absl::ParseCivilTime(words[4], &first) || !absl::ParseCivilTime(words[5], &last)) {
+    return absl::InvalidArgumentError("usage needs two days");
+  }
+  accounting::SubscriberKey key;
+  key.site = base::SiteId(std::string(words[1]));
+  if (words[2] != "-") key.router = base::RouterId(std::string(words[2]));
+  key.name = std::string(words[3]);
+  const std::vector<UsageRow> rows = book_.SubscriberUsage(key, first, last);
+  const UsageSum sum = accounting::SumUsage(rows, first, last);
+  absl::StrAppend(&out, "usage ", Pair(sum.lower_bound), " ", Pair(sum.best), " ",
+                  Pair(sum.loss_bound), " ", static_cast<int>(sum.grade), "\n");
+  return absl::OkStatus();
+}
+
+void World::Rows(std::string& out) const {
+  std::vector<std::string> lines;
+  for (const UsageRow& r :
+       book_.Usage(base::SiteId(), absl::CivilDay(2000, 1, 1), absl::CivilDay(2100, 1, 1))) {
+    lines.push_back(absl::StrCat(
+        "day ", absl::FormatCivilTime(r.day), " ", r.segment, " ", r.queue.router.value(), " ",
+        counters::MenuName(r.queue.menu), " ", r.queue.name, " for ", r.subscriber.name, " counted ",
+        Pair(r.best), " start ", Pair(r.estimated_at_start), " end ", Pair(r.estimated_at_end),
+        " implausible ", Pair(r.implausible), " unseen ", Pair(r.loss_bound), " blind ", r.blind_us,
+        " seen ", r.observed_us, " ", r.first_reading_us, " ", r.last_reading_us, " epochs ",
+        r.epochs, " grade ", static_cast<int>(r.grade), "\n"));
+  }
+  std::sort(lines.begin(), lines.end());
+  for (const std::string& line : lines) out += line;
+}
+
+void World::Events(std::string& out) const {
+  for (const EventRecord& e : events_) {
+    absl::StrAppend(&out, "event ", e.at_us, " ", e.router.value(), " ", e.kind, " ",
+                    e.queue.empty() ? "-" : e.queue, "\n");
+  }
+}
+
+}  // namespace netsentinel::oracle
