@@ -14,13 +14,12 @@ def broken_assumptions(world, menu):
     """Which stated assumptions this world does not keep: then nobody can know the truth."""
     found = []
     lives = {}
-    for name, base, k, plain, base_doubted, new_doubted in menu.judged:
+    for name, before, base, k, plain, base_doubted, new_doubted in menu.judged:
         if name in world.snaps[k].bad and not new_doubted:
             found.append(f"the bad reading of {name} in reply {k} looks like traffic")
-        base_name = name
-        if base_name in world.snaps[base].bad and not base_doubted:
+        if before in world.snaps[base].bad and not base_doubted:
             found.append(f"the bad reading of {name} in reply {base} was taken as good")
-        lives.setdefault(name, []).append((base, k, plain))
+        lives.setdefault(before, []).append((base, k, plain))
     for k, name in world.breaks:
         for base, last, plain in lives.get(name, ()):
             if base < k <= last and plain:

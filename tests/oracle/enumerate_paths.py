@@ -7,8 +7,8 @@ never sees the truth. Amounts are (upload, download) pairs.
 
 from model import MOST, SECOND, attribution
 
-ON, RESET, GLITCH, RESTART, TIMELINE, BAD_BASE, ANEW, BASELINE = (
-    "on", "reset", "glitch", "restart", "timeline", "base was bad", "made anew", "baseline")
+ON, RESET, GLITCH, RESTART, TIMELINE, BAD_BASE, ANEW, BASELINE, BAD = (
+    "on", "reset", "glitch", "restart", "timeline", "base was bad", "made anew", "baseline", "bad")
 
 FREEZE_READINGS = 8
 FREEZE_US = 3600 * SECOND
@@ -172,7 +172,7 @@ class Menu:
         self.replies = 0  # complete ones of this timeline and these settings
         self.fallen_together = []  # attribution of snapshots at which most rows fell
         # What was judged, for the caller's check of the stated assumptions.
-        # (name, from snapshot, to snapshot, went on without a sign, base doubted, new base doubted)
+        # (name, name before, from snapshot, to snapshot, went on without a sign, base doubted, new base doubted)
         self.judged = []
         self.ceiling_exceeded = False
         self._times = {}
@@ -364,8 +364,8 @@ class Menu:
             return
         paths = self._frozen(life, self._paths(life))
         doubted = any(p.words and p.words[0].startswith(BAD_BASE) for p in paths)
-        self.judged.append((life.name, life.readings[0][0], life.readings[-1][0], False,
-                            life.unconfirmed or doubted, True))
+        self.judged.append((life.name, life.readings[0][1].name, life.readings[0][0],
+                            life.readings[-1][0], False, life.unconfirmed or doubted, True))
         self._emit(life, life.readings[0][0], life.readings[-1][0], paths)
         self._rebase(life, life.readings[-1], unconfirmed=True)
 
@@ -393,7 +393,7 @@ class Menu:
                     self._doubtful(readings[i], readings[m], [r for _, r in readings[i:m + 1]])
                     for m in range(i + 1, last)):
                 doubted = any(p.words[0].startswith(BAD_BASE) for p in to[last])
-                self.judged.append((life.name, readings[0][0], k, False, doubted, False))
+                self.judged.append((life.name, readings[0][1].name, readings[0][0], k, False, doubted, False))
                 self._emit(life, readings[0][0], k, to[last])
                 self._rebase(life, reading, unconfirmed=False)
                 return
@@ -434,7 +434,7 @@ class Menu:
             life.rate = (sum(found[0][1]), self.times(base[0], k).elapsed)
         # A step from another timeline or from zero does not rest on the reading before it.
         doubted = life.unconfirmed or all(f[0] in (TIMELINE, RESTART, ANEW, BASELINE) for f in found)
-        self.judged.append((life.name, base[0], k, plain, doubted, unconfirmed))
+        self.judged.append((life.name, base[1].name, base[0], k, plain, doubted, unconfirmed))
         self._rebase(life, reading, unconfirmed)
 
     # --- a snapshot
@@ -477,13 +477,13 @@ class Menu:
         for life in self._born:
             row = life.readings[-1][1]
             self.live[(row.id, row.name)] = life
+        self.replies += 1
+        self._link(k)
+        self._settle_parents(k, parents_before)
         for key in [key for key, life in self.stones.items()
                     if self.at[k] - self.at[life.vanished] > TOMBSTONE_US or
                     any(r.id == key[0] for r in snap.rows)]:
             del self.stones[key]
-        self.replies += 1
-        self._link(k)
-        self._settle_parents(k, parents_before)
 
     def _note_falls(self, k):
         had = dropped = 0
@@ -560,12 +560,15 @@ class Menu:
         if how == "renamed" and "same" in s:
             self._rename(life, k, row, s)
             return
+        if how == "renamed":  # another timeline, in which it has another name
+            self._deliver_alone(Life(life.name), base[0], k, self.most(base[0], k, rows))
+            life.name = row.name
         found = self._explain(base, reading, rows, s, life.rate)
         if doubted and "same" in s:
             found.append((BAD_BASE, NONE, self.most(base[0], k, rows), 8))
         unsure = False
         if s != {"restart"} and s != {"timeline"} and self._doubtful(base, reading, rows):
-            found.append(("bad", NONE, self.most(base[0], k, rows), 6))
+            found.append((BAD, NONE, self.most(base[0], k, rows), 6))
             unsure = True
         if not found:
             found = [(BASELINE, NONE, self.most(base[0], k, rows), 8)]
@@ -582,7 +585,7 @@ class Menu:
         now = step[1]
         self._deliver(Delta(life, boot, at1, now, now, now, now, ["restart"]), k)
         self._deliver(Delta(life, at0, boot, NONE, NONE, step[2], NONE, ["before the boot"]), k)
-        self.judged.append((life.name, base[0], k, False, True, False))
+        self.judged.append((life.name, base[1].name, base[0], k, False, True, False))
         self._rebase(life, (k, row), unconfirmed=False)
 
     def _anew(self, i, k, rows):
@@ -607,11 +610,11 @@ class Menu:
             if anew[0][0] == ANEW:
                 found += anew
         else:
-            found = anew
+            found = anew + [(BAD, NONE, c, 9)]
         found += self._explain(base, reading, rows, s - {"same"}, life.rate)
         if life.unconfirmed:
             found.append((BAD_BASE, NONE, c, 8))
-        if not on or anew[0][0] == ANEW:
+        if not on or anew[0][0] == ANEW or "timeline" in s:
             ghost = Life(old_name)
             self._deliver_alone(ghost, base[0], k, c)
         life.name = row.name
@@ -688,6 +691,8 @@ class Menu:
         n = (row.up, row.down)
         if n[0] <= since[0] and n[1] <= since[1]:
             found.append((ANEW, n, less(since, n), 7))
+        if did_fall:
+            found.append((BAD, NONE, c, 9))
         if life.unconfirmed:
             found.append((BAD_BASE, NONE, c, 8))
         found += self._explain(base, (k, row), rows, s - {"same"}, life.rate)
@@ -830,7 +835,7 @@ def span_figures(deltas, name, begin, end, edges):
     """[sure, counted, upper] of a name over (begin, end]; `edges` are all day starts, ascending."""
     sure, counted, upper = [0, 0], [0, 0], [0, 0]
     for d in deltas:
-        if d.name != name or d.end <= begin or d.start >= end:
+        if d.name != name or d.end <= begin or (d.start >= end and d.end > end):
             continue
         if d.start >= begin and d.end <= end:
             for w in (0, 1):

@@ -262,7 +262,8 @@ class World:
                     "rename_target", "retarget", "reuse_id", "reparent", "limits"):
             leaf = kind not in ("reset", "dip", "limits", "retarget")
             q = self._pick(leaf=leaf)
-            if q is None:
+            if q is None or q.row.dynamic and kind in ("rename", "rename_target", "retarget",
+                                                       "limits", "reparent"):
                 return
             self._queue_event(kind, q)
             return
@@ -504,9 +505,9 @@ class World:
             if plan_at is None:
                 cuts.append(edge)
             elif edge <= self.at[-1]:
-                cuts.append(edge if edge < self.at[-1] else self.since)
-                if cuts[-1] > self.since:
-                    cuts[-1] = self.since
+                # Two readings with the very stamp of the edge: both belong to the day that ends.
+                both = edge == self.at[-1] and plan_at == edge
+                cuts.append(plan_sampled if both else min(edge, self.since))
             elif edge < plan_at:
                 cuts.append(min(max(edge, self.since), plan_sampled))
             else:
