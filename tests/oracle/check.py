@@ -13,20 +13,30 @@ def enumerated(world):
 def broken_assumptions(world, menu):
     """Which stated assumptions this world does not keep: then nobody can know the truth."""
     found = []
-    lives = {}
     for name, before, base, k, plain, base_doubted, new_doubted in menu.judged:
         if name in world.snaps[k].bad and not new_doubted:
             found.append(f"the bad reading of {name} in reply {k} looks like traffic")
         if before in world.snaps[base].bad and not base_doubted:
-            found.append(f"the bad reading of {name} in reply {base} was taken as good")
-        lives.setdefault(before, []).append((base, k, plain))
-    for k, name in world.breaks:
-        for base, last, plain in lives.get(name, ()):
-            if base < k <= last and plain:
-                found.append(f"{name} broke before reply {k} without a sign")
+            found.append(f"the bad reading of {before} in reply {base} was taken as good")
+    for k, name, row_id, kind in world.breaks:
+        before = _good(world, row_id, range(k - 1, -1, -1))
+        after = _good(world, row_id, range(k, len(world.snaps)))
+        if before is None or after is None:
+            continue
+        if not menu.has_sign(before, after, kind == "dip"):
+            found.append(f"{kind} of {name} before reply {k} left no sign")
     if menu.ceiling_exceeded:
         found.append("three readings beyond the ceiling")
     return found
+
+
+def _good(world, row_id, where):
+    """The first reply of these that shows the row's true counters."""
+    for i in where:
+        for row in world.snaps[i].rows:
+            if row.id == row_id and row.name not in world.snaps[i].bad:
+                return i, row
+    return None
 
 
 def spans(world):

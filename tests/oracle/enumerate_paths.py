@@ -101,8 +101,8 @@ def own_limit(rows, way):
 class Life:
     """A row while its `.id` and name go on."""
 
-    __slots__ = ("name", "readings", "first", "unconfirmed", "rate", "parent", "debt", "dormant",
-                 "items", "since", "since_index", "vanished", "disputed_at_end")
+    __slots__ = ("name", "readings", "first", "unconfirmed", "rate", "parent", "debt",
+                 "items", "since", "since_index", "vanished", "gone")
 
     def __init__(self, name):
         self.name = name
@@ -113,12 +113,11 @@ class Life:
         self.parent = None
         # As a parent:
         self.debt = ((0, 0), (0, 0), (0, 0))
-        self.dormant = False
         self.items = []
         self.since = 0
         self.since_index = 0
         self.vanished = 0
-        self.disputed_at_end = False
+        self.gone = False
 
     def disputed(self):
         return len(self.readings) > 1
@@ -127,10 +126,12 @@ class Life:
 class Delta:
     """Bytes of one name over (start, end]."""
 
-    __slots__ = ("name", "start", "end", "sure", "counted", "upper", "visible", "why", "life")
+    __slots__ = ("name", "first", "start", "end", "sure", "counted", "upper", "visible", "why",
+                 "life")
 
-    def __init__(self, life, start, end, sure, counted, upper, visible, why):
+    def __init__(self, life, first, start, end, sure, counted, upper, visible, why):
         self.life = life
+        self.first = first  # snapshot of the reading before
         self.name = life.name
         self.start, self.end = start, end
         self.sure, self.counted, self.upper, self.visible = sure, counted, upper, visible
@@ -288,6 +289,15 @@ class Menu:
             found.append((TIMELINE, NONE, c, 8))
         return found
 
+    def has_sign(self, a, b, glitch):
+        """True when a counter that did not just go on between the readings can be told from one
+        that did; `glitch`: it only stepped back."""
+        (i, o), (k, n) = a, b
+        if self.times(i, k).explanations != SAME:
+            return True
+        words = [f[0] for f in self._explain(a, b, [o, n], SAME, None)]
+        return GLITCH in words if glitch else RESET in words
+
     # --- disputes
 
     def _first_was_bad(self, life, j):
@@ -346,12 +356,12 @@ class Menu:
 
     def _emit(self, life, i, k, paths, start=None):
         sure, counted, upper, visible, words = judge(paths)
-        self._deliver(Delta(life, self.at[i] if start is None else start, self.at[k], sure, counted,
+        self._deliver(Delta(life, i, self.at[i] if start is None else start, self.at[k], sure, counted,
                             upper, visible, words), k)
 
     def _deliver(self, delta, k):
         life = delta.life
-        life.items.append(("own", k, delta))
+        life.items.append(("own", True, delta, k))
 
     def _rebase(self, life, reading, unconfirmed):
         life.readings = [reading]
@@ -416,9 +426,10 @@ class Menu:
         if bytes_fell(o, m):
             return False
         best = min(to[sound], key=Path.key)
+        k = readings[last][0]
         counted = add(best.bytes, (m.up - o.up, m.down - o.down))
         self.ceiling_exceeded = True
-        self._deliver(Delta(life, self.at[readings[0][0]], self.at[readings[last][0]], NONE, counted,
+        self._deliver(Delta(life, readings[0][0], self.at[readings[0][0]], self.at[k], NONE, counted,
                             counted, counted, ["ceiling exceeded"]), readings[last][0])
         self._rebase(life, readings[last], unconfirmed=False)
         return True
@@ -467,6 +478,9 @@ class Menu:
             self._vanish(key, k)
         if "same" not in s:
             self.stones.clear()
+        elif s != SAME:
+            for life in self.stones.values():
+                life.unconfirmed = True
         for life, (row, how) in matched.items():
             self._matched(life, k, row, how, s)
         for row in new:
@@ -528,13 +542,13 @@ class Menu:
 
     def _vanish(self, key, k):
         life = self.live[key]
-        life.disputed_at_end = life.disputed()
         self._freeze(life)
-        i, row = life.readings[0]
+        row = life.readings[0][1]
         c = self._alone(k - 1, k, row)
-        self._deliver(Delta(life, self.at[k - 1] if i != k - 1 else self.at[i], self.at[k], NONE, NONE,
-                            c, NONE, ["vanished"]), k)
+        self._deliver(Delta(life, k - 1, self.at[k - 1], self.at[k], NONE, NONE, c, NONE,
+                            ["vanished"]), k)
         life.vanished = k
+        life.gone = True
         self.stones[key] = life
 
     def _alone(self, i, k, row):
@@ -583,8 +597,9 @@ class Menu:
         at0, at1 = self.at[base[0]], self.at[k]
         boot = min(max(at1 - self.times(base[0], k).uptime_us, at0), at1)
         now = step[1]
-        self._deliver(Delta(life, boot, at1, now, now, now, now, ["restart"]), k)
-        self._deliver(Delta(life, at0, boot, NONE, NONE, step[2], NONE, ["before the boot"]), k)
+        self._deliver(Delta(life, base[0], boot, at1, now, now, now, now, ["restart"]), k)
+        self._deliver(Delta(life, base[0], at0, boot, NONE, NONE, step[2], NONE,
+                            ["before the boot"]), k)
         self.judged.append((life.name, base[1].name, base[0], k, False, True, False))
         self._rebase(life, (k, row), unconfirmed=False)
 
@@ -621,7 +636,7 @@ class Menu:
         self._take(life, reading, found, unconfirmed=not on)
 
     def _deliver_alone(self, ghost, i, k, c):
-        self.deltas.append(Delta(ghost, self.at[i], self.at[k], NONE, NONE, c, NONE,
+        self.deltas.append(Delta(ghost, i, self.at[i], self.at[k], NONE, NONE, c, NONE,
                                  ["its name went on to another"]))
 
     def _baseline(self, k, row):
@@ -635,6 +650,7 @@ class Menu:
     def _appear(self, k, row, s):
         stone = self.stones.pop((row.id, row.name), None) if "same" in s else None
         if stone is not None:
+            stone.gone = False
             self._return(stone, k, row, s)
             self._born.append(stone)
             return
@@ -652,11 +668,11 @@ class Menu:
                 at0, at1 = self.at[k - 1], self.at[k]
                 boot = min(max(at1 - t.uptime_us, at0), at1)
                 before = self.most(k - 1, k, [row], max(0, t.reach - t.uptime_us))
-                self._deliver(Delta(life, boot, at1, n, n, n, n, ["appeared, restart"]), k)
-                self._deliver(Delta(life, at0, boot, NONE, NONE, before, NONE,
+                self._deliver(Delta(life, k - 1, boot, at1, n, n, n, n, ["appeared, restart"]), k)
+                self._deliver(Delta(life, k - 1, at0, boot, NONE, NONE, before, NONE,
                                     ["before the boot"]), k)
             else:
-                self._deliver(Delta(life, self.at[k - 1], self.at[k], NONE, NONE, c, NONE,
+                self._deliver(Delta(life, k - 1, self.at[k - 1], self.at[k], NONE, NONE, c, NONE,
                                     ["refused"]), k)
             life.first = False
             return
@@ -715,8 +731,8 @@ class Menu:
             s for s in self.stones.values()]
         handed = []
         for life in everyone:
-            own, life.items = [d for w, i, d in life.items if w == "own"], [
-                x for x in life.items if x[0] != "own"]
+            own = [x[2] for x in life.items if x[0] == "own"]
+            life.items = [x for x in life.items if x[0] != "own"]
             handed.append((life, own))
         # Bytes of a child go to its parents at both ends of the step.
         for life, own in handed:
@@ -726,10 +742,10 @@ class Menu:
                 before = now
             for parent in {before, now} - {None}:
                 for d in own:
-                    parent.items.append(("child", before is now, d))
+                    parent.items.append(("child", before is now, d, k))
         for life, own in handed:
             for d in own:
-                life.items.append(("self", True, d))
+                life.items.append(("self", True, d, k))
         waits = self._waiting()
         for life in everyone:
             if life in waits:
@@ -750,18 +766,31 @@ class Menu:
 
     def _residue(self, life, k, keep=False):
         """Bytes of the row that its children did not move; `keep` asks without changing anything."""
-        mine = [d for w, _, d in life.items if w == "self"]
-        theirs = [(whole, d) for w, whole, d in life.items if w == "child"]
-        if not theirs and life.debt == (NONE, NONE, NONE):
-            out = mine
-            debt = life.debt
-        else:
-            out, debt = self._less_children(life, mine, theirs)
+        gone = life.gone
+        rest = []
+        items = life.items
+        out = []
+        if gone:
+            # What it may have moved unseen is told as it is; what its children move from then on
+            # waits until it is back.
+            out = [x[2] for x in items if x[0] == "self" and x[2].why == ["vanished"]]
+            rest = [x for x in items if x[0] == "child" and x[3] >= life.vanished]
+            items = [x for x in items if x not in rest and x[2] not in out]
+        mine = [x[2] for x in items if x[0] == "self"]
+        theirs = [(x[1], x[2]) for x in items if x[0] == "child"]
+        debt = life.debt
+        if not theirs and debt == (NONE, NONE, NONE):
+            out = mine + out
+        elif mine or not gone:
+            settled, debt = self._less_children(life, mine, theirs)
+            out = settled + out
         if keep:
             return out
         self.deltas += out
-        life.items = []
+        life.items = rest
         life.debt = debt
+        if not gone:
+            life.since_index = k
         return out
 
     def _less_children(self, life, mine, theirs):
@@ -769,16 +798,19 @@ class Menu:
         for d in mine:
             p_sure, p_counted, p_upper = add(p_sure, d.sure), add(p_counted, d.counted), add(
                 p_upper, d.upper)
-        sure = counted = visible = upper = NONE
+        sure = counted = visible = upper = late = NONE
         for whole, d in theirs:
+            counted = add(counted, d.counted)
+            if d.first < life.since_index:
+                late = add(late, d.upper)
+                continue
             if whole:
                 sure = add(sure, d.sure)
-            counted = add(counted, d.counted)
             visible = add(visible, d.visible)
             upper = add(upper, d.upper)
         lo, owed, hi = life.debt
         own_counted = less(p_counted, add(counted, owed))
-        own_sure = less(p_sure, add(upper, hi))
+        own_sure = less(p_sure, add(add(upper, late), hi))
         own_upper = less(p_upper, add(sure, lo))
         debt = (less(add(sure, lo), p_upper), less(add(counted, owed), p_counted),
                 less(add(visible, hi), p_sure))
@@ -787,7 +819,7 @@ class Menu:
         start, end = min(d.start for d in mine), max(d.end for d in mine)
         own_upper = tuple(max(a, b) for a, b in zip(own_upper, own_counted))
         own_sure = tuple(min(a, b) for a, b in zip(own_sure, own_counted))
-        return [Delta(life, start, end, own_sure, own_counted, own_upper, own_counted,
+        return [Delta(life, life.since_index, start, end, own_sure, own_counted, own_upper, own_counted,
                       [["residue"]] + [d.why for d in mine])], debt
 
     # --- answers
@@ -801,15 +833,15 @@ class Menu:
                 continue
             paths = self._frozen(life, self._paths(life))
             sure, counted, upper, visible, words = judge(paths)
-            d = Delta(life, self.at[life.readings[0][0]], self.at[life.readings[-1][0]], sure, counted,
+            d = Delta(life, life.readings[0][0], self.at[life.readings[0][0]], self.at[life.readings[-1][0]], sure, counted,
                       upper, visible, words)
             saved[life] = d
         everyone = list(self.live.values()) + list(self.stones.values())
         items = {life: list(life.items) for life in everyone}
         for life, d in saved.items():
             if life.parent is not None:
-                life.parent.items.append(("child", True, d))
-            life.items.append(("self", True, d))
+                life.parent.items.append(("child", True, d, -1))
+            life.items.append(("self", True, d, -1))
         for life in everyone:
             result += self._residue(life, len(self.snaps) - 1, keep=True)
         for life in everyone:

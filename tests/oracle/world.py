@@ -40,8 +40,7 @@ def instant(date, zone_name, day_start):
 class Queue:
     """A queue as the router has it. `pending` are true bytes that no reply has shown yet, by day."""
 
-    __slots__ = ("row", "limit_up", "limit_down", "mode", "pending", "shown", "shown_name", "last",
-                 "changed_name", "carry")
+    __slots__ = ("row", "mode", "pending", "shown", "shown_name", "changed_name", "missed")
 
     def __init__(self, row, mode):
         self.row = row
@@ -50,6 +49,7 @@ class Queue:
         self.shown = False
         self.shown_name = row.name
         self.changed_name = False
+        self.missed = 0  # replies in a row that lacked it
 
     def copy(self):
         r = self.row
@@ -72,7 +72,7 @@ class World:
         self.at = []
         self.truth = {}  # (name, index of the day) -> [upload, download]
         self.log = []  # what happened, for people: (instant, words)
-        self.breaks = []  # (snapshot after it, queue's name): a counter did not just go on
+        self.breaks = []  # (snapshot after it, queue's name and .id, what): a counter did not just go on
         self.names = set()
         self._setup()
         self._run()
@@ -242,8 +242,10 @@ class World:
     def _note(self, words):
         self.log.append((self.now, words))
 
-    def _broke(self, q):
-        self.breaks.append((len(self.snaps), q.shown_name))
+    def _broke(self, q, kind):
+        if q.row.up == 0 and q.row.down == 0:
+            return  # nothing to lose
+        self.breaks.append((len(self.snaps), q.shown_name, q.row.id, kind))
 
     def _pick(self, shown=True, leaf=False):
         able = [q for q in self.queues if (q.shown or not shown) and not q.changed_name]
@@ -262,7 +264,7 @@ class World:
                     "rename_target", "retarget", "reuse_id", "reparent", "limits"):
             leaf = kind not in ("reset", "dip", "limits", "retarget")
             q = self._pick(leaf=leaf)
-            if q is None or q.row.dynamic and kind in ("rename", "rename_target", "retarget",
+            if q is None or q.missed and kind in ("rename", "rename_target") or q.row.dynamic and kind in ("rename", "rename_target", "retarget",
                                                        "limits", "reparent"):
                 return
             self._queue_event(kind, q)
@@ -270,8 +272,8 @@ class World:
         if kind == "reset_all":
             self._note("reset-counters-all")
             for q in self.queues:
+                self._broke(q, kind)
                 self._zero(q)
-                self._broke(q)
         elif kind == "reboot":
             self._note("reboot")
             self.boot = self.now
@@ -315,15 +317,15 @@ class World:
         row = q.row
         self._note(f"{kind} {row.name}")
         if kind == "reset":
+            self._broke(q, kind)
             self._zero(q)
-            self._broke(q)
         elif kind == "dip":
+            self._broke(q, kind)
             row.down -= min(row.down, rng.choice((1, 1000, 65536, row.down // 1000, row.down // 3)))
-            self._broke(q)
         elif kind in ("redial", "redial_same_id", "recreate"):
             again = q.copy()
             self._end(q)
-            self._broke(q)
+            self._broke(q, kind)
             self._zero(again)
             again.shown = False
             if kind != "redial_same_id":
@@ -368,7 +370,7 @@ class World:
             image_uptime = uptime + rng.randrange(200, 10**6) * SECOND
         self._note(kind)
         for q in list(self.queues):
-            self._broke(q)
+            self._broke(q, kind)
             self._tell(q, q.shown_name)
         by_id = {q.row.id: q for q in self.queues}
         rows = []
@@ -411,8 +413,11 @@ class World:
         else:
             boundary = False
         if "stamp" in self.themes and not boundary and rng.random() < 0.3:
-            stamp += rng.choice((-1, 1)) * rng.choice((rng.randrange(SECOND, 60 * SECOND),
-                                                       rng.randrange(2 * HOUR)))
+            wrong = stamp + rng.choice((-1, 1)) * rng.choice((rng.randrange(SECOND, 60 * SECOND),
+                                                              rng.randrange(2 * HOUR)))
+            # Two readings with the very stamp of a day's edge could lie on either side of it.
+            if max(wrong, self.at[-1]) not in self.edges:
+                stamp = wrong
         return begin, end, sampled, stamp, boundary, skew
 
     def _host_time(self, at):
@@ -428,14 +433,17 @@ class World:
         first = not self.snaps
         lacking = set()
         if "missing" in self.themes and rng.random() < 0.35:
-            able = [q for q in self.queues if not q.changed_name and (q.shown or first)]
+            able = [q for q in self.queues if not q.changed_name and (q.shown or first) and (
+                q.missed == 0 or not q.row.parent and len(self.snaps) < self.steps)]
             lacking = set(rng.sample(able, min(len(able), rng.randrange(1, 3))))
         bad = self._bad_rows(first)
         for q in self.queues:
             if q in lacking:
                 if first:
                     q.shown_name = q.row.name
+                q.missed += 1
                 continue
+            q.missed = 0
             r = q.row
             up, down, packets = r.up, r.down, r.packets
             if q in bad:
