@@ -63,10 +63,11 @@ class Queue:
 class World:
     """Generates itself; then `snaps`, `truth`, `edges`, `dates` and what was done are there."""
 
-    def __init__(self, seed, large=False, broken=None):
+    def __init__(self, seed, attempt=0, broken=None):
         self.seed = seed
-        self.rng = random.Random(seed * 2 + int(large))
-        self.large = large
+        self.attempt = attempt
+        self.rng = random.Random(f"{seed}/{attempt}")
+        large = self.large = seed % 4 == 3
         self.broken = broken
         self.snaps = []
         self.at = []
