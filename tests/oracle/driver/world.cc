@@ -195,7 +195,8 @@ absl::Status World::Thin(Words words, std::string& out) {
   NS_RETURN_IF_ERROR(Need(words, 2));
   const auto a = Number<std::size_t>(words[1]);
   if (a >= spool_.size() || spool_[a].delivered) {
-    return absl::InvalidArgumentError("no such snapshot waits in the spool");
+    out += "thin 0\n";
+    return absl::OkStatus();
   }
   std::vector<std::int64_t> boundaries;
   for (const absl::string_view word : words.subspan(2)) {
@@ -313,6 +314,7 @@ absl::Status World::Flush(std::int64_t now_us, bool fails) {
   }
   stored_.closed_days.insert(stored_.closed_days.end(), flush.closed_days.begin(),
                              flush.closed_days.end());
+  for (const accounting::NumberedUsage& u : flush.usage) usage_[RowKey(u.row)] = u.row;
   for (const StagedFlush::Trim& trim : flush.trims) {
     std::erase_if(journal_, [&](const accounting::StoredJournal& row) {
       return row.router == trim.router && row.menu == trim.menu &&

@@ -15,6 +15,9 @@
 
 namespace netsentinel::oracle {
 
+// What a row is kept under in a store.
+std::string RowKey(const accounting::UsageRow& row);
+
 // One world of the oracle: a collector's spool of encoded snapshots, a Book and what a store would
 // keep of it. Commands change it or ask it; main.cc says what they are. Nothing here knows what
 // the right answers are.
@@ -44,6 +47,9 @@ class World {
   absl::Status Restart(std::int64_t now_us);
   absl::Status Usage(Words words, std::string& out) const;
   void Rows(std::string& out) const;
+  // What is in memory, and of the store what no longer is.
+  std::vector<accounting::UsageRow> WithStored(std::vector<accounting::UsageRow> rows,
+                                               absl::CivilDay first, absl::CivilDay last) const;
   void Events(std::string& out) const;
 
   // Encodes the snapshot that Snap began, once all its rows are there.
@@ -66,6 +72,7 @@ class World {
   std::vector<accounting::StoredJournal> journal_;
   std::map<std::pair<std::string, std::uint32_t>, std::string> checkpoints_;
   std::vector<accounting::EventRecord> events_;
+  std::map<std::string, accounting::UsageRow> usage_;
   std::uint64_t next_journal_id_ = 1;
 };
 

@@ -1,5 +1,6 @@
 // What a World says of its Book.
 #include <algorithm>
+#include <set>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
@@ -22,6 +23,23 @@ std::string Pair(const TrafficBytes& bytes) {
 
 }  // namespace
 
+std::string RowKey(const UsageRow& r) {
+  return absl::StrCat(r.queue.router.value(), "/", counters::MenuName(r.queue.menu), "/",
+                      r.queue.name, "/", r.subscriber.site.value(), "/",
+                      r.subscriber.router.value(), "/", r.subscriber.name, "/",
+                      absl::FormatCivilTime(r.day), "/", r.segment);
+}
+
+std::vector<UsageRow> World::WithStored(std::vector<UsageRow> rows, absl::CivilDay first,
+                                        absl::CivilDay last) const {
+  std::set<std::string> seen;
+  for (const UsageRow& row : rows) seen.insert(RowKey(row));
+  for (const auto& [key, row] : usage_) {
+    if (row.day >= first && row.day <= last && !seen.contains(key)) rows.push_back(row);
+  }
+  return rows;
+}
+
 // usage SITE ROUTER SUBSCRIBER FIRST LAST
 //   -> usage SURE_UP SURE_DOWN COUNTED_UP COUNTED_DOWN UNSEEN_UP UNSEEN_DOWN GRADE
 absl::Status World::Usage(Words words, std::string& out) const {
@@ -35,7 +53,9 @@ absl::Status World::Usage(Words words, std::string& out) const {
   key.site = base::SiteId(std::string(words[1]));
   if (words[2] != "-") key.router = base::RouterId(std::string(words[2]));
   key.name = std::string(words[3]);
-  const std::vector<UsageRow> rows = book_.SubscriberUsage(key, first, last);
+  std::vector<UsageRow> rows =
+      WithStored(book_.SubscriberUsage(key, first, last), first, last);
+  std::erase_if(rows, [&key](const UsageRow& row) { return !(row.subscriber == key); });
   const UsageSum sum = accounting::SumUsage(rows, first, last);
   absl::StrAppend(&out, "usage ", Pair(sum.lower_bound), " ", Pair(sum.best), " ",
                   Pair(sum.loss_bound), " ", static_cast<int>(sum.grade), "\n");
@@ -44,8 +64,9 @@ absl::Status World::Usage(Words words, std::string& out) const {
 
 void World::Rows(std::string& out) const {
   std::vector<std::string> lines;
-  for (const UsageRow& r :
-       book_.Usage(base::SiteId(), absl::CivilDay(2000, 1, 1), absl::CivilDay(2100, 1, 1))) {
+  const absl::CivilDay first(2000, 1, 1);
+  const absl::CivilDay last(2100, 1, 1);
+  for (const UsageRow& r : WithStored(book_.Usage(base::SiteId(), first, last), first, last)) {
     lines.push_back(absl::StrCat(
         "day ", absl::FormatCivilTime(r.day), " ", r.segment, " ", r.queue.router.value(), " ",
         counters::MenuName(r.queue.menu), " ", r.queue.name, " for ", r.subscriber.name, " counted ",
