@@ -102,7 +102,7 @@ class Life:
     """A row while its `.id` and name go on."""
 
     __slots__ = ("name", "readings", "first", "unconfirmed", "rate", "parent", "debt",
-                 "items", "since", "since_index", "vanished", "gone")
+                 "items", "since", "since_index", "vanished", "gone", "held")
 
     def __init__(self, name):
         self.name = name
@@ -118,6 +118,7 @@ class Life:
         self.since_index = 0
         self.vanished = 0
         self.gone = False
+        self.held = False  # vanished in the middle of a child's dispute
 
     def disputed(self):
         return len(self.readings) > 1
@@ -460,7 +461,7 @@ class Menu:
                 self._baseline(k, row)
             self.replies = 1
             self._link(k)
-            self._settle_parents(k, set())
+            self._settle_parents(k, {})
             return
         t = self.times(k - 1, k)
         s = t.explanations
@@ -476,9 +477,7 @@ class Menu:
         gone = [key for key, life in self.live.items() if life not in matched]
         for key in gone:
             self._vanish(key, k)
-        if "same" not in s:
-            self.stones.clear()
-        elif s != SAME:
+        if "same" in s and s != SAME:
             for life in self.stones.values():
                 life.unconfirmed = True
         for life, (row, how) in matched.items():
@@ -495,7 +494,7 @@ class Menu:
         self._link(k)
         self._settle_parents(k, parents_before)
         for key in [key for key, life in self.stones.items()
-                    if self.at[k] - self.at[life.vanished] > TOMBSTONE_US or
+                    if "same" not in s or self.at[k] - self.at[life.vanished] > TOMBSTONE_US or
                     any(r.id == key[0] for r in snap.rows)]:
             del self.stones[key]
 
@@ -650,7 +649,7 @@ class Menu:
     def _appear(self, k, row, s):
         stone = self.stones.pop((row.id, row.name), None) if "same" in s else None
         if stone is not None:
-            stone.gone = False
+            stone.gone = stone.held = False
             self._return(stone, k, row, s)
             self._born.append(stone)
             return
@@ -731,26 +730,25 @@ class Menu:
             s for s in self.stones.values()]
         handed = []
         for life in everyone:
-            own = [x[2] for x in life.items if x[0] == "own"]
+            own = [x for x in life.items if x[0] == "own"]
             life.items = [x for x in life.items if x[0] != "own"]
             handed.append((life, own))
         # Bytes of a child go to its parents at both ends of the step.
+        live = set(self.live.values())
         for life, own in handed:
-            before = parents_before.get(life) if isinstance(parents_before, dict) else None
-            now = life.parent if life in self.live.values() else before
-            if life not in parents_before:
-                before = now
+            now = life.parent if life in live else parents_before.get(life)
+            before = parents_before.get(life, now)
             for parent in {before, now} - {None}:
-                for d in own:
-                    parent.items.append(("child", before is now, d, k))
+                for _, _, d, last in own:
+                    parent.items.append(("child", before is now, d, last))
         for life, own in handed:
-            for d in own:
-                life.items.append(("self", True, d, k))
+            life.items += [("self", True, d, last) for _, _, d, last in own]
         waits = self._waiting()
         for life in everyone:
-            if life in waits:
-                continue
-            self._residue(life, k)
+            if life.gone and life.vanished == k and life in waits:
+                life.held = True
+            if life not in waits or life.gone:
+                self._residue(life, k)
 
     def _waiting(self):
         waits = set()
@@ -766,31 +764,44 @@ class Menu:
 
     def _residue(self, life, k, keep=False):
         """Bytes of the row that its children did not move; `keep` asks without changing anything."""
-        gone = life.gone
-        rest = []
-        items = life.items
-        out = []
-        if gone:
-            # What it may have moved unseen is told as it is; what its children move from then on
-            # waits until it is back.
-            out = [x[2] for x in items if x[0] == "self" and x[2].why == ["vanished"]]
-            rest = [x for x in items if x[0] == "child" and x[3] >= life.vanished]
-            items = [x for x in items if x not in rest and x[2] not in out]
-        mine = [x[2] for x in items if x[0] == "self"]
-        theirs = [(x[1], x[2]) for x in items if x[0] == "child"]
-        debt = life.debt
-        if not theirs and debt == (NONE, NONE, NONE):
-            out = mine + out
-        elif mine or not gone:
-            settled, debt = self._less_children(life, mine, theirs)
-            out = settled + out
-        if keep:
+        if life.gone:
+            return self._residue_of_gone(life, k, keep)
+        mine = [x[2] for x in life.items if x[0] == "self"]
+        theirs = [(x[1], x[2]) for x in life.items if x[0] == "child"]
+        out, debt = mine, life.debt
+        if theirs or debt != (NONE, NONE, NONE):
+            out, debt = self._less_children(life, mine, theirs)
+        if not keep:
+            self.deltas += out
+            life.items, life.debt, life.since_index = [], debt, k
+        return out
+
+    def _residue_of_gone(self, life, k, keep):
+        """What it may have moved unseen is told as it is; what its children move from then on, and
+        all of a stretch in which one of them was disputed, waits until it is back."""
+        out = [x[2] for x in life.items if x[0] == "self" and x[2].why == ["vanished"]]
+        rest = [x for x in life.items if x[2] not in out]
+        if life.held and not keep:
+            self.deltas += out
+            life.items = rest
             return out
-        self.deltas += out
-        life.items = rest
-        life.debt = debt
-        if not gone:
-            life.since_index = k
+        mine = [x[2] for x in rest if x[0] == "self"]
+        theirs, waiting = [], []
+        for kind, whole, d, last in rest:
+            if kind == "child" and 0 <= last < life.vanished:
+                theirs.append((whole, d))
+            elif kind == "child":
+                waiting.append((kind, whole, d, last))
+        debt = life.debt
+        if mine:
+            unsure = [(None, x[2]) for x in waiting] if life.held else []
+            settled, debt = self._less_children(life, mine, theirs + unsure)
+            out = out + settled
+        if not keep:
+            self.deltas += out
+            life.items, life.debt = waiting, debt
+            if mine:
+                life.since_index = life.vanished - 1
         return out
 
     def _less_children(self, life, mine, theirs):
@@ -801,7 +812,7 @@ class Menu:
         sure = counted = visible = upper = late = NONE
         for whole, d in theirs:
             counted = add(counted, d.counted)
-            if d.first < life.since_index:
+            if whole is None or d.first < life.since_index:
                 late = add(late, d.upper)
                 continue
             if whole:

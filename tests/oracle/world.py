@@ -265,7 +265,7 @@ class World:
                     "rename_target", "retarget", "reuse_id", "reparent", "limits"):
             leaf = kind not in ("reset", "dip", "limits", "retarget")
             q = self._pick(leaf=leaf)
-            if q is None or q.missed and kind in ("rename", "rename_target") or q.row.dynamic and kind in ("rename", "rename_target", "retarget",
+            if q is None or q.missed or q.row.dynamic and kind in ("rename", "rename_target", "retarget",
                                                        "limits", "reparent"):
                 return
             self._queue_event(kind, q)
