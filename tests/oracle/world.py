@@ -353,6 +353,7 @@ class World:
             row.parent = "" if row.parent else (
                 "site" if any(p.row.name == "site" and p is not q for p in self.queues) else "")
         elif kind == "limits":
+            q.changed_name = True  # must be shown by the next reply: stated
             row.max_down = rng.choice((0, 2_000_000, 50_000_000, 100_000_000))
             row.max_up = row.max_down // 4
             if rng.random() < 0.5:
