@@ -70,8 +70,9 @@ void World::Rows(std::string& out) const {
     lines.push_back(absl::StrCat(
         "day ", absl::FormatCivilTime(r.day), " ", r.segment, " ", r.queue.router.value(), " ",
         counters::MenuName(r.queue.menu), " ", r.queue.name, " for ", r.subscriber.name, " counted ",
-        Pair(r.best), " start ", Pair(r.estimated_at_start), " end ", Pair(r.estimated_at_end),
-        " implausible ", Pair(r.implausible), " unseen ", Pair(r.loss_bound), " blind ", r.blind_us,
+        Pair(r.best), " doubt ", Pair(r.doubt), " unseen ", Pair(r.loss_bound), " begin ",
+        Pair(r.begin_inside), " ", Pair(r.begin_outside), " end ", Pair(r.end_inside), " ",
+        Pair(r.end_outside), " blind ", r.blind_us,
         " seen ", r.observed_us, " ", r.first_reading_us, " ", r.last_reading_us, " epochs ",
         r.epochs, " grade ", static_cast<int>(r.grade), "\n"));
   }
