@@ -830,6 +830,13 @@ class Menu:
         start, end = min(d.start for d in mine), max(d.end for d in mine)
         own_upper = tuple(max(a, b) for a, b in zip(own_upper, own_counted))
         own_sure = tuple(min(a, b) for a, b in zip(own_sure, own_counted))
+        before = [d for d in mine if d.why == ["before the boot"]]
+        if len(mine) == 2 and len(before) == 1:
+            boot = before[0].end
+            return [Delta(life, life.since_index, boot, end, own_sure, own_counted, own_counted,
+                          own_counted, [["residue"], mine[0].why]),
+                    Delta(life, life.since_index, start, boot, NONE, NONE,
+                          less(own_upper, own_counted), NONE, [["residue"], before[0].why])], debt
         return [Delta(life, life.since_index, start, end, own_sure, own_counted, own_upper, own_counted,
                       [["residue"]] + [d.why for d in mine])], debt
 
