@@ -1,6 +1,7 @@
 """Compares what is true, what can be known, and what the product says."""
 
-from enumerate_paths import Menu, span_figures
+from enumerate_paths import Menu
+from spans import span_figures
 
 
 def enumerated(world):

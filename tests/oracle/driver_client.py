@@ -1,6 +1,5 @@
 """Talks to oracle_driver: tests/oracle/driver/main.cc says how."""
 
-import datetime
 import random
 import subprocess
 
