@@ -6,8 +6,11 @@ from spans import span_figures
 
 def enumerated(world):
     menu = Menu(world.line_rate)
+    menu.open_after = []  # per snapshot: is anything undecided that a later reading may settle?
     for snap in world.snaps:
         menu.take(snap)
+        menu.open_after.append(bool(menu.stones) or any(
+            life.disputed() or life.unconfirmed for life in menu.live.values()))
     return menu
 
 
@@ -48,6 +51,13 @@ def spans(world):
     if last > first:
         found.append((first, last))
     return found
+
+
+def finished_first_day(world):
+    """(day, snapshots at which it was over), or None."""
+    day = spans(world)[0][0]
+    over = [k for k, at in enumerate(world.at) if at >= world.edges[day + 1]]
+    return (day, over) if over else None
 
 
 def true_bytes(world, name, first, last):

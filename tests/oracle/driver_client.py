@@ -55,12 +55,14 @@ def questions(world, spans):
     return lines
 
 
-def plain(world, spans):
-    """Every snapshot delivered as soon as it is read, nothing else."""
+def plain(world, spans, watched=None):
+    """Every snapshot delivered as soon as it is read; a finished day is asked for again and again."""
     lines = setting(world)
-    for snap in world.snaps:
+    for k, snap in enumerate(world.snaps):
         lines += command(snap)
         lines.append(f"deliver 1 {snap.received} 0")
+        if watched is not None and k in watched[1]:
+            lines += questions(world, [(watched[0], watched[0])])
     lines += questions(world, spans)
     lines.append("rows")
     return lines

@@ -9,6 +9,7 @@ import random
 import zoneinfo
 
 from model import SECOND, Row, Snap, attribution
+from world_breaks import Breaks
 from world_events import Events, Queue
 
 ZONES = ("UTC", "Asia/Karachi", "Europe/Berlin", "America/New_York", "Asia/Kathmandu",
@@ -38,7 +39,7 @@ def instant(date, zone_name, day_start):
     return (delta.days * 86400 + delta.seconds) * SECOND
 
 
-class World(Events):
+class World(Events, Breaks):
     """Generates itself; then `snaps`, `truth`, `edges`, `dates` and what was done are there."""
 
     def __init__(self, seed, attempt=0, broken=None):
@@ -53,6 +54,7 @@ class World(Events):
         self.log = []  # what happened, for people: (instant, words)
         self.breaks = []  # (snapshot after it, queue's name and .id, what): a counter did not just go on
         self.names = set()
+        self.last_shown = {}
         self._setup()
         self._run()
 
@@ -103,8 +105,7 @@ class World(Events):
         self.image_uptime = max(0, (self.now - self.boot) // 2)
         themes = 1 + (rng.random() < 0.6) + (rng.random() < 0.3) + 2 * int(self.large)
         self.themes = rng.sample(EVENTS, themes)
-        if self.broken is not None:
-            self.themes = list(self.broken)
+        self._break_setup()
         self.cron_at = self.now + rng.randrange(60) * SECOND
         self.steps = 7 if not self.large else rng.randrange(12, 30)
 
@@ -218,17 +219,18 @@ class World(Events):
 
     # --- replies
 
-    def _plan(self, crossing):
+    def _plan(self):
         """When the next reply is asked for, read and complete, and what its stamp says."""
         rng = self.rng
         gap = self.poll
         if "cut" in self.themes and rng.random() < 0.3:
             gap = rng.choice((rng.randrange(1, 40) * self.poll, rng.randrange(1, 30) * HOUR))
+        gap *= self._break_gap_factor()
         gap = max(2 * SECOND, gap + rng.randrange(-SECOND, SECOND))
         begin = self.since_begin + gap
         edge = next((e for e in self.edges if self.since_end < e <= begin), None)
         boundary = False
-        if edge is not None and self.boundaries and not crossing:
+        if edge is not None and self.boundaries and self.broken != "boot-at-midnight":
             begin = edge + rng.choice((0, 1000, 100_000))
             boundary = True
         begin = max(begin, self.since_end + 1000)
@@ -269,7 +271,7 @@ class World(Events):
             lacking = set(rng.sample(able, min(len(able), rng.randrange(1, 3))))
         bad = self._bad_rows(first)
         for q in self.queues:
-            if q in lacking:
+            if q in lacking or self._break_lacks(q):
                 if first:
                     q.shown_name = q.row.name
                 q.missed += 1
@@ -277,8 +279,10 @@ class World(Events):
             q.missed = 0
             r = q.row
             up, down, packets = r.up, r.down, r.packets
-            if q in bad:
-                up, down, packets = bad[q]
+            shown = bad.get(q) or self._break_reply(q)
+            self.last_shown[q] = (up, down, packets)
+            if shown:
+                up, down, packets = shown
                 if (up, down, packets) != (r.up, r.down, r.packets):
                     snap.bad.add(r.name)
             snap.rows.append(Row(r.id, r.name, r.target, r.parent, r.dynamic, r.max_up, r.max_down,
@@ -354,8 +358,7 @@ class World(Events):
         self.cuts = cuts
 
     def _gap(self, rng):
-        crossing = False
-        plan = self._plan(crossing)
+        plan = self._plan()
         begin, end, sampled, stamp, boundary, skew = plan
         kinds = [k for k in self.themes if k in (
             "reset", "reset_all", "reboot", "restore", "clone", "rename", "rename_target", "retarget",
@@ -391,6 +394,9 @@ class World(Events):
         else:
             self._day_cuts(attribution(probe, self.at[-1]), sampled, None)
         self.until = sampled
+        for when, act in self._break_in_gap(self.since, sampled):
+            self._pass(when)
+            act()
         for when, kind in happening:
             if kind == "reboot":
                 # A boot within seconds of a day's edge is told to the wrong side: stated.
