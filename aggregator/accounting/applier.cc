@@ -321,7 +321,7 @@ void Applier::AppearFromZero(std::uint32_t row, const QueueReading& reading,
   DoubtfulPart part;
   part.row = row;
   const bool renamed = MayBeAnotherRenamed(reading);
-  const bool proven = state_.replies >= kEnoughReplies && !renamed;
+  const bool proven = state_.replies >= kEnoughReplies && !renamed && lineage_.only_same();
   state_.slots[row].base_may_be_bad = renamed;
   part.raw.sure = proven ? bytes : TrafficBytes{};
   part.raw.counted = part.raw.visible = bytes;

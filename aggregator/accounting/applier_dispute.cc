@@ -216,7 +216,11 @@ void Applier::EndAllDisputes() {
     rows.emplace_back(-depth, row);
   }
   std::sort(rows.begin(), rows.end());
-  for (const auto& [depth, row] : rows) EndDispute(row);
+  for (const auto& [depth, row] : rows) {
+    EndDispute(row);
+    AddToParents(doubtful_.back());
+    doubtful_.back().no_child = true;
+  }
 }
 
 Applier::DoubtfulPart Applier::PartOf(std::uint32_t row, const Dispute& dispute,
@@ -266,6 +270,16 @@ void Applier::CloseDispute(std::uint32_t row, const Verdict& verdict) {
       verdict.counted.begin(), verdict.counted.end(),
       [](const CountedStep& step) { return step.explanation == Explanation::kReset; });
   if (verdict.settled && reset) ++rows_reset_;
+  // Where resets leave no step that went on for certain, the last one tells how fast it goes.
+  const Observation& last = dispute.seen.back();
+  const Observation& previous = dispute.seen[dispute.seen.size() - 2];
+  if (verdict.settled && slot.rate.us == 0 && !BytesOf(previous.reading).zero() &&
+      !WitnessFell(previous.reading, last.reading)) {
+    const TrafficBytes moved{last.reading.upload - previous.reading.upload,
+                             last.reading.download - previous.reading.download};
+    const std::int64_t elapsed = LongestElapsedUs(*previous.header, *last.header);
+    slot.rate = {moved.total(), static_cast<std::uint64_t>(std::max<std::int64_t>(elapsed, 1))};
+  }
   for (const CountedStep& step : verdict.counted) {
     if (step.explanation == Explanation::kWentOn || step.explanation == Explanation::kCeilingWrong) {
       continue;

@@ -213,6 +213,8 @@ void Applier::AddFromZero(std::uint32_t row, const QueueReading& before, const Q
   DoubtfulPart part;
   part.row = row;
   part.raw = {bytes, bytes, bytes, bytes + unseen};
+  // Where the device may run another course, it may be a mere baseline.
+  if (!lineage_.only_same()) part.raw.sure = {};
   part.doubt = times;
   part.doubt.before = BytesOf(before);
   part.doubt.now = bytes;

@@ -42,6 +42,14 @@ store::FlushBatch ToBatch(const accounting::StagedFlush& flush) {
     batch.usage.push_back(
         {.queue_id = usage.queue_id, .subscriber_id = usage.subscriber_id, .row = usage.row});
   }
+  for (const auto& evidence : flush.evidence) {
+    batch.evidence.push_back({.queue_id = evidence.queue_id,
+                              .subscriber_id = evidence.subscriber_id,
+                              .queue = {},
+                              .day = evidence.day,
+                              .segment = evidence.segment,
+                              .evidence = evidence.evidence});
+  }
   for (const auto& part : flush.checkpoints) {
     batch.checkpoints.push_back(
         {.state_key = part.state_key, .part = part.part, .payload = part.payload});

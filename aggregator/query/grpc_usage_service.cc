@@ -108,12 +108,21 @@ absl::Status GrpcUsageService::SubscriberUsage(const v1::GetSubscriberUsageReque
     days[row.day].push_back(&row);
     queues.insert(row.queue);
   }
+  std::map<absl::CivilDay, std::vector<accounting::Book::RowEvidence>> evidence;
+  if (request.with_evidence()) {
+    NS_ASSIGN_OR_RETURN(std::vector<accounting::Book::RowEvidence> found,
+                        reader_.Evidence(key, span, gone));
+    for (accounting::Book::RowEvidence& row : found) evidence[row.day].push_back(std::move(row));
+  }
   std::set<accounting::QueueKey> asked_for;
   std::size_t epochs_left = kListMax;
   for (const auto& [day, day_rows] : days) {
     v1::DayUsage* out = response.add_days();
     out->set_day(absl::FormatCivilTime(day));
     *out->mutable_usage() = ToWire(accounting::SumUsage(day_rows, day, day));
+    for (const accounting::Book::RowEvidence& row : evidence[day]) {
+      *out->add_evidence() = ToWire(row);
+    }
     out->set_open(reader_.book().Read([&, d = day](const accounting::Book& book) {
       return d >= span.today || !book.OpenRouters(key.site, d).empty();
     }));

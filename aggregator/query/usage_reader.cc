@@ -4,6 +4,7 @@
 #include <iterator>
 #include <map>
 #include <tuple>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -63,8 +64,9 @@ void AddMonth(UsageRow month, std::vector<UsageRow>& rows) {
   end.queue = month.queue;
   end.subscriber = month.subscriber;
   end.day = absl::CivilDay(absl::CivilMonth(month.day) + 1) - 1;
-  end.estimated_at_end = std::exchange(month.estimated_at_end, {});
-  if (!end.estimated_at_end.zero()) rows.push_back(std::move(end));
+  end.end_inside = std::exchange(month.end_inside, {});
+  end.end_outside = std::exchange(month.end_outside, {});
+  if (!end.end_inside.zero() || !end.end_outside.zero()) rows.push_back(std::move(end));
   rows.push_back(std::move(month));
 }
 
@@ -195,6 +197,37 @@ absl::StatusOr<std::vector<UsageRow>> UsageReader::Rows(const accounting::Subscr
   rows = Merge(std::move(rows), history, stored_last);
   rows.reserve(rows.size() + history.days.size());
   for (store::StoredUsage& stored : history.days) rows.push_back(std::move(stored.row));
+  return rows;
+}
+
+absl::StatusOr<std::vector<accounting::Book::RowEvidence>> UsageReader::Evidence(
+    const accounting::SubscriberKey& key, const DaySpan& span, const std::function<bool()>& gone) {
+  std::optional<absl::CivilDay> whole_from;
+  std::vector<accounting::Book::RowEvidence> rows = book_.Read([&](const accounting::Book& book) {
+    whole_from = book.WholeFrom();
+    return book.Evidence(key, span.first, span.last);
+  });
+  if (whole_from.has_value() && span.first >= *whole_from) return rows;
+  std::set<std::tuple<absl::CivilDay, std::uint8_t, accounting::QueueKey>> newer;
+  for (const auto& row : rows) newer.emplace(row.day, row.segment, row.queue);
+  const absl::CivilDay stored_last = StoredLast(span, whole_from);
+  for (absl::CivilDay day = span.first; day <= stored_last; day += kRowsSliceDays) {
+    NS_RETURN_IF_ERROR(StillWaited(gone));
+    const absl::CivilDay last = std::min(day + (kRowsSliceDays - 1), stored_last);
+    NS_ASSIGN_OR_RETURN(
+        std::vector<store::StoredEvidence> slice,
+        store_.Ask([&](store::Store& store) { return store.Evidence(key, day, last); }));
+    for (store::StoredEvidence& stored : slice) {
+      if (newer.contains({stored.day, stored.segment, stored.queue})) continue;
+      rows.push_back({std::move(stored.queue), stored.day, stored.segment,
+                      std::move(stored.evidence)});
+    }
+    if (rows.size() > rows_max_.subscriber) {
+      return absl::OutOfRangeError(absl::StrCat("more than ", rows_max_.subscriber,
+                                                " rows have disputed steps up to ",
+                                                absl::FormatCivilTime(last), ": ask for fewer days"));
+    }
+  }
   return rows;
 }
 

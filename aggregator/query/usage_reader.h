@@ -114,6 +114,9 @@ class UsageReader {
   absl::StatusOr<std::vector<accounting::UsageRow>> Rows(const accounting::SubscriberKey& key,
                                                          const DaySpan& span,
                                                          const std::function<bool()>& gone);
+  // Why the rows of `Rows` are what they are; only those with disputed steps.
+  absl::StatusOr<std::vector<accounting::Book::RowEvidence>> Evidence(
+      const accounting::SubscriberKey& key, const DaySpan& span, const std::function<bool()>& gone);
   // Epochs of the queues that began in [from_us, to_us), at most `limit`: the first queues' first.
   // Any number of queues; others are answered between the calls to the store. kCancelled soon after
   // `gone`.

@@ -104,11 +104,44 @@ v1::Usage ToWire(const accounting::UsageSum& sum) {
   return usage;
 }
 
+void FillQueue(const accounting::QueueKey& key, v1::SubscriberQueue* queue) {
+  queue->set_router_id(key.router.value());
+  queue->set_menu(MenuToWire(key.menu));
+  *queue->mutable_queue() = NameToWire(key.name);
+}
+
+v1::QueueEvidence ToWire(const accounting::Book::RowEvidence& evidence) {
+  v1::QueueEvidence wire;
+  FillQueue(evidence.queue, wire.mutable_queue());
+  wire.set_segment(evidence.segment);
+  for (const accounting::ExplanationTotal& total : evidence.evidence.totals) {
+    v1::ExplainedBytes* out = wire.add_totals();
+    out->set_explanation(static_cast<v1::Explanation>(total.explanation));
+    out->set_steps(total.steps);
+    Fill(total.at_stake, out->mutable_bytes());
+  }
+  for (const accounting::DisputedStep& step : evidence.evidence.steps) {
+    v1::DisputedStep* out = wire.add_steps();
+    out->set_from_us(step.from_us);
+    out->set_to_us(step.to_us);
+    Fill(step.before, out->mutable_before());
+    Fill(step.now, out->mutable_now());
+    out->set_counted_as(static_cast<v1::Explanation>(step.counted_as));
+    Fill(step.counted, out->mutable_counted());
+    Fill(step.doubt, out->mutable_doubt());
+    Fill(step.unseen, out->mutable_unseen());
+    for (const auto& [explanation, bytes] : step.possible) {
+      v1::ExplainedBytes* possible = out->add_possible();
+      possible->set_explanation(static_cast<v1::Explanation>(explanation));
+      Fill(bytes, possible->mutable_bytes());
+    }
+  }
+  return wire;
+}
+
 v1::Epoch ToWire(const accounting::EpochRecord& epoch) {
   v1::Epoch wire;
-  wire.mutable_queue()->set_router_id(epoch.queue.router.value());
-  wire.mutable_queue()->set_menu(MenuToWire(epoch.queue.menu));
-  *wire.mutable_queue()->mutable_queue() = NameToWire(epoch.queue.name);
+  FillQueue(epoch.queue, wire.mutable_queue());
   wire.set_start_us(epoch.start_us);
   wire.set_reason(static_cast<v1::EpochReason>(epoch.reason));
   return wire;

@@ -30,6 +30,8 @@ v1::Usage ToWire(const accounting::UsageSum& sum);
 v1::Standing ToWire(const quota::Standing& standing);
 v1::Observation ToWire(const Catalog::Site& site, const Observed& observed);
 v1::Epoch ToWire(const accounting::EpochRecord& epoch);
+void FillQueue(const accounting::QueueKey& key, v1::SubscriberQueue* queue);
+v1::QueueEvidence ToWire(const accounting::Book::RowEvidence& evidence);
 v1::Event ToWire(const store::StoredEvent& event);
 v1::BreachRecord ToWire(const store::BreachRow& row);
 v1::Quota ToWire(const quota::Rule& rule);

@@ -71,17 +71,20 @@ absl::Status CheckUsage(const StoredUsage& usage) {
   NS_RETURN_IF_ERROR(CheckNumber("subscriber id", usage.subscriber_id));
   NS_RETURN_IF_ERROR(CheckDay(row.day));
   // One comparison in the usual case: 50,000 rows pass here each flush.
-  const std::uint64_t all = row.best.upload | row.best.download | row.estimated_at_start.upload |
-                            row.estimated_at_start.download | row.estimated_at_end.upload |
-                            row.estimated_at_end.download | row.implausible.upload |
-                            row.implausible.download | row.loss_bound.upload |
-                            row.loss_bound.download | row.blind_us | row.observed_us;
+  std::uint64_t all = row.blind_us | row.observed_us;
+  for (const base::TrafficBytes& bytes :
+       {row.best, row.doubt, row.loss_bound, row.begin_inside, row.begin_outside, row.end_inside,
+        row.end_outside}) {
+    all |= bytes.upload | bytes.download;
+  }
   if (all <= base::kMaxStoredBytes) return absl::OkStatus();
   NS_RETURN_IF_ERROR(CheckBytes("usage", row.best));
-  NS_RETURN_IF_ERROR(CheckBytes("estimate", row.estimated_at_start));
-  NS_RETURN_IF_ERROR(CheckBytes("estimate", row.estimated_at_end));
-  NS_RETURN_IF_ERROR(CheckBytes("implausible share", row.implausible));
-  NS_RETURN_IF_ERROR(CheckBytes("loss bound", row.loss_bound));
+  NS_RETURN_IF_ERROR(CheckBytes("doubt", row.doubt));
+  NS_RETURN_IF_ERROR(CheckBytes("unseen bytes", row.loss_bound));
+  NS_RETURN_IF_ERROR(CheckBytes("bytes across the begin", row.begin_inside));
+  NS_RETURN_IF_ERROR(CheckBytes("bytes across the begin", row.begin_outside));
+  NS_RETURN_IF_ERROR(CheckBytes("bytes across the end", row.end_inside));
+  NS_RETURN_IF_ERROR(CheckBytes("bytes across the end", row.end_outside));
   NS_RETURN_IF_ERROR(CheckNumber("blind time", row.blind_us));
   return CheckNumber("observed time", row.observed_us);
 }

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
 
 #include "aggregator/store/sql_text.h"
 #include "common/base/status_macros.h"
@@ -151,6 +152,44 @@ Migration ReadDays() {
            " WHERE u.first_reading_us > 0 GROUP BY s.site, q.router"}};
 }
 
+// What is sure, what may have passed unseen and why: bytes that cross a row's edges are kept with what
+// of them lies on either side, so that sums of any span come out as the accounting's own.
+Migration Evidence() {
+  Migration step{6, {}};
+  auto& s = step.statements;
+  for (const absl::string_view table : {"usage_daily", "usage_monthly"}) {
+    const auto rename = [&](absl::string_view from, absl::string_view to) {
+      for (const absl::string_view way : {"_upload", "_download"}) {
+        s.push_back(
+            absl::StrCat("ALTER TABLE ", table, " RENAME COLUMN ", from, way, " TO ", to, way));
+      }
+    };
+    rename("estimated_start", "begin_inside");
+    rename("estimated_end", "end_inside");
+    rename("implausible", "doubt");
+    rename("loss", "unseen");
+    for (const absl::string_view column : {"begin_outside", "end_outside"}) {
+      for (const absl::string_view way : {"_upload", "_download"}) {
+        s.push_back(absl::StrCat("ALTER TABLE ", table, " ADD COLUMN ", column, way,
+                                 " {u64} DEFAULT 0"));
+      }
+    }
+  }
+  s.push_back(
+      "CREATE TABLE IF NOT EXISTS usage_evidence (local_day {day}, subscriber_id {u64},"
+      " queue_id {u64}, segment {u8}, explanation {u8}, steps {u64}, upload {u64}, download {u64},"
+      " PRIMARY KEY (local_day, subscriber_id, queue_id, segment, explanation)){key_end}");
+  s.push_back(
+      "CREATE TABLE IF NOT EXISTS disputed_steps (local_day {day}, subscriber_id {u64},"
+      " queue_id {u64}, segment {u8}, number {u8}, from_us {u64}, to_us {u64},"
+      " before_upload {counter}, before_download {counter}, now_upload {counter},"
+      " now_download {counter}, counted_as {u8}, counted_upload {u64}, counted_download {u64},"
+      " doubt_upload {u64}, doubt_download {u64}, unseen_upload {u64}, unseen_download {u64},"
+      " possible {text}, PRIMARY KEY (local_day, subscriber_id, queue_id, segment, number))"
+      "{key_end}");
+  return step;
+}
+
 absl::StatusOr<std::int64_t> Scalar(SqlSession& session, absl::string_view sql) {
   NS_ASSIGN_OR_RETURN(std::unique_ptr<SqlRows> rows, session.Query(sql));
   NS_ASSIGN_OR_RETURN(const bool found, rows->Next());
@@ -185,9 +224,25 @@ absl::StatusOr<int> StoredVersion(SqlSession& session) {
   return static_cast<int>(version);
 }
 
+// True when an ALTER TABLE has been carried out before: a server that ends every transaction at a
+// change of the schema can have died in the middle of a step.
+absl::StatusOr<bool> IsAltered(SqlSession& session, const std::string& statement) {
+  const std::vector<std::string> words = absl::StrSplit(statement, ' ');
+  if (session.dialect() == Dialect::kSqlite || words.size() < 6 || words[0] != "ALTER") return false;
+  const std::string& column = words[3] == "RENAME" ? words.back() : words[5];
+  NS_ASSIGN_OR_RETURN(
+      const std::int64_t there,
+      Scalar(session, absl::StrCat("SELECT COUNT(*) FROM information_schema.columns WHERE"
+                                   " table_schema = DATABASE() AND table_name = '",
+                                   words[2], "' AND column_name = '", column, "'")));
+  return there > 0;
+}
+
 absl::Status Apply(SqlSession& session, const Migration& step) {
   NS_RETURN_IF_ERROR(session.Begin());
   for (const std::string& statement : step.statements) {
+    NS_ASSIGN_OR_RETURN(const bool altered, IsAltered(session, statement));
+    if (altered) continue;
     const absl::Status status = session.Execute(ExpandTypes(statement, session.dialect()));
     // CREATE INDEX has no form that both servers accept twice.
     if (!status.ok() && !absl::IsAlreadyExists(status)) return status;
@@ -207,7 +262,7 @@ absl::Status Apply(SqlSession& session, const Migration& step) {
 
 const std::vector<Migration>& Migrations() {
   static const auto* const steps =
-      new std::vector<Migration>{Accounting(), Policy(), QuotaView(), Audit(), ReadDays()};
+      new std::vector<Migration>{Accounting(), Policy(), QuotaView(), Audit(), ReadDays(), Evidence()};
   return *steps;
 }
 

@@ -71,6 +71,9 @@ class SqlStore final : public Store {
                                                       absl::CivilMonth month) override;
   absl::StatusOr<std::vector<StoredUsage>> SubscriberMonth(
       const accounting::SubscriberKey& subscriber, absl::CivilMonth month) override;
+  absl::StatusOr<std::vector<StoredEvidence>> Evidence(const accounting::SubscriberKey& subscriber,
+                                                       absl::CivilDay first,
+                                                       absl::CivilDay last) override;
   absl::StatusOr<std::vector<accounting::HoldRecord>> OpenHolds() override;
   absl::StatusOr<std::vector<accounting::EpochRecord>> Epochs(
       absl::Span<const accounting::QueueKey> queues, std::int64_t from_us, std::int64_t to_us,
@@ -128,6 +131,11 @@ class SqlStore final : public Store {
   absl::Status TrimJournal(const std::vector<FlushBatch::Trim>& trims);
   absl::Status WriteUsage(const char* table, const char* day_column,
                           const std::vector<const StoredUsage*>& rows);
+  absl::Status WriteEvidence(const std::vector<StoredEvidence>& rows);
+  absl::Status ReadTotals(const accounting::SubscriberKey& subscriber, absl::CivilDay first,
+                          absl::CivilDay last, std::vector<StoredEvidence>& out);
+  absl::Status ReadSteps(const accounting::SubscriberKey& subscriber, absl::CivilDay first,
+                         absl::CivilDay last, std::vector<StoredEvidence>& out);
   absl::Status SetCounter(const char* name, std::uint64_t value);
   absl::StatusOr<std::uint64_t> Counter(const char* name);
 

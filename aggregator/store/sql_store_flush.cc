@@ -34,6 +34,7 @@ absl::Status SqlStore::Flush(Fence fence, const FlushBatch& batch) {
   return Write(fence, [&]() -> absl::Status {
     NS_RETURN_IF_ERROR(StoreNames(batch));
     NS_RETURN_IF_ERROR(WriteUsage("usage_daily", "local_day", rows));
+    NS_RETURN_IF_ERROR(WriteEvidence(batch.evidence));
     NS_RETURN_IF_ERROR(StoreCheckpoints(batch));
     NS_RETURN_IF_ERROR(StoreDayCloses(batch));
     NS_RETURN_IF_ERROR(TrimJournal(batch.trims));
@@ -100,14 +101,18 @@ absl::Status SqlStore::WriteUsage(const char* table, const char* day_column,
                                                       "segment",
                                                       "upload",
                                                       "download",
-                                                      "estimated_start_upload",
-                                                      "estimated_start_download",
-                                                      "estimated_end_upload",
-                                                      "estimated_end_download",
-                                                      "implausible_upload",
-                                                      "implausible_download",
-                                                      "loss_upload",
-                                                      "loss_download",
+                                                      "doubt_upload",
+                                                      "doubt_download",
+                                                      "unseen_upload",
+                                                      "unseen_download",
+                                                      "begin_inside_upload",
+                                                      "begin_inside_download",
+                                                      "begin_outside_upload",
+                                                      "begin_outside_download",
+                                                      "end_inside_upload",
+                                                      "end_inside_download",
+                                                      "end_outside_upload",
+                                                      "end_outside_download",
                                                       "blind_us",
                                                       "observed_us",
                                                       "first_reading_us",
@@ -129,10 +134,12 @@ absl::Status SqlStore::WriteUsage(const char* table, const char* day_column,
     writer->Uint(usage->queue_id);
     writer->Int(row.segment);
     writer->Traffic(row.best);
-    writer->Traffic(row.estimated_at_start);
-    writer->Traffic(row.estimated_at_end);
-    writer->Traffic(row.implausible);
+    writer->Traffic(row.doubt);
     writer->Traffic(row.loss_bound);
+    writer->Traffic(row.begin_inside);
+    writer->Traffic(row.begin_outside);
+    writer->Traffic(row.end_inside);
+    writer->Traffic(row.end_outside);
     writer->Uint(row.blind_us);
     writer->Uint(row.observed_us);
     writer->Int(row.first_reading_us);

@@ -22,10 +22,12 @@ constexpr char kPurgedCounter[] = "purged_before_day";
 constexpr char kMonthsCounter[] = "purged_before_month";
 
 constexpr char kFigures[] =
-    "u.subscriber_id, u.queue_id, u.segment, u.upload, u.download, u.estimated_start_upload,"
-    " u.estimated_start_download, u.estimated_end_upload, u.estimated_end_download,"
-    " u.implausible_upload, u.implausible_download, u.loss_upload, u.loss_download, u.blind_us,"
-    " u.observed_us, u.first_reading_us, u.last_reading_us, u.epochs, u.grade";
+    "u.subscriber_id, u.queue_id, u.segment, u.upload, u.download, u.doubt_upload,"
+    " u.doubt_download, u.unseen_upload, u.unseen_download, u.begin_inside_upload,"
+    " u.begin_inside_download, u.begin_outside_upload, u.begin_outside_download,"
+    " u.end_inside_upload, u.end_inside_download, u.end_outside_upload, u.end_outside_download,"
+    " u.blind_us, u.observed_us, u.first_reading_us, u.last_reading_us, u.epochs, u.grade";
+constexpr int kFigureColumns = 23;
 constexpr char kNames[] = " q.router, q.menu, q.name, s.site, s.router, s.name";
 
 StoredUsage ReadFigures(const SqlRows& rows, absl::CivilDay day) {
@@ -36,16 +38,18 @@ StoredUsage ReadFigures(const SqlRows& rows, absl::CivilDay day) {
   row.day = day;
   row.segment = static_cast<std::uint8_t>(rows.Int(2));
   row.best = {rows.Uint(3), rows.Uint(4)};
-  row.estimated_at_start = {rows.Uint(5), rows.Uint(6)};
-  row.estimated_at_end = {rows.Uint(7), rows.Uint(8)};
-  row.implausible = {rows.Uint(9), rows.Uint(10)};
-  row.loss_bound = {rows.Uint(11), rows.Uint(12)};
-  row.blind_us = rows.Uint(13);
-  row.observed_us = rows.Uint(14);
-  row.first_reading_us = rows.Int(15);
-  row.last_reading_us = rows.Int(16);
-  row.epochs = static_cast<std::uint32_t>(rows.Int(17));
-  row.grade = static_cast<accounting::Grade>(rows.Int(18));
+  row.doubt = {rows.Uint(5), rows.Uint(6)};
+  row.loss_bound = {rows.Uint(7), rows.Uint(8)};
+  row.begin_inside = {rows.Uint(9), rows.Uint(10)};
+  row.begin_outside = {rows.Uint(11), rows.Uint(12)};
+  row.end_inside = {rows.Uint(13), rows.Uint(14)};
+  row.end_outside = {rows.Uint(15), rows.Uint(16)};
+  row.blind_us = rows.Uint(17);
+  row.observed_us = rows.Uint(18);
+  row.first_reading_us = rows.Int(19);
+  row.last_reading_us = rows.Int(20);
+  row.epochs = static_cast<std::uint32_t>(rows.Int(21));
+  row.grade = static_cast<accounting::Grade>(rows.Int(22));
   return usage;
 }
 
@@ -99,7 +103,7 @@ absl::Status SqlStore::ReadUsage(const UsageQuestion& question, std::vector<Stor
       NS_ASSIGN_OR_RETURN(const bool found, rows->Next());
       if (!found) break;
       out.push_back(ReadFigures(*rows, question.day));
-      ReadNames(*rows, 19, out.back());
+      ReadNames(*rows, kFigureColumns, out.back());
     }
     if (out.empty()) break;
     if (question.rows_elsewhere + out.size() > question.rows_max) {
@@ -283,7 +287,7 @@ absl::StatusOr<std::size_t> SqlStore::DropMonthSlice(absl::CivilMonth before, st
     for (;;) {
       NS_ASSIGN_OR_RETURN(const bool found, answer->Next());
       if (!found) break;
-      NS_ASSIGN_OR_RETURN(const absl::CivilDay month, ParseDay(answer->String(19)));
+      NS_ASSIGN_OR_RETURN(const absl::CivilDay month, ParseDay(answer->String(kFigureColumns)));
       rows.push_back(ReadFigures(*answer, month));
     }
   }
@@ -308,12 +312,14 @@ absl::StatusOr<std::size_t> SqlStore::FoldSlice(absl::CivilDay before, std::size
     for (;;) {
       NS_ASSIGN_OR_RETURN(const bool found, answer->Next());
       if (!found) break;
-      NS_ASSIGN_OR_RETURN(const absl::CivilDay day, ParseDay(answer->String(19)));
+      NS_ASSIGN_OR_RETURN(const absl::CivilDay day, ParseDay(answer->String(kFigureColumns)));
       rows.push_back(ReadFigures(*answer, day));
     }
   }
   NS_RETURN_IF_ERROR(AddToMonths(rows));
   NS_RETURN_IF_ERROR(DeleteUsage("usage_daily", "local_day", rows));
+  NS_RETURN_IF_ERROR(DeleteUsage("usage_evidence", "local_day", rows));
+  NS_RETURN_IF_ERROR(DeleteUsage("disputed_steps", "local_day", rows));
   return rows.size();
 }
 
@@ -365,7 +371,7 @@ absl::Status SqlStore::AddToMonths(const std::vector<StoredUsage>& rows) {
     for (;;) {
       NS_ASSIGN_OR_RETURN(const bool found, answer->Next());
       if (!found) break;
-      NS_ASSIGN_OR_RETURN(const absl::CivilDay month, ParseDay(answer->String(19)));
+      NS_ASSIGN_OR_RETURN(const absl::CivilDay month, ParseDay(answer->String(kFigureColumns)));
       totals.AddMonth(ReadFigures(*answer, month));
     }
   }

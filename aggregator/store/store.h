@@ -122,6 +122,16 @@ struct StoredUsage {
   accounting::UsageRow row;  // keys inside may be empty when writing
 };
 
+// Why a row of a queue and day is what it is.
+struct StoredEvidence {
+  std::uint64_t queue_id = 0;
+  std::uint64_t subscriber_id = 0;
+  accounting::QueueKey queue;  // may be empty when writing
+  absl::CivilDay day;
+  std::uint8_t segment = 0;
+  accounting::UsageEvidence evidence;
+};
+
 // A local day of a router that takes no further deltas.
 struct DayClose {
   base::RouterId router;
@@ -137,6 +147,7 @@ struct FlushBatch {
   std::vector<StoredUsage> usage;           // dirty rows; replace what is stored. Sorted by key
                                             // (day, subscriber, queue, segment) by the store. A row
                                             // of a purged day adds to what its month holds.
+  std::vector<StoredEvidence> evidence;     // replace what is stored
   std::vector<CheckpointPart> checkpoints;  // replace what is stored
   std::vector<std::pair<std::string, std::uint32_t>> dropped_checkpoints;  // (state_key, part)
   // Days of a router from the one named on are closed no longer; taken back before closed_days.
@@ -354,12 +365,15 @@ class Store {
   // The day before which daily rows may have gone into their months; 1970-01-01 at first.
   virtual absl::StatusOr<absl::CivilDay> PurgedBefore() = 0;
   // A month's totals, purged days included, in order of (subscriber, queue): `row.day` is the first
-  // of the month, `estimated_at_start` and `estimated_at_end` are the shares at the month's own
-  // edges, sums saturate at 2^63-1. `month` is any day of it. `site` empty: every site.
+  // of the month, the bytes across its begin and end are those at the month's own edges, sums saturate at 2^63-1. `month` is any day of it. `site` empty: every site.
   virtual absl::StatusOr<std::vector<StoredUsage>> MonthUsage(const base::SiteId& site,
                                                               absl::CivilMonth month) = 0;
   virtual absl::StatusOr<std::vector<StoredUsage>> SubscriberMonth(
       const accounting::SubscriberKey& subscriber, absl::CivilMonth month) = 0;
+  // Why rows of the subscriber on the days are what they are, in order of (day, queue, segment). Goes
+  // with the daily rows.
+  virtual absl::StatusOr<std::vector<StoredEvidence>> Evidence(
+      const accounting::SubscriberKey& subscriber, absl::CivilDay first, absl::CivilDay last) = 0;
   // Drops that wait for their explanation.
   virtual absl::StatusOr<std::vector<accounting::HoldRecord>> OpenHolds() = 0;
   // Epochs of the queues that began in [from_us, to_us), in order of (queue, start): the first

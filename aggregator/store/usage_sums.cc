@@ -9,8 +9,8 @@ namespace netsentinel::store {
 void MonthSums::AddDay(StoredUsage usage) {
   accounting::UsageRow& row = usage.row;
   const absl::CivilMonth month(row.day);
-  if (row.day != absl::CivilDay(month)) row.estimated_at_start = {};
-  if (row.day != absl::CivilDay(month + 1) - 1) row.estimated_at_end = {};
+  if (row.day != absl::CivilDay(month)) row.begin_inside = row.begin_outside = {};
+  if (row.day != absl::CivilDay(month + 1) - 1) row.end_inside = row.end_outside = {};
   row.day = absl::CivilDay(month);
   AddMonth(std::move(usage));
 }
@@ -23,9 +23,11 @@ void MonthSums::AddMonth(StoredUsage usage) {
   accounting::UsageRow& sum = found->second.row;
   const accounting::UsageRow& row = usage.row;
   sum.best += row.best;
-  sum.estimated_at_start += row.estimated_at_start;
-  sum.estimated_at_end += row.estimated_at_end;
-  sum.implausible += row.implausible;
+  sum.doubt += row.doubt;
+  sum.begin_inside += row.begin_inside;
+  sum.begin_outside += row.begin_outside;
+  sum.end_inside += row.end_inside;
+  sum.end_outside += row.end_outside;
   sum.loss_bound += row.loss_bound;
   sum.blind_us = base::SaturatingAdd(sum.blind_us, row.blind_us);
   sum.observed_us = base::SaturatingAdd(sum.observed_us, row.observed_us);

@@ -84,10 +84,13 @@ class BareLoop {
         absl::StrAppend(&text, i == begin ? "('" : ",('", day, "',", rows[i].subscriber_id, ",",
                         rows[i].queue_id, ",", int{r.segment}, ",");
         absl::StrAppend(&text, r.best.upload, ",", r.best.download, ",",
-                        r.estimated_at_start.upload, ",", r.estimated_at_start.download, ",",
-                        r.estimated_at_end.upload, ",", r.estimated_at_end.download, ",",
-                        r.implausible.upload, ",", r.implausible.download, ",");
-        absl::StrAppend(&text, r.loss_bound.upload, ",", r.loss_bound.download, ",", r.blind_us,
+                        r.doubt.upload, ",", r.doubt.download, ",", r.loss_bound.upload, ",",
+                        r.loss_bound.download, ",");
+        for (const base::TrafficBytes& bytes :
+             {r.begin_inside, r.begin_outside, r.end_inside, r.end_outside}) {
+          absl::StrAppend(&text, bytes.upload, ",", bytes.download, ",");
+        }
+        absl::StrAppend(&text, r.blind_us,
                         ",", r.observed_us, ",", r.first_reading_us, ",", r.last_reading_us, ",",
                         r.epochs, ",", static_cast<int>(r.grade), ")");
       }
@@ -116,18 +119,22 @@ class BareLoop {
  private:
   static constexpr char kUsageHead[] =
       "INSERT INTO usage_daily (local_day,subscriber_id,queue_id,segment,upload,download,"
-      "estimated_start_upload,estimated_start_download,estimated_end_upload,"
-      "estimated_end_download,implausible_upload,implausible_download,loss_upload,loss_download,"
+      "doubt_upload,doubt_download,unseen_upload,unseen_download,begin_inside_upload,"
+      "begin_inside_download,begin_outside_upload,begin_outside_download,end_inside_upload,"
+      "end_inside_download,end_outside_upload,end_outside_download,"
       "blind_us,observed_us,first_reading_us,last_reading_us,epochs,grade) VALUES ";
   static constexpr char kUsageTail[] =
       " ON DUPLICATE KEY UPDATE upload=VALUES(upload),download=VALUES(download),"
-      "estimated_start_upload=VALUES(estimated_start_upload),"
-      "estimated_start_download=VALUES(estimated_start_download),"
-      "estimated_end_upload=VALUES(estimated_end_upload),"
-      "estimated_end_download=VALUES(estimated_end_download),"
-      "implausible_upload=VALUES(implausible_upload),"
-      "implausible_download=VALUES(implausible_download),loss_upload=VALUES(loss_upload),"
-      "loss_download=VALUES(loss_download),blind_us=VALUES(blind_us),"
+      "doubt_upload=VALUES(doubt_upload),doubt_download=VALUES(doubt_download),"
+      "unseen_upload=VALUES(unseen_upload),unseen_download=VALUES(unseen_download),"
+      "begin_inside_upload=VALUES(begin_inside_upload),"
+      "begin_inside_download=VALUES(begin_inside_download),"
+      "begin_outside_upload=VALUES(begin_outside_upload),"
+      "begin_outside_download=VALUES(begin_outside_download),"
+      "end_inside_upload=VALUES(end_inside_upload),"
+      "end_inside_download=VALUES(end_inside_download),"
+      "end_outside_upload=VALUES(end_outside_upload),"
+      "end_outside_download=VALUES(end_outside_download),blind_us=VALUES(blind_us),"
       "observed_us=VALUES(observed_us),first_reading_us=VALUES(first_reading_us),"
       "last_reading_us=VALUES(last_reading_us),epochs=VALUES(epochs),grade=VALUES(grade)";
   static constexpr char kJournalHead[] =

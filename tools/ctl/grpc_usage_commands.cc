@@ -31,6 +31,7 @@ struct UsageFlags : QuestionFlags {
   std::string order = "total";
   bool near = false;
   bool over = false;
+  bool why = false;
 };
 
 std::string TotalText(const v1::Traffic& traffic) {
@@ -160,8 +161,70 @@ void PrintUsage(const v1::GetSubscriberUsageResponse& response) {
   PrintEpochs(response);
 }
 
+std::string UpDownText(const v1::Traffic& traffic) {
+  return absl::StrCat(FormatByteSize(traffic.upload_bytes()), " up, ",
+                      FormatByteSize(traffic.download_bytes()), " down");
+}
+
+std::string ExplanationText(v1::Explanation explanation) {
+  return EnumText(v1::Explanation_Name(explanation), "EXPLANATION_");
+}
+
+bool IsZero(const v1::Traffic& traffic) {
+  return traffic.upload_bytes() == 0 && traffic.download_bytes() == 0;
+}
+
+void PrintStep(const v1::DisputedStep& step) {
+  std::printf("    %s to %s: counter %s, then %s\n", InstantText(step.from_us()).c_str(),
+              InstantText(step.to_us()).c_str(), UpDownText(step.before()).c_str(),
+              UpDownText(step.now()).c_str());
+  std::printf("      counted as \"%s\": %s\n", ExplanationText(step.counted_as()).c_str(),
+              UpDownText(step.counted()).c_str());
+  if (!IsZero(step.doubt())) {
+    std::printf("      not sure of it: %s\n", UpDownText(step.doubt()).c_str());
+  }
+  if (!IsZero(step.unseen())) {
+    std::printf("      unseen at most: %s\n", UpDownText(step.unseen()).c_str());
+  }
+  if (step.possible_size() < 2) return;
+  for (const v1::ExplainedBytes& possible : step.possible()) {
+    std::printf("      possible: \"%s\", %s\n", ExplanationText(possible.explanation()).c_str(),
+                UpDownText(possible.bytes()).c_str());
+  }
+}
+
+// Why the figures are what they are: the steps between readings that were not certain.
+void PrintWhy(const v1::GetSubscriberUsageResponse& response) {
+  for (const v1::DayUsage& day : response.days()) {
+    const v1::Usage& usage = day.usage();
+    std::printf("\n%s: sure %s; counted %s; unseen at most %s\n", day.day().c_str(),
+                UpDownText(usage.lower_bound()).c_str(), UpDownText(usage.best()).c_str(),
+                UpDownText(usage.loss_bound()).c_str());
+    if (day.evidence().empty()) {
+      std::printf("  every step between readings was certain\n");
+      continue;
+    }
+    for (const v1::QueueEvidence& queue : day.evidence()) {
+      std::printf("  queue %s on %s\n", TerminalText(queue.queue().queue().display_name()).c_str(),
+                  TerminalText(queue.queue().router_id()).c_str());
+      std::uint32_t steps = 0;
+      for (const v1::DisputedStep& step : queue.steps()) PrintStep(step);
+      for (const v1::ExplainedBytes& total : queue.totals()) {
+        steps = std::max(steps, total.steps());
+        std::printf("    \"%s\" was possible for %u steps, for %s in all\n",
+                    ExplanationText(total.explanation()).c_str(), total.steps(),
+                    UpDownText(total.bytes()).c_str());
+      }
+      if (steps > static_cast<std::uint32_t>(queue.steps_size())) {
+        std::printf("    (the first %d steps are shown)\n", queue.steps_size());
+      }
+    }
+  }
+}
+
 absl::Status Usage(const UsageFlags& flags, const CommandContext& context) {
   v1::GetSubscriberUsageRequest request;
+  request.set_with_evidence(flags.why);
   NS_RETURN_IF_ERROR(SetDays(flags.days, request));
   // Else a name without its router would be an unknown subscriber that moved nothing.
   NS_ASSIGN_OR_RETURN(
@@ -173,7 +236,10 @@ absl::Status Usage(const UsageFlags& flags, const CommandContext& context) {
       static_cast<grpc::Status (v1::UsageService::Stub::*)(
           grpc::ClientContext*, const v1::GetSubscriberUsageRequest&,
           v1::GetSubscriberUsageResponse*)>(&v1::UsageService::Stub::GetSubscriberUsage),
-      PrintUsage);
+      [&flags](const v1::GetSubscriberUsageResponse& response) {
+        PrintUsage(response);
+        if (flags.why) PrintWhy(response);
+      });
 }
 
 std::string StateText(v1::RouterState state) {
@@ -248,6 +314,8 @@ void AddUsageCommands(CLI::App& app, CommandContext& context) {
   usage->add_option("--site", used->site, "the subscriber's site");
   usage->add_option("--router", used->router, "the router that scopes the name");
   AddDayFlags(*usage, used->days, "today");
+  usage->add_flag("--why", used->why,
+                  "say why: each step between readings that was not certain, and what it may be");
 
   const auto [routers, listed] = AddQuestion<UsageFlags>(
       app, context, {"routers", "routers, their state, and what to do"}, Routers);

@@ -24,9 +24,11 @@ void ExpectSameFigures(const StoredUsage& a, const StoredUsage& b) {
   EXPECT_EQ(a.row.day, b.row.day);
   EXPECT_EQ(a.row.segment, b.row.segment);
   EXPECT_EQ(a.row.best, b.row.best);
-  EXPECT_EQ(a.row.estimated_at_start, b.row.estimated_at_start);
-  EXPECT_EQ(a.row.estimated_at_end, b.row.estimated_at_end);
-  EXPECT_EQ(a.row.implausible, b.row.implausible);
+  EXPECT_EQ(a.row.begin_inside, b.row.begin_inside);
+  EXPECT_EQ(a.row.begin_outside, b.row.begin_outside);
+  EXPECT_EQ(a.row.end_inside, b.row.end_inside);
+  EXPECT_EQ(a.row.end_outside, b.row.end_outside);
+  EXPECT_EQ(a.row.doubt, b.row.doubt);
   EXPECT_EQ(a.row.loss_bound, b.row.loss_bound);
   EXPECT_EQ(a.row.blind_us, b.row.blind_us);
   EXPECT_EQ(a.row.observed_us, b.row.observed_us);
@@ -216,9 +218,9 @@ TEST_P(StoreContract, AMonthKeepsTheDaysThatWerePurged) {
   ExpectSameFigures(before[1], after[1]);
   EXPECT_EQ(after[0].row.best, (base::TrafficBytes{700, 703}));
   // Only the shares at the month's own edges: the first and the last day's.
-  EXPECT_EQ(after[0].row.estimated_at_start, (base::TrafficBytes{2, 3}));
-  EXPECT_EQ(after[0].row.estimated_at_end, (base::TrafficBytes{4, 5}));
-  EXPECT_EQ(after[1].row.estimated_at_start, base::TrafficBytes{});
+  EXPECT_EQ(after[0].row.begin_inside, (base::TrafficBytes{2, 3}));
+  EXPECT_EQ(after[0].row.end_inside, (base::TrafficBytes{4, 5}));
+  EXPECT_EQ(after[1].row.begin_inside, base::TrafficBytes{});
   EXPECT_EQ(after[0].row.loss_bound, (base::TrafficBytes{24, 27}));
   EXPECT_EQ(after[0].row.queue.name, "ali");
   ASSERT_OK_AND_ASSIGN(const auto own, other_->SubscriberMonth(Subscriber("ali"), month));

@@ -214,7 +214,7 @@ class BookDriver {
   // "reset recreated …" in order, first sights left out.
   std::string Epochs() const {
     static constexpr const char* kWords[] = {"",      "first",     "born",    "reboot",
-                                             "reset", "recreated", "replaced"};
+                                             "reset", "recreated", "replaced", "timeline"};
     std::string text;
     for (const EpochRecord& e : epochs) {
       if (e.reason == EpochReason::kFirstSight) continue;

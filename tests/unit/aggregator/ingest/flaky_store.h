@@ -191,6 +191,11 @@ class FlakyStore final : public Store {
     return store_->UsageHistory(site, first, last, reader);
   }
   absl::StatusOr<absl::CivilDay> PurgedBefore() override { return store_->PurgedBefore(); }
+  absl::StatusOr<std::vector<store::StoredEvidence>> Evidence(
+      const accounting::SubscriberKey& subscriber, absl::CivilDay first,
+      absl::CivilDay last) override {
+    return store_->Evidence(subscriber, first, last);
+  }
   absl::StatusOr<std::vector<StoredUsage>> MonthUsage(const base::SiteId& site,
                                                       absl::CivilMonth month) override {
     return store_->MonthUsage(site, month);

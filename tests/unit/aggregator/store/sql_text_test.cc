@@ -112,8 +112,8 @@ StoredUsage Day(absl::CivilDay day, std::uint64_t bytes) {
   usage.queue_id = usage.subscriber_id = 1;
   usage.row.day = day;
   usage.row.best = {bytes, 1};
-  usage.row.estimated_at_start = {10, 0};
-  usage.row.estimated_at_end = {100, 0};
+  usage.row.begin_inside = {10, 0};
+  usage.row.end_inside = {100, 0};
   usage.row.first_reading_us = day.day() * 100;
   usage.row.last_reading_us = day.day() * 100 + 50;
   return usage;
@@ -128,11 +128,11 @@ TEST(MonthSums, OnlyTheMonthsOwnEdgesKeepTheirEstimates) {
   const std::vector<StoredUsage> months = sums.Take();
   ASSERT_EQ(months.size(), 2u);
   EXPECT_EQ(months[0].row.best, (base::TrafficBytes{21, 3}));
-  EXPECT_EQ(months[0].row.estimated_at_start.upload, 10u);
-  EXPECT_EQ(months[0].row.estimated_at_end.upload, 100u);
+  EXPECT_EQ(months[0].row.begin_inside.upload, 10u);
+  EXPECT_EQ(months[0].row.end_inside.upload, 100u);
   EXPECT_EQ(months[0].row.first_reading_us, 100);
   EXPECT_EQ(months[0].row.last_reading_us, 3150);
-  EXPECT_EQ(months[1].row.estimated_at_end.upload, 0u);
+  EXPECT_EQ(months[1].row.end_inside.upload, 0u);
   EXPECT_TRUE(sums.Take().empty());
 }
 

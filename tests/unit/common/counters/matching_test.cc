@@ -116,21 +116,51 @@ SnapshotHeader Header(std::int64_t second, std::uint64_t uptime_s, std::uint64_t
   return header;
 }
 
-TEST(RebootTest, AnUptimeThatFellOrLagsIsAReboot) {
-  EXPECT_FALSE(RouterRebooted(Header(100, 1000), Header(130, 1030, 2)));
-  EXPECT_FALSE(RouterRebooted(Header(100, 1000), Header(130, 1027, 2))) << "within the slack";
-  EXPECT_TRUE(RouterRebooted(Header(100, 1000), Header(130, 20, 2)));
-  // Up for longer than before, yet younger than the time that passed.
-  EXPECT_TRUE(RouterRebooted(Header(100, 600), Header(7300, 3600, 2)));
-  // A clock that lags without the router being young is no reboot.
-  EXPECT_FALSE(RouterRebooted(Header(100, 100'000), Header(7300, 107'000, 2)));
+TEST(LineageTest, AnUptimeThatFollowsIsOneRun) {
+  EXPECT_EQ(LineageOf(Header(100, 1000), Header(130, 1030, 2)), (Lineage{.same = true}));
+  EXPECT_EQ(LineageOf(Header(100, 1000), Header(130, 1027, 2)), (Lineage{.same = true}))
+      << "within the slack";
+  EXPECT_EQ(LineageOf(Header(100, 100'000), Header(7300, 107'200, 2)), (Lineage{.same = true}));
 }
 
-TEST(RebootTest, OneSessionNeverSpansOne) {
-  EXPECT_FALSE(RouterRebooted(Header(100, 1000), Header(130, 20)));
-  SnapshotHeader elsewhere = Header(130, 20);
+TEST(LineageTest, AnUptimeThatLagsIsARestartIfTheBootLiesInBetween) {
+  EXPECT_EQ(LineageOf(Header(100, 1000), Header(130, 20, 2)), (Lineage{.restart = true}));
+  EXPECT_EQ(LineageOf(Header(100, 600), Header(7300, 3600, 2)), (Lineage{.restart = true}))
+      << "though it is higher than before";
+  EXPECT_TRUE(LineageOf(Header(100, 600), Header(7300, 3600, 2)).restart_proven());
+}
+
+TEST(LineageTest, OneThatLagsThoughTheBootLiesBeforeIsAnotherTimeline) {
+  EXPECT_EQ(LineageOf(Header(100, 7 * 86'400), Header(130, 6 * 86'400, 2)),
+            (Lineage{.timeline = true}));
+  counters::SnapshotHeader elsewhere = Header(130, 6 * 86'400, 2);
   elsewhere.host_boot_id = "other";
-  EXPECT_TRUE(RouterRebooted(Header(100, 1000), elsewhere)) << "numbers of sessions are a host's";
+  EXPECT_EQ(LineageOf(Header(100, 7 * 86'400), elsewhere),
+            (Lineage{.restart = true, .timeline = true}))
+      << "stamps alone tell the time";
+}
+
+TEST(LineageTest, OneThatRanAheadIsAnotherTimelineUnlessTheHostMayHaveStoodStill) {
+  counters::SnapshotHeader ahead = Header(130, 1630, 2);
+  EXPECT_EQ(LineageOf(Header(100, 1000), ahead), (Lineage{.same = true, .timeline = true}));
+  ahead.pause_decided = true;
+  EXPECT_EQ(LineageOf(Header(100, 1000), ahead), (Lineage{.timeline = true}));
+  ahead.host_paused_us = 600'000'000;
+  EXPECT_EQ(LineageOf(Header(100, 1000), ahead), (Lineage{.same = true}))
+      << "the pause is in the header";
+}
+
+TEST(LineageTest, ShortlyAfterABootBothAreToldByTheSameUptime) {
+  EXPECT_EQ(LineageOf(Header(100, 1), Header(102, 3, 2)),
+            (Lineage{.same = true, .restart = true}));
+}
+
+TEST(LineageTest, OneSessionIsOneRun) {
+  EXPECT_EQ(LineageOf(Header(100, 1000), Header(130, 20)), (Lineage{.same = true}));
+  counters::SnapshotHeader elsewhere = Header(130, 20);
+  elsewhere.host_boot_id = "other";
+  EXPECT_TRUE(LineageOf(Header(100, 1000), elsewhere).restart)
+      << "numbers of sessions are a host's";
 }
 
 TEST(RebootTest, ElapsedIsTheHostsClockWithinItsBootElseTheStamps) {
