@@ -18,6 +18,8 @@ struct MatchRow {
   QueueReading reading;
   // What this queue moved is disputed: it is not renamed.
   bool held = false;
+  // It was not there, or was not the same queue, in the reading before. For merging alone.
+  bool young = false;
 };
 
 enum class MatchKind : std::uint8_t {

@@ -59,7 +59,7 @@ bool LacksTooMany(const std::vector<MatchRow>& before, const Matches& matches) {
 }
 
 bool GoesOn(const MatchRow& before, const MatchRow& now, MatchKind kind) {
-  return kind == MatchKind::kContinues && !before.held &&
+  return kind == MatchKind::kContinues && !before.held && !before.young &&
          before.reading.descriptor == now.reading.descriptor &&
          NoWitnessFell(before.reading, now.reading);
 }
@@ -71,6 +71,8 @@ void MarkHeld(const std::vector<MatchRow>& before, const Matches& matches,
               std::vector<MatchRow>& now) {
   for (std::size_t i = 0; i < now.size(); ++i) {
     const Match& match = matches.now[i];
+    // The first step of a queue that has just appeared is judged by itself.
+    now[i].young = match.kind != MatchKind::kContinues;
     now[i].held = (match.kind == MatchKind::kContinues || match.kind == MatchKind::kRenamed) &&
                   ByteCounterFell(before[match.before].reading, now[i].reading);
   }

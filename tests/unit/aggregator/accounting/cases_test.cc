@@ -102,7 +102,8 @@ TEST_F(CasesTest, AnotherToolThatResetsEachMinuteIsSeenForWhatItIs) {
   }
   const std::uint64_t truth = 480 * kSteady;
   ExpectHolds("alice", truth);
-  EXPECT_GT(Of("alice").best.download, truth * 8 / 10);
+  // What passes between a reading and the reset after it is on no counter.
+  EXPECT_GE(Of("alice").best.download, truth * 3 / 4);
   EXPECT_EQ(Count("foreign_resets"), 1);
   EXPECT_NE(Of("alice").grade, Grade::kComplete);
 }

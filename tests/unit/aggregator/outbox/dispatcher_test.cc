@@ -89,9 +89,9 @@ class DispatcherTest : public ::testing::Test {
     dispatcher.SetFence(fence_);
     std::thread thread([&] { dispatcher.Run(); });
     const bool reached = test::WaitUntil([&] {
-      const auto rows = store_->Breaches(10);
-      if (!rows.ok() || rows->size() != deliveries.size()) return false;
-      for (const store::BreachRow& row : *rows) {
+      const auto rows = store_->Breaches({}, 10);
+      if (!rows.ok() || rows->breaches.size() != deliveries.size()) return false;
+      for (const store::BreachRow& row : rows->breaches) {
         const std::size_t index = row.breach_id == Id(1) ? 0 : 1;
         if (row.delivery != deliveries[index]) return false;
       }

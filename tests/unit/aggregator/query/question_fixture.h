@@ -11,6 +11,7 @@
 #include "aggregator/query/grpc_usage_service.h"
 #include "aggregator/store/sqlite_store.h"
 #include "tests/support/fake_clock.h"
+#include "tests/support/local_caller.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_folder.h"
 #include "tests/unit/aggregator/accounting/book_driver.h"
@@ -87,8 +88,8 @@ class QuestionFixture : public ::testing::Test {
   CatalogHolder catalog_;
   UsageReader reader_{shared_, slot_, history_slot_, catalog_, clock_};
   const ingest::RouterBoard board_;
-  const rpc::PeerAuthority authority_{/*insecure=*/true};
-  GrpcUsageService service_{reader_, board_, authority_, [] { return absl::OkStatus(); }};
+  test::LocalCaller caller_{clock_};
+  GrpcUsageService service_{reader_, board_, caller_.authority(), [] { return absl::OkStatus(); }};
   grpc::Status status_;
 };
 
