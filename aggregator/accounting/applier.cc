@@ -92,8 +92,7 @@ void Applier::RestartWithBoot(std::uint32_t row, const QueueReading& reading) {
   const std::int64_t from = Between(before_us, boot_us_, now_.attribution_us);
   const Rate rate = RateOf(row);
   const std::int64_t reach = ReachUs(read, now_);
-  const TrafficBytes unseen =
-      CeilingBytes(rate, std::max<std::int64_t>(reach - UptimeUs(), 0));
+  const TrafficBytes unseen = CeilingBytes(rate, std::max<std::int64_t>(reach - UptimeUs(), 0));
   const std::int64_t existed =
       std::min(reach, UptimeUs() + kSecondUs + (now_.end_us - now_.begin_us));
   state_.rows[row] = reading;
@@ -179,8 +178,8 @@ bool Applier::ComeBack(const QueueReading& reading) {
   const Rate rate = RateBetween(stone.limits, LimitsNow(row, reading), Line());
   const TrafficBytes most = MostSince(*stone.header, rate);
   const TrafficBytes bytes = BytesOf(reading);
-  const bool went_on = !WitnessFell(stone.reading, reading) &&
-                       Fits(Difference(stone.reading, reading), most);
+  const bool went_on =
+      !WitnessFell(stone.reading, reading) && Fits(Difference(stone.reading, reading), most);
   const SnapshotHeader* gone = last_step_.has_value() ? &*last_step_ : &*state_.last;
   const TrafficBytes most_since_gone = MostSince(*gone, rate);
   const bool anew = Fits(bytes, most_since_gone);
@@ -489,8 +488,7 @@ void Applier::ApplyMatched(const QueueReading& reading, const counters::Match& m
     ReadOnward(row, std::move(now));
   }
   if (match.kind == MatchKind::kRenamed) {
-    AddEvent(now_.attribution_us, "queue_renamed",
-             state_.dictionary.Find(reading.descriptor)->name,
+    AddEvent(now_.attribution_us, "queue_renamed", state_.dictionary.Find(reading.descriptor)->name,
              absl::StrCat("was ", base::DisplayName(old_name)));
   }
   if (descriptor < state_.row_of.size()) state_.row_of[descriptor] = kNoRow;

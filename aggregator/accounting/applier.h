@@ -85,8 +85,8 @@ class Applier {
     Owed children;  // of the whole time of the doubt
     bool outlived_parent = false;
     base::TrafficBytes taken_early;
-    bool late = false;     // holds bytes of steps in which its parent's own are told already
-    bool no_child = false; // is told under another name too: not its parent's a second time
+    bool late = false;      // holds bytes of steps in which its parent's own are told already
+    bool no_child = false;  // is told under another name too: not its parent's a second time
   };
   // Time that is not watched, and what passed in it.
   struct Unwatched {

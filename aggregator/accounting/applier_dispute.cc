@@ -119,8 +119,8 @@ TrafficBytes Applier::MostSince(const SnapshotHeader& before, const Rate& rate) 
 
 RowLimits Applier::LimitsNow(std::uint32_t row, const QueueReading& reading) {
   const counters::QueueDescriptor* d = state_.dictionary.Find(reading.descriptor);
-  const bool known = row < parent_before_.size() && state_.rows[row].descriptor ==
-                                                        reading.descriptor;
+  const bool known =
+      row < parent_before_.size() && state_.rows[row].descriptor == reading.descriptor;
   if (known && !outer_may_differ_ && !state_.limits.empty()) return LimitsOf(row);
   RowLimits limits{OwnLimit(*d), {}, ParentMark(*d)};
   if (d->parent.empty()) return limits;
@@ -266,9 +266,9 @@ void Applier::CloseDispute(std::uint32_t row, const Verdict& verdict) {
   TellOfDispute(row, dispute, verdict);
   AddDoubtful(PartOf(row, dispute, verdict));
   Slot& slot = state_.slots[row];
-  const bool reset = std::any_of(
-      verdict.counted.begin(), verdict.counted.end(),
-      [](const CountedStep& step) { return step.explanation == Explanation::kReset; });
+  const bool reset =
+      std::any_of(verdict.counted.begin(), verdict.counted.end(),
+                  [](const CountedStep& step) { return step.explanation == Explanation::kReset; });
   if (verdict.settled && reset) ++rows_reset_;
   // Where resets leave no step that went on for certain, the last one tells how fast it goes.
   const Observation& last = dispute.seen.back();
@@ -281,7 +281,8 @@ void Applier::CloseDispute(std::uint32_t row, const Verdict& verdict) {
     slot.rate = {moved.total(), static_cast<std::uint64_t>(std::max<std::int64_t>(elapsed, 1))};
   }
   for (const CountedStep& step : verdict.counted) {
-    if (step.explanation == Explanation::kWentOn || step.explanation == Explanation::kCeilingWrong) {
+    if (step.explanation == Explanation::kWentOn ||
+        step.explanation == Explanation::kCeilingWrong) {
       continue;
     }
     slot.since_us = dispute.seen[step.to].header->attribution_us;
@@ -350,8 +351,8 @@ void Applier::TellOfPackets(std::uint32_t row) {
 void Applier::NoteHabit() {
   if (!lineage_.only_same() || first_ || rows_reset_ == 0) return;
   if (rows_reset_ * 2 <= rows_above_zero_) return;
-  const bool habit = state_.resets_us[1] != 0 &&
-                     now_.attribution_us - state_.resets_us[1] <= kResetHabitUs;
+  const bool habit =
+      state_.resets_us[1] != 0 && now_.attribution_us - state_.resets_us[1] <= kResetHabitUs;
   state_.resets_us[0] = state_.resets_us[1];
   state_.resets_us[1] = now_.attribution_us;
   if (!habit || habit_) return;

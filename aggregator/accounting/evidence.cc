@@ -140,7 +140,8 @@ class Courses {
   }
   const QueueReading& At(std::size_t i) const { return in_.seen[i].reading; }
 
-  // Readings that a course leaves out were bad: none of them goes on plainly from the last good one.
+  // Readings that a course leaves out were bad: none of them goes on plainly from the last good
+  // one.
   bool AllBadBetween(std::size_t i, std::size_t j) const {
     for (std::size_t k = i + 1; k < j; ++k) {
       if (WitnessFell(At(i), At(k))) continue;

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <iterator>
 #include <map>
-#include <tuple>
 #include <set>
+#include <tuple>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -219,13 +219,13 @@ absl::StatusOr<std::vector<accounting::Book::RowEvidence>> UsageReader::Evidence
         store_.Ask([&](store::Store& store) { return store.Evidence(key, day, last); }));
     for (store::StoredEvidence& stored : slice) {
       if (newer.contains({stored.day, stored.segment, stored.queue})) continue;
-      rows.push_back({std::move(stored.queue), stored.day, stored.segment,
-                      std::move(stored.evidence)});
+      rows.push_back(
+          {std::move(stored.queue), stored.day, stored.segment, std::move(stored.evidence)});
     }
     if (rows.size() > rows_max_.subscriber) {
-      return absl::OutOfRangeError(absl::StrCat("more than ", rows_max_.subscriber,
-                                                " rows have disputed steps up to ",
-                                                absl::FormatCivilTime(last), ": ask for fewer days"));
+      return absl::OutOfRangeError(
+          absl::StrCat("more than ", rows_max_.subscriber, " rows have disputed steps up to ",
+                       absl::FormatCivilTime(last), ": ask for fewer days"));
     }
   }
   return rows;

@@ -72,9 +72,8 @@ absl::Status CheckUsage(const StoredUsage& usage) {
   NS_RETURN_IF_ERROR(CheckDay(row.day));
   // One comparison in the usual case: 50,000 rows pass here each flush.
   std::uint64_t all = row.blind_us | row.observed_us;
-  for (const base::TrafficBytes& bytes :
-       {row.best, row.doubt, row.loss_bound, row.begin_inside, row.begin_outside, row.end_inside,
-        row.end_outside}) {
+  for (const base::TrafficBytes& bytes : {row.best, row.doubt, row.loss_bound, row.begin_inside,
+                                          row.begin_outside, row.end_inside, row.end_outside}) {
     all |= bytes.upload | bytes.download;
   }
   if (all <= base::kMaxStoredBytes) return absl::OkStatus();

@@ -239,7 +239,8 @@ absl::Status MysqlSession::ConnectTo(const StoreHost& host) {
   } catch (const sql::SQLException& e) {
     const int number = e.getErrorCode();
     // The connector reports its own refusals (unknown host, bad option) without a number.
-    if (number == 0) return absl::UnavailableError(absl::StrCat("MySQL, ", doing, ": ", Masked(e.what())));
+    if (number == 0)
+      return absl::UnavailableError(absl::StrCat("MySQL, ", doing, ": ", Masked(e.what())));
     const absl::Status status = MysqlStatus(number, Masked(e.what()), doing, false);
     const MysqlTls& tls = target_->options.tls;
     if (number != kAccessDenied || tls.required || !tls.ca.empty()) return status;

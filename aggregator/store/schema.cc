@@ -152,8 +152,8 @@ Migration ReadDays() {
            " WHERE u.first_reading_us > 0 GROUP BY s.site, q.router"}};
 }
 
-// What is sure, what may have passed unseen and why: bytes that cross a row's edges are kept with what
-// of them lies on either side, so that sums of any span come out as the accounting's own.
+// What is sure, what may have passed unseen and why: bytes that cross a row's edges are kept with
+// what of them lies on either side, so that sums of any span come out as the accounting's own.
 Migration Evidence() {
   Migration step{6, {}};
   auto& s = step.statements;
@@ -170,8 +170,8 @@ Migration Evidence() {
     rename("loss", "unseen");
     for (const absl::string_view column : {"begin_outside", "end_outside"}) {
       for (const absl::string_view way : {"_upload", "_download"}) {
-        s.push_back(absl::StrCat("ALTER TABLE ", table, " ADD COLUMN ", column, way,
-                                 " {u64} DEFAULT 0"));
+        s.push_back(
+            absl::StrCat("ALTER TABLE ", table, " ADD COLUMN ", column, way, " {u64} DEFAULT 0"));
       }
     }
   }
@@ -228,7 +228,8 @@ absl::StatusOr<int> StoredVersion(SqlSession& session) {
 // change of the schema can have died in the middle of a step.
 absl::StatusOr<bool> IsAltered(SqlSession& session, const std::string& statement) {
   const std::vector<std::string> words = absl::StrSplit(statement, ' ');
-  if (session.dialect() == Dialect::kSqlite || words.size() < 6 || words[0] != "ALTER") return false;
+  if (session.dialect() == Dialect::kSqlite || words.size() < 6 || words[0] != "ALTER")
+    return false;
   const std::string& column = words[3] == "RENAME" ? words.back() : words[5];
   NS_ASSIGN_OR_RETURN(
       const std::int64_t there,
@@ -261,8 +262,8 @@ absl::Status Apply(SqlSession& session, const Migration& step) {
 }  // namespace
 
 const std::vector<Migration>& Migrations() {
-  static const auto* const steps =
-      new std::vector<Migration>{Accounting(), Policy(), QuotaView(), Audit(), ReadDays(), Evidence()};
+  static const auto* const steps = new std::vector<Migration>{Accounting(), Policy(),   QuotaView(),
+                                                              Audit(),      ReadDays(), Evidence()};
   return *steps;
 }
 

@@ -81,12 +81,12 @@ absl::StatusOr<StoredEvidence*> RowOf(const SqlRows& rows, std::vector<StoredEvi
 absl::Status SqlStore::WriteEvidence(const std::vector<StoredEvidence>& rows) {
   if (rows.empty()) return absl::OkStatus();
   {
-    NS_ASSIGN_OR_RETURN(auto writer, session_->Insert({"usage_evidence",
-                                                       {"local_day", "subscriber_id", "queue_id",
-                                                        "segment", "explanation", "steps", "upload",
-                                                        "download"},
-                                                       5,
-                                                       true}));
+    NS_ASSIGN_OR_RETURN(auto writer,
+                        session_->Insert({"usage_evidence",
+                                          {"local_day", "subscriber_id", "queue_id", "segment",
+                                           "explanation", "steps", "upload", "download"},
+                                          5,
+                                          true}));
     for (const StoredEvidence& row : rows) {
       const std::string day = DayText(row.day);
       for (const ExplanationTotal& total : row.evidence.totals) {
@@ -122,10 +122,9 @@ absl::Status SqlStore::WriteEvidence(const std::vector<StoredEvidence>& rows) {
       writer->Int(static_cast<std::int64_t>(i));
       writer->Int(step.from_us);
       writer->Int(step.to_us);
-      const std::string counters[] = {absl::StrCat(step.before.upload),
-                                      absl::StrCat(step.before.download),
-                                      absl::StrCat(step.now.upload),
-                                      absl::StrCat(step.now.download)};
+      const std::string counters[] = {
+          absl::StrCat(step.before.upload), absl::StrCat(step.before.download),
+          absl::StrCat(step.now.upload), absl::StrCat(step.now.download)};
       for (const std::string& counter : counters) writer->Text(counter);
       writer->Int(static_cast<std::int64_t>(step.counted_as));
       writer->Traffic(step.counted);

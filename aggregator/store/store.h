@@ -365,13 +365,14 @@ class Store {
   // The day before which daily rows may have gone into their months; 1970-01-01 at first.
   virtual absl::StatusOr<absl::CivilDay> PurgedBefore() = 0;
   // A month's totals, purged days included, in order of (subscriber, queue): `row.day` is the first
-  // of the month, the bytes across its begin and end are those at the month's own edges, sums saturate at 2^63-1. `month` is any day of it. `site` empty: every site.
+  // of the month, the bytes across its begin and end are those at the month's own edges, sums
+  // saturate at 2^63-1. `month` is any day of it. `site` empty: every site.
   virtual absl::StatusOr<std::vector<StoredUsage>> MonthUsage(const base::SiteId& site,
                                                               absl::CivilMonth month) = 0;
   virtual absl::StatusOr<std::vector<StoredUsage>> SubscriberMonth(
       const accounting::SubscriberKey& subscriber, absl::CivilMonth month) = 0;
-  // Why rows of the subscriber on the days are what they are, in order of (day, queue, segment). Goes
-  // with the daily rows.
+  // Why rows of the subscriber on the days are what they are, in order of (day, queue, segment).
+  // Goes with the daily rows.
   virtual absl::StatusOr<std::vector<StoredEvidence>> Evidence(
       const accounting::SubscriberKey& subscriber, absl::CivilDay first, absl::CivilDay last) = 0;
   // Drops that wait for their explanation.

@@ -83,16 +83,15 @@ class BareLoop {
         const accounting::UsageRow& r = rows[i].row;
         absl::StrAppend(&text, i == begin ? "('" : ",('", day, "',", rows[i].subscriber_id, ",",
                         rows[i].queue_id, ",", int{r.segment}, ",");
-        absl::StrAppend(&text, r.best.upload, ",", r.best.download, ",",
-                        r.doubt.upload, ",", r.doubt.download, ",", r.loss_bound.upload, ",",
-                        r.loss_bound.download, ",");
+        absl::StrAppend(&text, r.best.upload, ",", r.best.download, ",", r.doubt.upload, ",",
+                        r.doubt.download, ",", r.loss_bound.upload, ",", r.loss_bound.download,
+                        ",");
         for (const base::TrafficBytes& bytes :
              {r.begin_inside, r.begin_outside, r.end_inside, r.end_outside}) {
           absl::StrAppend(&text, bytes.upload, ",", bytes.download, ",");
         }
-        absl::StrAppend(&text, r.blind_us,
-                        ",", r.observed_us, ",", r.first_reading_us, ",", r.last_reading_us, ",",
-                        r.epochs, ",", static_cast<int>(r.grade), ")");
+        absl::StrAppend(&text, r.blind_us, ",", r.observed_us, ",", r.first_reading_us, ",",
+                        r.last_reading_us, ",", r.epochs, ",", static_cast<int>(r.grade), ")");
       }
       text.append(kUsageTail);
       Run(text);

@@ -47,7 +47,8 @@ constexpr char kEmptyAll[] =
     "DELETE FROM journal; DELETE FROM checkpoints; DELETE FROM epochs; DELETE FROM holds;"
     "DELETE FROM events; DELETE FROM queues; DELETE FROM subscribers; DELETE FROM day_closes;"
     "DELETE FROM usage_daily; DELETE FROM usage_monthly; DELETE FROM breaches; DELETE FROM outbox;"
-    "DELETE FROM policy_revisions; DELETE FROM quota_overrides; DELETE FROM audit_log; DELETE FROM read_days;"
+    "DELETE FROM policy_revisions; DELETE FROM quota_overrides; DELETE FROM audit_log; DELETE FROM "
+    "read_days;"
     "DELETE FROM first_readings; REPLACE INTO lease VALUES"
     " (1, '', 0, 0); REPLACE INTO fence VALUES (1, 0)";
 

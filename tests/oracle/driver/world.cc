@@ -104,8 +104,8 @@ absl::Status World::Router(Words words) {
   router.account = MenuOf(words[3]);
   router.line_rate_bps = Number<std::uint64_t>(words[4]);
   router.poll_interval = absl::Seconds(Number<std::int64_t>(words[5]));
-  router.parents = words[6] == "roots" ? accounting::ParentsMode::kRoots
-                                       : accounting::ParentsMode::kResidue;
+  router.parents =
+      words[6] == "roots" ? accounting::ParentsMode::kRoots : accounting::ParentsMode::kResidue;
   policy_.routers.push_back(std::move(router));
   return absl::OkStatus();
 }
@@ -141,7 +141,8 @@ void SetPause(Header& header, std::int64_t paused_us, bool decided) {
 //      DECIDED ROWS
 absl::Status World::Snap(Words words) {
   NS_RETURN_IF_ERROR(Need(words, 16));
-  if (rows_to_come_ != 0) return absl::InvalidArgumentError("rows of the last snapshot are lacking");
+  if (rows_to_come_ != 0)
+    return absl::InvalidArgumentError("rows of the last snapshot are lacking");
   building_ = Snapshot();
   building_table_ = counters::DescriptorTable();
   building_.router = base::RouterId(Text(words[1]));
@@ -264,8 +265,7 @@ absl::Status World::DeliverBatch(absl::Span<const std::size_t> which, std::int64
   std::vector<Incoming> incoming;
   for (std::size_t i = 0; i < which.size(); ++i) {
     Spooled& row = spool_[which[i]];
-    absl::StatusOr<counters::SelfContained> decoded =
-        counters::DecodeSelfContained(row.payload);
+    absl::StatusOr<counters::SelfContained> decoded = counters::DecodeSelfContained(row.payload);
     NS_RETURN_IF_ERROR(decoded.status());
     accounting::StreamDictionary& stream =
         streams_[{std::string(row.router.value()), static_cast<int>(row.menu)}];

@@ -53,8 +53,7 @@ absl::Status World::Usage(Words words, std::string& out) const {
   key.site = base::SiteId(std::string(words[1]));
   if (words[2] != "-") key.router = base::RouterId(std::string(words[2]));
   key.name = std::string(words[3]);
-  std::vector<UsageRow> rows =
-      WithStored(book_.SubscriberUsage(key, first, last), first, last);
+  std::vector<UsageRow> rows = WithStored(book_.SubscriberUsage(key, first, last), first, last);
   std::erase_if(rows, [&key](const UsageRow& row) { return !(row.subscriber == key); });
   const UsageSum sum = accounting::SumUsage(rows, first, last);
   absl::StrAppend(&out, "usage ", Pair(sum.lower_bound), " ", Pair(sum.best), " ",
@@ -69,12 +68,12 @@ void World::Rows(std::string& out) const {
   for (const UsageRow& r : WithStored(book_.Usage(base::SiteId(), first, last), first, last)) {
     lines.push_back(absl::StrCat(
         "day ", absl::FormatCivilTime(r.day), " ", r.segment, " ", r.queue.router.value(), " ",
-        counters::MenuName(r.queue.menu), " ", r.queue.name, " for ", r.subscriber.name, " counted ",
-        Pair(r.best), " doubt ", Pair(r.doubt), " unseen ", Pair(r.loss_bound), " begin ",
-        Pair(r.begin_inside), " ", Pair(r.begin_outside), " end ", Pair(r.end_inside), " ",
-        Pair(r.end_outside), " blind ", r.blind_us,
-        " seen ", r.observed_us, " ", r.first_reading_us, " ", r.last_reading_us, " epochs ",
-        r.epochs, " grade ", static_cast<int>(r.grade), "\n"));
+        counters::MenuName(r.queue.menu), " ", r.queue.name, " for ", r.subscriber.name,
+        " counted ", Pair(r.best), " doubt ", Pair(r.doubt), " unseen ", Pair(r.loss_bound),
+        " begin ", Pair(r.begin_inside), " ", Pair(r.begin_outside), " end ", Pair(r.end_inside),
+        " ", Pair(r.end_outside), " blind ", r.blind_us, " seen ", r.observed_us, " ",
+        r.first_reading_us, " ", r.last_reading_us, " epochs ", r.epochs, " grade ",
+        static_cast<int>(r.grade), "\n"));
   }
   std::sort(lines.begin(), lines.end());
   for (const std::string& line : lines) out += line;

@@ -213,7 +213,7 @@ class BookDriver {
   }
   // "reset recreated …" in order, first sights left out.
   std::string Epochs() const {
-    static constexpr const char* kWords[] = {"",      "first",     "born",    "reboot",
+    static constexpr const char* kWords[] = {"",      "first",     "born",     "reboot",
                                              "reset", "recreated", "replaced", "timeline"};
     std::string text;
     for (const EpochRecord& e : epochs) {
@@ -236,9 +236,10 @@ class BookDriver {
       lines.push_back(absl::StrCat(
           absl::FormatCivilTime(r.day), "/", r.segment, " ", r.queue.name, " ", r.best.upload, "/",
           r.best.download, " edges ", r.begin_inside.total(), "/", r.begin_outside.total(), "/",
-          r.end_inside.total(), "/", r.end_outside.total(), " doubt ", r.doubt.total(), " loss ", r.loss_bound.total(), " blind ", r.blind_us,
-          " epochs ", r.epochs, " grade ", static_cast<int>(r.grade), " seen ", r.observed_us, " ",
-          r.first_reading_us, " ", r.last_reading_us));
+          r.end_inside.total(), "/", r.end_outside.total(), " doubt ", r.doubt.total(), " loss ",
+          r.loss_bound.total(), " blind ", r.blind_us, " epochs ", r.epochs, " grade ",
+          static_cast<int>(r.grade), " seen ", r.observed_us, " ", r.first_reading_us, " ",
+          r.last_reading_us));
     }
     std::sort(lines.begin(), lines.end());
     std::string text;

@@ -72,7 +72,8 @@ TEST_F(CasesTest, ACounterTooHighForTheLimitIsNoQueueMadeUnderAnOldId) {
 TEST_F(CasesTest, ARestoredImageIsABaselineAndNoRestart) {
   d.Poll({{1, "alice", 0, k30GB, 30'000'000}, {2, "idle", 0, 7'000'000, 7000}}, 100, 7 * kDay);
   d.session = 2;
-  d.Poll({{1, "alice", 0, k30GB - kMiB, 29'000'000}, {2, "idle", 0, 7'000'000, 7000}}, 130, 6 * kDay);
+  d.Poll({{1, "alice", 0, k30GB - kMiB, 29'000'000}, {2, "idle", 0, 7'000'000, 7000}}, 130,
+         6 * kDay);
   for (const std::string name : {"alice", "idle"}) {
     EXPECT_EQ(Of(name).lower_bound.download, 0U) << name;
     EXPECT_EQ(Of(name).best.download, 0U) << name;
@@ -130,11 +131,11 @@ TEST_F(CasesTest, WhatNoLineCarriesIsHeldUntilTheCounterIsBack) {
 }
 
 TEST_F(CasesTest, WhatAChildMovedUnseenIsDoubtOfItsParent) {
-  d.Poll({{1, "site", 0, 10'000'000, 10'000},
-          {2, "child", 0, 5'000'000, 5000, "site", true}}, 100, 50'000);
+  d.Poll({{1, "site", 0, 10'000'000, 10'000}, {2, "child", 0, 5'000'000, 5000, "site", true}}, 100,
+         50'000);
   // It redials between the polls: 380 kB under its old session, 960 kB of the site's own.
-  d.Poll({{1, "site", 0, 11'440'000, 11'440},
-          {3, "child", 0, 100'000, 100, "site", true}}, 130, 50'030);
+  d.Poll({{1, "site", 0, 11'440'000, 11'440}, {3, "child", 0, 100'000, 100, "site", true}}, 130,
+         50'030);
   ExpectHolds("site", 960'000);
   ExpectHolds("child", 480'000);
   EXPECT_EQ(Of("site").best.download, 1'340'000U);
@@ -279,9 +280,8 @@ TEST_F(CasesTest, EvidenceSaysWhatADisputedStepMayBe) {
   Limited(k500GB, 100, 50'000);
   Limited(0, 130, 50'030);
   Limited(90'000, 160, 50'060);
-  const auto evidence = d.book.Evidence(
-      {base::SiteId("site"), base::RouterId("r1"), "alice"}, absl::CivilDay(2026, 1, 1),
-      absl::CivilDay(2026, 1, 1));
+  const auto evidence = d.book.Evidence({base::SiteId("site"), base::RouterId("r1"), "alice"},
+                                        absl::CivilDay(2026, 1, 1), absl::CivilDay(2026, 1, 1));
   ASSERT_EQ(evidence.size(), 1U);
   ASSERT_EQ(evidence[0].evidence.steps.size(), 1U);
   const DisputedStep& step = evidence[0].evidence.steps[0];
@@ -290,8 +290,9 @@ TEST_F(CasesTest, EvidenceSaysWhatADisputedStepMayBe) {
   EXPECT_GT(step.unseen.download, 0U);
   d.Flush(170);
   d.Restart(180);
-  EXPECT_EQ(d.book.Evidence({base::SiteId("site"), base::RouterId("r1"), "alice"},
-                            absl::CivilDay(2026, 1, 1), absl::CivilDay(2026, 1, 1))[0]
+  EXPECT_EQ(d.book
+                .Evidence({base::SiteId("site"), base::RouterId("r1"), "alice"},
+                          absl::CivilDay(2026, 1, 1), absl::CivilDay(2026, 1, 1))[0]
                 .evidence,
             evidence[0].evidence);
 }

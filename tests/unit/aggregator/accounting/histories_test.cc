@@ -200,9 +200,8 @@ TEST(HistoriesTest, UnseenBytesLieWithinTheStatedLossBound) {
 std::string Outcome(const MenuState& state, const Effects& effects) {
   std::vector<std::string> lines;
   for (const Delta& d : effects.deltas) {
-    lines.push_back(absl::StrCat("delta ", d.descriptor, " ", d.from_us, " ",
-                                 d.to_us, " ", d.observed_since_us, " ", d.bytes.upload, "/",
-                                 d.bytes.download));
+    lines.push_back(absl::StrCat("delta ", d.descriptor, " ", d.from_us, " ", d.to_us, " ",
+                                 d.observed_since_us, " ", d.bytes.upload, "/", d.bytes.download));
   }
   for (const Doubt& d : effects.doubts) {
     lines.push_back(absl::StrCat("doubt ", d.descriptor, " ", d.from_us, " ", d.to_us, " ",
@@ -221,7 +220,8 @@ std::string Outcome(const MenuState& state, const Effects& effects) {
         absl::StrCat("row ", r.descriptor, " ", r.upload, "/", r.download, "/", r.packets));
   }
   std::sort(lines.begin(), lines.end());
-  lines.push_back(absl::StrCat(effects.epochs.size(), " epochs, ", effects.events.size(), " events"));
+  lines.push_back(
+      absl::StrCat(effects.epochs.size(), " epochs, ", effects.events.size(), " events"));
   return absl::StrJoin(lines, "\n");
 }
 

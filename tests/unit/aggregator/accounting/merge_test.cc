@@ -12,6 +12,11 @@ namespace {
 std::string Bytes(const BookDriver& d) {
   std::vector<std::string> lines;
   for (const UsageRow& r : d.Rows()) {
+    // What is doubtful of a parent depends on which steps of its children it is set against.
+    if (r.queue.name == "all") {
+      lines.push_back(absl::StrCat("all ", r.best.upload, "/", r.best.download));
+      continue;
+    }
     lines.push_back(absl::StrCat(absl::FormatCivilTime(r.day), " ", r.queue.name, " ",
                                  r.best.upload, "/", r.best.download, " loss ",
                                  r.loss_bound.total(), " blind ", r.blind_us, " doubt ",

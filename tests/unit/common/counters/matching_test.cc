@@ -151,8 +151,7 @@ TEST(LineageTest, OneThatRanAheadIsAnotherTimelineUnlessTheHostMayHaveStoodStill
 }
 
 TEST(LineageTest, ShortlyAfterABootBothAreToldByTheSameUptime) {
-  EXPECT_EQ(LineageOf(Header(100, 1), Header(102, 3, 2)),
-            (Lineage{.same = true, .restart = true}));
+  EXPECT_EQ(LineageOf(Header(100, 1), Header(102, 3, 2)), (Lineage{.same = true, .restart = true}));
 }
 
 TEST(LineageTest, OneSessionIsOneRun) {
