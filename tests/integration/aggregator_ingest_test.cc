@@ -85,7 +85,7 @@ TEST_F(AggregatorIngestTest, TakesTheCollectorsNameFromItsCertificateOnly) {
   liar->Send(test::MakeHello("c2", kSpool, {"r3"}));
   const grpc::Status status = liar->Finish();
   EXPECT_EQ(status.error_code(), grpc::PERMISSION_DENIED);
-  EXPECT_THAT(status.error_message(), HasSubstr("the certificate names collector \"c1\""));
+  EXPECT_THAT(status.error_message(), HasSubstr("the certificate is for collector \"c1\""));
 
   test::IngestClient viewer(Channel(rpc::Role::kViewer, "eve"));
   viewer.Send(test::MakeHello("eve", kSpool, {}));

@@ -78,7 +78,9 @@ TEST(MatchingTest, AnIdWithANewNameIsRenamedOnlyWhereNothingSpeaksAgainst) {
   EXPECT_EQ(Pairing({{1, "a", 5}}, {{1, "b", 5}}).WithinBoot(), "0>0:renamed");
   EXPECT_EQ(Pairing({{1, "a", 5}}, {{1, "b", 4}}).WithinBoot(), "") << "a witness fell";
   EXPECT_EQ(Pairing({{1, "a", 5, true}}, {{1, "b", 5, true}}).WithinBoot(), "") << "dynamic";
-  EXPECT_EQ(Pairing({{1, "a", 5, false, "x"}}, {{1, "b", 5, false, "y"}}).WithinBoot(), "");
+  EXPECT_EQ(Pairing({{1, "a", 5, false, "x"}}, {{1, "b", 5, false, "y"}}).WithinBoot(),
+            "0>0:renamed")
+      << "people give a queue another name and target at once";
   EXPECT_EQ(Pairing({{1, "a", 5, false, "", true}}, {{1, "b", 5}}).WithinBoot(), "") << "a hold";
 }
 
