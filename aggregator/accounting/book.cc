@@ -69,6 +69,7 @@ absl::Status Book::Impl::StageOne(const Incoming& incoming, std::size_t input, S
     event.at_us = change.staged.header.attribution_us;
     batch.events.push_back(std::move(event));
   }
+  JudgeTwins(change, snapshot, batch.internals_->by_device, batch.events);
   LeaveBehind(change, batch);
   Expand(change.staged.effects, change.target(), change);
 
@@ -90,6 +91,8 @@ absl::Status Book::Impl::StageOne(const Incoming& incoming, std::size_t input, S
   append(batch.epochs, effects.epochs);
   append(batch.holds, effects.holds);
   append(batch.events, effects.events);
+  const std::string key = snapshot.header.device.Key();
+  if (!key.empty()) batch.internals_->by_device[key].push_back(owned.get());
   batch.internals_->changes.push_back(std::move(owned));
   return absl::OkStatus();
 }

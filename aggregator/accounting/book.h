@@ -50,6 +50,7 @@ class StreamDictionary {
 struct Incoming {
   const counters::Snapshot* snapshot = nullptr;
   StreamDictionary* dictionary = nullptr;
+  // 0: it is not agreed what time it is. Then its stamp stands, and closes no day.
   std::int64_t received_us = 0;
 };
 
@@ -212,6 +213,8 @@ struct MenuView {
   std::size_t open_holds = 0;
   bool pending = false;
   bool accounting_source = false;
+  // The device is read as this router as well, and counts there; empty: it counts here.
+  base::RouterId counts_as;
 };
 
 class Book {

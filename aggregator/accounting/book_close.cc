@@ -150,7 +150,10 @@ void Book::Impl::DropRetired(RouterBook& router, std::int64_t now_us) {
     if (menu->router == &router) return;
   }
   for (MenuBook& menu : router.menus) {
-    for (const auto& device : menu.devices) DropDevice(menu, *device);
+    for (const auto& device : menu.devices) {
+      UnindexDevice(menu, device->device_key);
+      DropDevice(menu, *device);
+    }
     menu.devices.clear();
     menu.current = nullptr;
     while (!menu.partitions.empty()) DropPartition(menu, menu.partitions.begin());

@@ -147,6 +147,7 @@ void Book::Impl::CheckpointRouter(RouterBook& router, StagedFlush& flush) {
     stored.menus[i].next_ordinal = menu.next_ordinal;
     stored.menus[i].current = menu.current == nullptr ? 0 : menu.current->ordinal + 1;
     stored.menus[i].journal_id = menu.last_journal_id;
+    stored.menus[i].twin = menu.twin;
     for (const auto& device : menu.devices) {
       if (!device->stored) CheckpointDevice(menu, *device, flush);
     }

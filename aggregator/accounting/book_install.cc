@@ -37,6 +37,8 @@ void Book::Impl::InstallOne(MenuChange& change, const StagedJournal& journal) {
   DeviceState& device = *change.device;
   menu.current = &device;
   if (!change.adopted_key.empty()) device.device_key = change.adopted_key;
+  IndexDevice(menu, device.device_key);
+  menu.twin = change.twin;
   const bool renumbered = change.staged.renumbered;
   accounting::Install(device.state, std::move(change.staged));
   device.stored = false;
@@ -119,6 +121,7 @@ void Book::Impl::BoundDevices(MenuBook& menu) {
           oldest == menu.devices.end() || (*it)->state.newest_us() < (*oldest)->state.newest_us();
       if (older) oldest = it;
     }
+    UnindexDevice(menu, (*oldest)->device_key);
     forgotten.emplace_back(&menu, std::move(*oldest));
     menu.devices.erase(oldest);
   }
@@ -158,6 +161,8 @@ void Book::Impl::CloseDays(RouterBook& router, std::int64_t received_us) {
   if (router.open_from_us == kNeverUs) {
     router.open_from_us = router.site->calendar.DayAt(oldest).begin_us;
   }
+  // By stamps that nothing vouches for no day ends.
+  if (received_us == 0) return;
   constexpr int kMostDays = 400;
   for (int i = 0; i < kMostDays; ++i) {
     const DaySpan day = router.site->calendar.DayAt(router.open_from_us);

@@ -231,6 +231,7 @@ std::vector<MenuView> Book::Menus() const {
       view.open_holds = state.disputes.size();
       view.pending = state.pending.has_value();
       view.accounting_source = router->settings.account == menu.menu;
+      if (menu.twin.silent) view.counts_as = menu.twin.of;
       if (state.last.has_value()) {
         view.device = state.last->device;
         view.last_snapshot_us = state.last->attribution_us;

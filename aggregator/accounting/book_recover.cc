@@ -157,6 +157,7 @@ absl::Status Book::Impl::RestoreRouter(RouterBook& router, absl::string_view pay
     router.menus[i].next_ordinal = stored.menus[i].next_ordinal;
     router.menus[i].restored_current = stored.menus[i].current;
     router.menus[i].last_journal_id = stored.menus[i].journal_id;
+    router.menus[i].twin = stored.menus[i].twin;
   }
   return absl::OkStatus();
 }
@@ -230,6 +231,7 @@ absl::Status Book::Impl::FinishDevices() {
         NS_RETURN_IF_ERROR(FinishState(device->head, device->state));
         device->stored = true;
         device->stored_next_index = device->state.dictionary.next_index();
+        IndexDevice(menu, device->device_key);
         menu.next_ordinal = std::max(menu.next_ordinal, device->ordinal + 1);
       }
       if (menu.restored_current == 0) continue;
@@ -284,6 +286,7 @@ absl::Status Book::Impl::Replay(const StoredJournal& row) {
   }
   NS_ASSIGN_OR_RETURN(change.staged, accounting::Stage(state, InputOf(change, entry.snapshot)));
   StagedBatch ignored;
+  JudgeTwins(change, entry.snapshot, {}, ignored_events);
   LeaveBehind(change, ignored);
   Expand(change.staged.effects, change.target(), change);
   StagedJournal journal;

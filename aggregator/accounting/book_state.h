@@ -15,6 +15,7 @@
 #include "absl/container/inlined_vector.h"
 
 #include "aggregator/accounting/book.h"
+#include "aggregator/accounting/book_twins.h"
 #include "aggregator/accounting/calendar.h"
 #include "aggregator/accounting/checkpoint.h"
 #include "aggregator/accounting/ledger.h"
@@ -73,6 +74,7 @@ struct MenuBook {
   Partitions partitions;
   std::uint64_t last_journal_id = 0;
   std::uint64_t journal_rows = 0;  // since the last checkpoint
+  TwinMark twin;                   // of the last snapshot
 };
 
 struct SiteBook {
@@ -143,6 +145,7 @@ struct MenuChange {
   Staged staged;
   std::size_t journal = 0;  // its row in StagedBatch::journal
   std::int64_t received_us = 0;
+  TwinMark twin;
 
   std::vector<DaySpan> spans;
   std::vector<RowChange> rows;
@@ -164,6 +167,7 @@ struct FiredMark {
 
 struct StagedInternals {
   std::vector<std::unique_ptr<MenuChange>> changes;
+  ChangeIndex by_device;  // of `changes`
   std::vector<FiredMark> fired;
   bool reviewed = false;
   std::size_t late_epochs = 0;  // of Impl::late_epochs, that the batch holds
@@ -203,6 +207,17 @@ struct Book::Impl {
   static MenuPlace PlaceOf(const RouterBook& router, const MenuBook& menu);
   static StageInput InputOf(const MenuChange& change, const counters::Snapshot& snapshot);
   void LeaveBehind(MenuChange& change, StagedBatch& batch);
+
+  // book_twins.cc
+  // Says in `change.twin` what the staged snapshot is, and takes out of its effects, or adds, what
+  // counts under another entry, or no longer does.
+  void JudgeTwins(MenuChange& change, const counters::Snapshot& snapshot, const ChangeIndex& staged,
+                  std::vector<EventRecord>& events);
+  static void TakeOver(const MenuChange& change, const MenuState& state,
+                       const counters::SnapshotHeader& from, const MenuState& theirs,
+                       Effects& effects);
+  void IndexDevice(MenuBook& menu, const std::string& device_key);
+  void UnindexDevice(const MenuBook& menu, const std::string& device_key);
   void Expand(const Effects& effects, DeviceState& device, MenuChange& change);
   void ExpandDelta(const Delta& delta, std::uint32_t queue, MenuChange& change);
   void ExpandDoubt(const Doubt& doubt, std::uint32_t queue, MenuChange& change);
@@ -299,6 +314,7 @@ struct Book::Impl {
   std::uint64_t next_subscriber_id = 1;
   std::uint64_t next_serial = 1;
   // The newest instant that the Book was told of, by a recovery or a flush.
+  DeviceIndex menus_of_device;
   std::int64_t told_us = 0;
   std::uint64_t batch_serial = 0;
 

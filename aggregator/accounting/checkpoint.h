@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
+#include "aggregator/accounting/book_twins.h"
 #include "aggregator/accounting/calendar.h"
 #include "aggregator/accounting/ledger.h"
 #include "aggregator/accounting/menu_state.h"
@@ -95,6 +96,7 @@ struct StoredRouter {
     std::uint32_t next_ordinal = 0;
     std::uint32_t current = 0;  // ordinal + 1; 0 for none
     std::uint64_t journal_id = 0;
+    TwinMark twin;
   };
   Menu menus[2];
   // As it was last configured: what it left is counted by that once it is taken out.

@@ -230,6 +230,10 @@ std::string EncodeRouter(const StoredRouter& router) {
     AppendVarint(out, static_cast<std::uint64_t>(router.rules->parents));
     AppendVarint(out, router.rules->line_rate_bps);
     AppendTime(out, router.rules->poll_interval_us);
+    for (const StoredRouter::Menu& menu : router.menus) {
+      AppendVarint(out, (menu.twin.silent ? 1U : 0U) | (menu.twin.clone ? 2U : 0U));
+      AppendBytes(out, menu.twin.of.value());
+    }
   }
   return Seal(std::move(out));
 }
@@ -259,6 +263,12 @@ absl::StatusOr<StoredRouter> DecodeRouter(absl::string_view blob) {
     rules.account = account == 0 ? counters::Menu::kSimple : counters::Menu::kTree;
     rules.parents = static_cast<ParentsMode>(parents);
     router.rules = rules;
+  }
+  for (StoredRouter::Menu& menu : router.menus) {
+    if (!in.more()) break;  // a record of before there were twins
+    const std::uint64_t flags = in.U64();
+    in.Require(flags <= 2);
+    menu.twin = {.silent = flags == 1, .clone = flags == 2, .of = base::RouterId(in.Text())};
   }
   if (!in.done()) return Damaged("a router's record");
   return router;

@@ -24,8 +24,12 @@ constexpr std::int64_t kAheadUs = 5 * kSecondUs;
 // No spool holds older snapshots than days are kept open for.
 constexpr std::int64_t kOldestUs = 40LL * 86'400 * kSecondUs;
 
-// The instant a snapshot counts for: not before the previous one's, not beyond its receipt.
+// The instant a snapshot counts for: not before the previous one's, not beyond its receipt. While
+// it is not agreed what time it is (no receipt) the stamp stands. A previous one that lies well
+// beyond the receipt came off a wrong clock, and holds nobody back.
 std::int64_t CorrectedTime(std::int64_t stamp, std::int64_t previous_us, std::int64_t received_us) {
+  if (received_us == 0) return std::max(stamp, previous_us);
+  if (previous_us > received_us + kWrongClockUs) previous_us = 0;
   std::int64_t at = stamp;
   if (stamp > received_us + kWrongClockUs || stamp < received_us - kOldestUs) {
     at = received_us;
@@ -310,6 +314,34 @@ void NoteClock(const counters::Snapshot& snapshot, const SnapshotHeader& correct
                     (moved > 0 ? moved : -moved) / 1000, " ms and was corrected")});
 }
 
+using SharedHeader = std::shared_ptr<const SnapshotHeader>;
+
+void ComeBack(SharedHeader& header, std::int64_t at_us) {
+  if (header == nullptr || header->attribution_us <= at_us) return;
+  auto earlier = std::make_shared<SnapshotHeader>(*header);
+  earlier->attribution_us = at_us;
+  header = std::move(earlier);
+}
+
+// What was taken in by a clock that ran ahead is as old as the snapshot that shows it: no step ends
+// before it begins.
+void ComeBack(MenuState& state, std::int64_t at_us) {
+  const auto hold = [at_us](std::int64_t& us) { us = std::min(us, at_us); };
+  if (state.last.has_value()) hold(state.last->attribution_us);
+  if (state.pending.has_value()) hold(state.pending->header.attribution_us);
+  for (Slot& slot : state.slots) hold(slot.since_us);
+  for (std::int64_t& us : state.resets_us) hold(us);
+  for (auto& [row, header] : state.read_at) ComeBack(header, at_us);
+  for (auto& [row, dispute] : state.disputes) {
+    for (Observation& seen : dispute.seen) ComeBack(seen.header, at_us);
+  }
+  for (Tombstone& tombstone : state.tombstones) {
+    ComeBack(tombstone.header, at_us);
+    hold(tombstone.read_us);
+    hold(tombstone.vanished_us);
+  }
+}
+
 // A menu that was just met has grown by doubling, and stays for months.
 template <typename T>
 void GiveBackSpareRoom(std::vector<T>& items) {
@@ -339,7 +371,8 @@ absl::StatusOr<Staged> Stage(const MenuState& state, const StageInput& input) {
   NoteClock(snapshot, staged.header, staged.effects);
 
   const MenuPlace place{snapshot.router, snapshot.menu, input.settings};
-  if (QuickPathMayApply(state, input) && !HasHabit(state, staged.header.attribution_us) &&
+  const bool comes_back = staged.header.attribution_us < previous_us;
+  if (!comes_back && QuickPathMayApply(state, input) && !HasHabit(state, staged.header.attribution_us) &&
       counters::LineageOf(*state.last, staged.header).only_same()) {
     const std::vector<TrafficBytes> ceilings = Ceilings(state, LineOf(place), staged.header);
     if (CompareRows(state, snapshot.readings, ceilings, staged.moved)) {
@@ -350,6 +383,7 @@ absl::StatusOr<Staged> Stage(const MenuState& state, const StageInput& input) {
   }
 
   auto next = std::make_unique<MenuState>(state);
+  if (comes_back) ComeBack(*next, staged.header.attribution_us);
   for (const auto& [index, descriptor] : *input.added) {
     if (!next->dictionary.InsertAt(index, descriptor)) {
       return absl::InvalidArgumentError("a dictionary entry is numbered out of turn");

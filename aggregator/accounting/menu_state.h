@@ -200,7 +200,7 @@ struct StageInput {
   // Indices are of the state's dictionary or of `added`.
   const counters::Snapshot* snapshot = nullptr;
   const counters::AddedDescriptors* added = nullptr;
-  std::int64_t received_us = 0;
+  std::int64_t received_us = 0;  // 0: it was not agreed what time it was
   MenuSettings settings;
   // For the first snapshot of a device that took another's place: the other's last header.
   const counters::SnapshotHeader* replaces = nullptr;

@@ -20,6 +20,7 @@
 #include "aggregator/query/grpc_audit_service.h"
 #include "aggregator/query/grpc_usage_service.h"
 #include "common/base/status_macros.h"
+#include "common/io/host.h"
 #include "common/io/system_clock.h"
 #include "common/io/uuid.h"
 #include "common/rpc/grpc_channel.h"
@@ -68,20 +69,21 @@ absl::StatusOr<Stores> Connect(store::StoreFactory& factory) {
 // may take any time to come up.
 class Aggregator {
  public:
-  Aggregator(const AggregatorSettings& settings, shell::Context& context)
+  Aggregator(const AggregatorSettings& settings, shell::Context& context, std::string host_boot_id)
       : settings_(settings),
         context_(context),
+        clock_(context.clock, std::move(host_boot_id)),
         instance_(absl::StrCat("aggregator-", io::FormatUuid(io::NewUuid(context.random)))),
         authority_(context.clock, context.logger, context.metrics),
         engine_pulse_(context.liveness.AddPulse("engine", kLoopSilence)),
         outbox_pulse_(context.liveness.AddPulse("outbox", kLoopSilence)),
         lease_watch_(context.readiness, context.clock, settings.store_lease_ttl),
-        reader_(book_, query_store_, history_store_, catalog_, context.clock, {}, &readings_),
+        reader_(book_, query_store_, history_store_, catalog_, clock_, {}, &readings_),
         usage_service_(reader_, board_, authority_, [this] { return Serving(); }),
         admin_service_(
             {.store = admin_store_,
              .catalog = catalog_,
-             .clock = context.clock,
+             .clock = clock_,
              .random = context.random,
              .authority = authority_,
              .fence = [this] { return CurrentFence(); },
@@ -100,6 +102,8 @@ class Aggregator {
     context_.readiness.MakeAdvisory("notifier");
     // Snapshots are taken and committed while usage rows cannot be written.
     context_.readiness.MakeAdvisory("flush");
+    // Snapshots are taken, only what needs to know the day waits.
+    context_.readiness.MakeAdvisory("clock");
     context_.certificates.Add(settings.security);
     if (settings.notifier.has_value()) context_.certificates.Add(settings.notifier->security);
   }
@@ -193,7 +197,7 @@ class Aggregator {
             .events = events_,
             .board = board_,
             .readings = readings_,
-            .clock = context_.clock,
+            .clock = clock_,
             .random = context_.random,
             .logger = context_.logger,
             .signals = Signals()};
@@ -240,7 +244,15 @@ class Aggregator {
                                                 absl::StrCat(status.message(), "; trying again"));
                   }
                 },
-            .refused = [refused](ingest::RefusalReason) { refused.Increment(); }};
+            .refused = [refused](ingest::RefusalReason) { refused.Increment(); },
+            .clock =
+                [this](const absl::Status& status) {
+                  if (status.ok()) {
+                    context_.readiness.Ready("clock");
+                  } else {
+                    context_.readiness.NotReady("clock", status.message());
+                  }
+                }};
   }
 
   outbox::DispatcherSettings Outbox() const {
@@ -256,7 +268,8 @@ class Aggregator {
     return {.instance = instance_,
             .router_lease_ttl = settings_.router_lease_ttl,
             .store_lease_ttl = settings_.store_lease_ttl,
-            .flush_interval = settings_.flush_interval};
+            .flush_interval = settings_.flush_interval,
+            .database_elsewhere = StoreIsElsewhere(settings_.store)};
   }
 
   // Waits as a standby until the store's lease is ours.
@@ -342,7 +355,7 @@ class Aggregator {
     }
     NS_ASSIGN_OR_RETURN(const store::PolicyRevision imported,
                         stores_.engine->ImportPolicy(fence, settings_.policy.text,
-                                                     absl::ToUnixMicros(context_.clock.WallNow())));
+                                                     absl::ToUnixMicros(clock_.WallNow())));
     context_.logger.Info("policy.imported", "the configuration is a new policy revision",
                          {{"revision", imported.revision}});
     // Events tell, they do not count.
@@ -369,9 +382,12 @@ class Aggregator {
   // Deletes what has passed its retention, slowly.
   void Keep(const std::stop_token& stop, store::Fence fence) {
     while (!stop.stop_requested()) {
-      PurgeOnce({*stores_.keeper, fence, kPurgeSlice}, settings_.retention,
-                context_.clock.WallNow(), stop, context_.logger);
-      WaitFor(stop, absl::Hours(1));
+      const bool agreed = clock_.agreed();
+      if (agreed) {
+        PurgeOnce({*stores_.keeper, fence, kPurgeSlice}, settings_.retention, clock_.WallNow(),
+                  stop, context_.logger);
+      }
+      WaitFor(stop, agreed ? absl::Hours(1) : absl::Minutes(1));
     }
   }
 
@@ -408,6 +424,8 @@ class Aggregator {
 
   const AggregatorSettings& settings_;
   shell::Context& context_;
+  // What time it is, for all that speaks of days; certificates and logs keep to the host's own.
+  ingest::AgreedClock clock_;
   const std::string instance_;
   rpc::PeerAuthority authority_;
   http::Liveness::Pulse& engine_pulse_;
@@ -456,7 +474,8 @@ absl::Status AggregatorApp::Check(const AggregatorSettings& settings) {
 }
 
 absl::Status AggregatorApp::Run(const AggregatorSettings& settings, shell::Context& context) {
-  Aggregator aggregator(settings, context);
+  NS_ASSIGN_OR_RETURN(std::string host_boot_id, io::HostBootId());
+  Aggregator aggregator(settings, context, std::move(host_boot_id));
   {
     base::MutexLock lock(mutex_);
     running_ = settings;

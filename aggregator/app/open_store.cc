@@ -1,10 +1,17 @@
 #include "aggregator/app/open_store.h"
 
+#include "absl/strings/match.h"
+
 #include "aggregator/store/mysql_store.h"
 #include "aggregator/store/sqlite_store.h"
 #include "common/base/status_macros.h"
 
 namespace netsentinel::app {
+
+bool StoreIsElsewhere(const store::StoreLocation& store) {
+  if (store.engine != store::StoreLocation::Engine::kMysql || !store.socket.empty()) return false;
+  return store.host != "localhost" && store.host != "::1" && !absl::StartsWith(store.host, "127.");
+}
 
 absl::StatusOr<std::unique_ptr<store::StoreFactory>> OpenStore(const AggregatorSettings& settings) {
   if (settings.store.engine == store::StoreLocation::Engine::kSqlite) {

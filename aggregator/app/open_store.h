@@ -12,4 +12,8 @@ namespace netsentinel::app {
 // Opens the store that the settings name and brings its schema up to date.
 absl::StatusOr<std::unique_ptr<store::StoreFactory>> OpenStore(const AggregatorSettings& settings);
 
+// True when the store is a database that by its address runs on another host, so that its clock is
+// not this one's.
+bool StoreIsElsewhere(const store::StoreLocation& store);
+
 }  // namespace netsentinel::app

@@ -11,6 +11,8 @@ namespace netsentinel::ingest {
 namespace {
 
 constexpr absl::Duration kFlushWait = absl::Seconds(6);
+// Anchors of so many boots of hosts are kept.
+constexpr std::size_t kAnchorsMax = 16;
 
 }  // namespace
 
@@ -181,6 +183,7 @@ absl::Status Engine::ImportPolicy(const EnginePolicy& policy) {
 
 void Engine::Housekeep() {
   KeepStoreLease();
+  LookAtClock();
   if (!fatal_.ok()) return;
   DropSilent();
   GrantLapsedLeases();
@@ -193,11 +196,44 @@ void Engine::Housekeep() {
   }
 }
 
+void Engine::LookAtClock() {
+  parts_.clock.Look();
+  std::string trouble = parts_.clock.trouble();
+  if (trouble.empty() != clock_trouble_.empty()) {
+    if (trouble.empty()) {
+      parts_.logger.Info("clock.agreed", "this host's clock agrees with what else is known");
+    } else {
+      parts_.logger.Error("clock.wrong", trouble);
+    }
+  }
+  clock_trouble_ = std::move(trouble);
+  parts_.signals.clock(clock_trouble_.empty() ? absl::OkStatus()
+                                              : absl::UnavailableError(clock_trouble_));
+}
+
 void Engine::StartFlush() {
   journal_bytes_in_flush_ = journal_bytes_;
-  parts_.flush_worker.Start(fence_, parts_.book.Write([&](accounting::Book& book) {
-    return book.StageFlush(NowUs(), {});
-  }));
+  const bool agreed = parts_.clock.agreed();
+  accounting::StagedFlush flush = parts_.book.Write([&](accounting::Book& book) {
+    // At no time no day is old.
+    return book.StageFlush(agreed ? NowUs() : 0, {});
+  });
+  if (const std::optional<TimeAnchor> anchor = parts_.clock.Anchor(); anchor.has_value()) {
+    std::erase_if(stored_anchors_,
+                  [&](const TimeAnchor& stored) { return stored.boot_id == anchor->boot_id; });
+    stored_anchors_.push_back(*anchor);
+    flush.checkpoints.push_back({.state_key = absl::StrCat(kAnchorKey, anchor->boot_id),
+                                 .part = 0,
+                                 .payload = EncodeAnchor(*anchor)});
+    while (stored_anchors_.size() > kAnchorsMax) {
+      const auto oldest = std::min_element(
+          stored_anchors_.begin(), stored_anchors_.end(),
+          [](const TimeAnchor& a, const TimeAnchor& b) { return a.noted_us < b.noted_us; });
+      flush.dropped_checkpoints.emplace_back(absl::StrCat(kAnchorKey, oldest->boot_id), 0);
+      stored_anchors_.erase(oldest);
+    }
+  }
+  parts_.flush_worker.Start(fence_, std::move(flush));
 }
 
 // Whether snapshots are taken, to the rest of the program.

@@ -15,6 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 
+#include "aggregator/ingest/agreed_time.h"
 #include "aggregator/ingest/event_queue.h"
 #include "aggregator/ingest/flush_worker.h"
 #include "aggregator/ingest/frame_decoder.h"
@@ -52,6 +53,8 @@ struct EngineSettings {
   absl::Duration flush_interval = absl::Seconds(60);
   std::uint64_t stream_credit_bytes = 8U << 20;
   int boundary_days = 45;
+  // The database runs on another host: its clock is a witness of what time it is.
+  bool database_elsewhere = false;
   std::size_t batch_snapshots_max = 2'000;
   // Frames of a commit's snapshots, on the wire; one snapshot may be larger.
   std::uint64_t batch_bytes_max = std::uint64_t{32} << 20;
@@ -79,6 +82,8 @@ struct EngineSignals {
   // OK: usage rows and checkpoints reach the store. Else why not, in words.
   std::function<void(const absl::Status&)> flushing;
   std::function<void(RefusalReason)> refused;
+  // OK: it is known what time it is. Else what is wrong with this host's clock, in words.
+  std::function<void(const absl::Status&)> clock = [](const absl::Status&) {};
 };
 
 struct EngineParts {
@@ -88,7 +93,7 @@ struct EngineParts {
   EventQueue& events;
   RouterBoard& board;
   ReadingBoard& readings;
-  const base::Clock& clock;
+  AgreedClock& clock;
   base::RandomSource& random;
   log::Logger& logger;
   EngineSignals signals;
@@ -131,6 +136,7 @@ class Engine {
     std::shared_ptr<StreamSink> sink;
     base::CollectorId identity;
     absl::Duration opened_at;
+    std::string host_boot_id;
     std::optional<LeaseParty> party;                         // after its hello
     std::map<base::RouterId, std::uint64_t> offered_epochs;  // the newest its spool has rows of
     std::map<LaneKey, Lane> lanes;
@@ -155,6 +161,7 @@ class Engine {
   absl::Status ReadBack();
   absl::Status ReplayJournal(accounting::Book& book);
   absl::Status FlushReplayed(accounting::Book& book, std::int64_t received_us);
+  void BeginTime(store::RecoveredState& state);
   absl::Status KeepLeaseWhileReading();
   absl::Status LeaseStillOurs();
   void Reload(absl::string_view why);
@@ -167,6 +174,9 @@ class Engine {
   absl::Status TakePolicy(const EnginePolicy& policy);
   absl::Status ImportPolicy(const EnginePolicy& policy);
   void Housekeep();
+  void LookAtClock();
+  // What to tell collectors: 0 while it is not agreed what time it is.
+  std::int64_t TimeToTellUs() const { return parts_.clock.ReceiptUs(); }
   void KeepStoreLease();
   void HandleFlush(absl::Duration wait);
   void SettleFlush(FlushWorker::Outcome outcome);
@@ -184,6 +194,7 @@ class Engine {
   void HandleMessage(StreamId id, Stream& stream, CollectorMessage message);
   void HandleHello(StreamId id, Stream& stream, const HelloMessage& hello);
   void HandlePart(Stream& stream, SnapshotPart part);
+  void HearCollector(const Stream& stream, std::int64_t collector_us);
   void HandleState(Stream& stream, const RouterStateMessage& state);
   void Drop(StreamId id, const absl::Status& status);
   void HandleClosed(StreamId id);
@@ -256,6 +267,8 @@ class Engine {
   std::size_t journal_bytes_ = 0;
   std::size_t journal_bytes_in_flush_ = 0;
   std::size_t replayed_rows_ = 0;
+  std::string clock_trouble_;               // as it was told last
+  std::vector<TimeAnchor> stored_anchors_;  // of all boots
   bool flush_failing_ = false;
   absl::Duration next_flush_;
   absl::Duration next_lease_renewal_;

@@ -2,6 +2,7 @@
 #include <set>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
 #include "aggregator/ingest/engine.h"
@@ -42,6 +43,12 @@ bool Engine::CommitRound() {
   }
   notices_.Committed(notices_staged_);
   ReadingsCommitted(batch);
+  for (const accounting::EventRecord& event : batch.events) {
+    // What device answers is news for whoever reads the log.
+    if (!absl::StartsWith(event.kind, "device_")) continue;
+    parts_.logger.Warn(absl::StrCat("accounting.", event.kind), event.detail,
+                       {{"router", event.router}, {"menu", counters::MenuName(event.menu)}});
+  }
   parts_.book.Write([&](accounting::Book& book) { book.Install(std::move(staged)); });
   for (const store::JournalRow& row : batch.journal) {
     journal_bytes_ += row.payload.size();
@@ -159,7 +166,7 @@ std::optional<Engine::Candidate> Engine::NextOf(StreamId id, Stream& stream, con
     candidate.stream = id;
     candidate.lane = key;
     candidate.dictionary = lane.decoder.dictionary();
-    candidate.received_us = NowUs();
+    candidate.received_us = parts_.clock.ReceiptUs();
     candidate.snapshot.router = key.first;
     candidate.snapshot.menu = key.second;
     candidate.snapshot.header = std::move(decoded->header);

@@ -1,5 +1,6 @@
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
 #include "aggregator/ingest/engine.h"
@@ -28,15 +29,16 @@ absl::Status Engine::Recover() {
 
 absl::Status Engine::ReadBack() {
   NS_RETURN_IF_ERROR(LoadOverrides());
+  replayed_rows_ = 0;
+  journal_bytes_ = journal_bytes_in_flush_ = 0;
+  NS_ASSIGN_OR_RETURN(store::RecoveredState state,
+                      parts_.store.Recover([this] { return KeepLeaseWhileReading(); }));
+  BeginTime(state);
   auto book = std::make_unique<accounting::Book>();
   accounting::Policy policy = policy_.accounting;
   policy.overrides = overrides_;
   NS_RETURN_IF_ERROR(book->SetPolicy(policy, NowUs()));
 
-  replayed_rows_ = 0;
-  journal_bytes_ = journal_bytes_in_flush_ = 0;
-  NS_ASSIGN_OR_RETURN(store::RecoveredState state,
-                      parts_.store.Recover([this] { return KeepLeaseWhileReading(); }));
   const absl::CivilDay since =
       absl::ToCivilDay(parts_.clock.WallNow(), absl::UTCTimeZone()) - kFiredDays;
   NS_ASSIGN_OR_RETURN(const std::vector<store::BreachRow> breaches,
@@ -52,6 +54,7 @@ absl::Status Engine::ReadBack() {
   const std::uint64_t next_journal_id = state.next_journal_id;
   NS_RETURN_IF_ERROR(book->Recover(ToInput(std::move(state), breaches, NowUs())));
   NS_RETURN_IF_ERROR(ReplayJournal(*book));
+  parts_.clock.HearStored(book->AsOf(base::SiteId()));
   // Whoever lost the lease does not serve what it read.
   NS_RETURN_IF_ERROR(LeaseStillOurs());
 
@@ -77,6 +80,27 @@ absl::Status Engine::ReadBack() {
   parts_.logger.Info("ingest.recovered", "state rebuilt from the store",
                      {{"journal_rows", replayed_rows_}, {"menus", watermarks_.size()}});
   return absl::OkStatus();
+}
+
+// Takes the anchors out of what is stored, and with them the time. One that is damaged is one that
+// is not there: then the time is agreed anew.
+void Engine::BeginTime(store::RecoveredState& state) {
+  stored_anchors_.clear();
+  for (const store::CheckpointPart& part : state.checkpoints) {
+    if (!absl::StartsWith(part.state_key, kAnchorKey)) continue;
+    absl::StatusOr<TimeAnchor> anchor =
+        DecodeAnchor(part.state_key.substr(kAnchorKey.size()), part.payload);
+    if (anchor.ok()) {
+      stored_anchors_.push_back(*std::move(anchor));
+    } else {
+      parts_.logger.Warn("clock.anchor_lost", "a stored time cannot be read and is not used",
+                         {{"status", anchor.status()}});
+    }
+  }
+  std::erase_if(state.checkpoints, [](const store::CheckpointPart& part) {
+    return absl::StartsWith(part.state_key, kAnchorKey);
+  });
+  parts_.clock.Begin(stored_anchors_);
 }
 
 absl::Status Engine::ReplayJournal(accounting::Book& book) {
@@ -125,7 +149,10 @@ absl::Status Engine::KeepLeaseWhileReading() {
 // Extends the aggregator's lease; kAborted when it is another's, kUnavailable when nobody knows.
 absl::Status Engine::LeaseStillOurs() {
   next_lease_renewal_ = parts_.clock.MonotonicNow() + settings_.store_lease_ttl / 3;
-  return parts_.store.RenewLease(settings_.instance, fence_, settings_.store_lease_ttl).status();
+  const absl::StatusOr<store::LeaseInfo> lease =
+      parts_.store.RenewLease(settings_.instance, fence_, settings_.store_lease_ttl);
+  if (lease.ok() && settings_.database_elsewhere) parts_.clock.HearDatabase(lease->now_us);
+  return lease.status();
 }
 
 // What became of a flush under way. It gives numbers to names: nothing is read before it has ended.

@@ -115,6 +115,8 @@ void Engine::HandleHello(StreamId id, Stream& stream, const HelloMessage& hello)
     return;
   }
   CloseOlderStreams(id, hello.collector);
+  stream.host_boot_id = hello.host_boot_id;
+  HearCollector(stream, hello.collector_time_us);
   stream.party = LeaseParty{.collector = hello.collector, .spool_uuid = hello.spool_uuid};
 
   WelcomeMessage welcome;
@@ -136,7 +138,7 @@ void Engine::HandleHello(StreamId id, Stream& stream, const HelloMessage& hello)
     }
   }
   welcome.routers = Welcome(stream, admitted);
-  welcome.aggregator_time_us = NowUs();
+  welcome.aggregator_time_us = TimeToTellUs();
   parts_.logger.Info("ingest.connected", "a collector is connected",
                      {{"collector", hello.collector},
                       {"version", hello.software_version},
@@ -288,7 +290,14 @@ const RouterAdmission* Engine::Admit(const Stream& stream, RefusalMessage& refus
   return &admission->second;
 }
 
+// Before anything is told by the time it may change.
+void Engine::HearCollector(const Stream& stream, std::int64_t collector_us) {
+  parts_.clock.HearCollector(stream.identity, stream.host_boot_id, collector_us);
+  LookAtClock();
+}
+
 void Engine::HandlePart(Stream& stream, SnapshotPart part) {
+  if (part.columns.part == 0) HearCollector(stream, part.collector_time_us);
   const LaneKey key{part.router, part.menu};
   const std::uint64_t sequence = part.offered.position.sequence;
   // Nothing is kept of a router that is not granted. A changed grant closes all streams.
@@ -368,7 +377,7 @@ void Engine::Acknowledge(Stream& stream, const LaneKey& lane,
                                .menu = lane.second,
                                .lease_epoch = position.lease_epoch,
                                .sequence = position.sequence,
-                               .aggregator_time_us = NowUs(),
+                               .aggregator_time_us = TimeToTellUs(),
                                .superseded = superseded});
 }
 

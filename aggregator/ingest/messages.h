@@ -38,6 +38,7 @@ struct HelloMessage {
   std::string host_boot_id;
   std::string spool_uuid;
   std::vector<RouterOffer> routers;
+  std::int64_t collector_time_us = 0;  // its wall clock; 0: it did not say
 };
 
 // One frame. `columns` looks into `storage`.
@@ -49,6 +50,7 @@ struct SnapshotPart {
   OfferedPosition offered;
   FrameColumns columns;
   std::size_t wire_bytes = 0;
+  std::int64_t collector_time_us = 0;  // its wall clock; 0: it did not say
   std::shared_ptr<const void> storage;
 };
 

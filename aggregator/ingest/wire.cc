@@ -120,6 +120,7 @@ absl::StatusOr<CollectorMessage> HelloOf(const v1::Hello& wire) {
   hello.software_version = Bounded(wire.software_version());
   hello.host_boot_id = wire.host_boot_id();
   NS_ASSIGN_OR_RETURN(hello.spool_uuid, Uuid(wire.spool_uuid()));
+  hello.collector_time_us = wire.collector_time_us();
   if (wire.routers_size() > kOffersMax) {
     return Bad(absl::StrCat("a hello offers ", wire.routers_size(), " routers, the limit is ",
                             kOffersMax));
@@ -176,6 +177,7 @@ absl::StatusOr<CollectorMessage> SnapshotOf(std::shared_ptr<const v1::IngestRequ
   part.offered.position.sequence = wire.sequence();
   part.offered.previous_sequence = wire.previous_sequence();
   part.wire_bytes = request->ByteSizeLong();
+  part.collector_time_us = wire.collector_time_us();
   part.defect = Uuid(wire.spool_uuid()).status();
   if (part.defect.ok()) part.defect = FillColumns(wire, part.columns);
   part.storage = std::move(request);

@@ -215,6 +215,12 @@ grpc::Status GrpcUsageService::ListRouters(grpc::ServerContext* context,
       info.set_last_snapshot_us(view.last_snapshot_us);
       info.set_router_uptime_s(view.router_uptime_s);
       info.set_accounting_source(view.accounting_source);
+      if (!view.counts_as.empty()) {
+        info.set_counts_as_router_id(view.counts_as.value());
+        info.set_detail(absl::StrCat(info.detail(), info.detail().empty() ? "" : "; ",
+                                     "the same device is read as router \"", view.counts_as.value(),
+                                     "\" and counts there: take one of the two out of routers:"));
+      }
       if (standing.device == counters::DeviceIdentity{}) {
         *out->mutable_device() = DeviceToWire(view.device);
       }

@@ -17,6 +17,8 @@ inline constexpr std::size_t kMaxNameBytes = 2048;
 inline constexpr std::size_t kMaxIdBytes = 64;
 inline constexpr std::size_t kMaxStateKeyBytes = 512;
 inline constexpr std::size_t kMaxHolderBytes = 255;
+// A lease or claim that would last longer yet (or ten times its length) is of another clock.
+inline constexpr std::int64_t kLongestHoldUs = 3'600'000'000;
 inline constexpr std::size_t kMaxSpoolUuidBytes = 16;
 // One journal row or checkpoint part.
 inline constexpr std::size_t kMaxPayloadBytes = 64 << 20;

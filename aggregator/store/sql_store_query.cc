@@ -59,7 +59,9 @@ class ClaimPicker {
 
   void Offer(OutboxClaim claim, const std::string& claimed_by, std::int64_t until_us) {
     const Pair pair{claim.breach.subscriber, claim.breach.quota_id};
-    const bool anothers = !claimed_by.empty() && claimed_by != owner_ && until_us > now_;
+    // A claim of a clock that has been set back since is none.
+    const bool lasts = until_us > now_ && until_us - now_ <= kLongestHoldUs;
+    const bool anothers = !claimed_by.empty() && claimed_by != owner_ && lasts;
     if (anothers) blocked_.insert(pair);
     if (blocked_.count(pair) == 0 && !full()) picked_.push_back(std::move(claim));
   }

@@ -66,6 +66,8 @@ class PollReporter final : public poll::PollSink {
                                            "Readings that stand for a boundary instant.")),
         queues_(metrics.AddCounter("netsentinel_collector_queue_readings_total",
                                    "Queues in complete readings.")),
+        pauses_(metrics.AddCounter("netsentinel_collector_host_pauses_total",
+                                   "Times this host stood still without its clock noticing.")),
         seconds_(metrics.AddHistogram("netsentinel_collector_poll_seconds",
                                       "How long a router took to answer for one menu.",
                                       metrics::LatencySeconds())) {}
@@ -105,6 +107,16 @@ class PollReporter final : public poll::PollSink {
         .Increment();
     delivery_.ReportFailure(router);
   }
+  void OnPause(const poll::PauseNote& note) override {
+    if (note.kind == poll::PauseNote::Kind::kHostPaused) {
+      pauses_.Increment();
+      logger_.Warn("host.paused", note.text, {{"seconds", note.ahead_us / 1'000'000}});
+      return;
+    }
+    logger_.Warn(note.kind == poll::PauseNote::Kind::kRouterAhead ? "router.uptime_jumped"
+                                                                  : "router.uptime_unexplained",
+                 note.text, {{"router", note.router}, {"seconds", note.ahead_us / 1'000'000}});
+  }
 
  private:
   metrics::Registry& metrics_;
@@ -113,6 +125,7 @@ class PollReporter final : public poll::PollSink {
   const metrics::Counter polls_;
   const metrics::Counter boundary_polls_;
   const metrics::Counter queues_;
+  const metrics::Counter pauses_;
   const metrics::Histogram seconds_;
 };
 

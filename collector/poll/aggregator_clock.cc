@@ -31,6 +31,7 @@ std::optional<std::int64_t> OffsetFilter::offset_us() const {
 
 void AggregatorClock::Add(absl::Duration sent, absl::Duration received,
                           std::int64_t aggregator_us) {
+  if (aggregator_us <= 0) return;  // it is not sure of the time itself
   base::MutexLock lock(mutex_);
   filter_.Add(absl::ToInt64Microseconds(sent), absl::ToInt64Microseconds(received), aggregator_us);
 }

@@ -41,7 +41,7 @@ struct AttributedTime {
 class AggregatorClock {
  public:
   explicit AggregatorClock(const base::Clock& clock) : clock_(clock) {}
-  // Instants of CLOCK_BOOTTIME and what the aggregator said in between.
+  // Instants of CLOCK_BOOTTIME and what the aggregator said in between; 0 says nothing.
   void Add(absl::Duration sent, absl::Duration received, std::int64_t aggregator_us);
   AttributedTime Now() const { return At(clock_.BootNow()); }
   // The time that it was, or will be, at an instant of CLOCK_BOOTTIME.

@@ -5,7 +5,7 @@
 namespace netsentinel::poll {
 
 Attribution Attribute(const ReadingTimes& times, std::int64_t floor_us) {
-  if (floor_us > times.end_us + kBoundaryWindowUs) floor_us = 0;
+  if (floor_us > times.end_us + kFloorAheadUs) floor_us = 0;
   if (times.boundary_us.has_value() && *times.boundary_us >= floor_us &&
       times.begin_us >= *times.boundary_us &&
       times.end_us <= *times.boundary_us + kBoundaryWindowUs) {

@@ -6,7 +6,10 @@
 namespace netsentinel::poll {
 
 // A poll that was wanted for a boundary counts as read at it when the reply was complete so soon.
-inline constexpr std::int64_t kBoundaryWindowUs = 5'000'000;
+// What passed meanwhile counts for the earlier day: more than this would be bytes of the wrong one.
+inline constexpr std::int64_t kBoundaryWindowUs = 1'000'000;
+// A floor further ahead of a reading than this is a wrong clock's.
+inline constexpr std::int64_t kFloorAheadUs = 5'000'000;
 
 // When a reading was asked for and complete, in microseconds on the aggregator's clock.
 struct ReadingTimes {
@@ -25,9 +28,10 @@ struct Attribution {
 };
 
 // The instant a reading counts for: the boundary, else the middle of the request, which is nearest
-// to when the router read its counters. Never before `floor_us`, the router's last attribution;
-// a floor more than kBoundaryWindowUs in the future came from a clock that was wrong and is
-// ignored.
+// to when the router read its counters. A boundary's reading that was complete later than
+// kBoundaryWindowUs after it is one like any other, so that its step is divided between the days.
+// Never before `floor_us`, the router's last attribution; a floor more than kFloorAheadUs in the
+// future came from a clock that was wrong and is ignored.
 Attribution Attribute(const ReadingTimes& times, std::int64_t floor_us);
 
 }  // namespace netsentinel::poll

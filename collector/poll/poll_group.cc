@@ -44,6 +44,7 @@ void PollGroup::StartRouter(RouterSetup setup) {
                                          .aggregator_clock = parts_.aggregator_clock,
                                          .random = parts_.random,
                                          .sink = parts_.sink,
+                                         .host_pauses = host_pauses_,
                                          .budget = parts_.budget,
                                          .workers = parts_.workers});
   if (!waiting_words_.empty()) poller->SetWaitingWords(waiting_words_);

@@ -39,7 +39,9 @@ class PollGroup {
     std::function<SessionFactory(const RouterSetup&)> sessions = {};
   };
 
-  explicit PollGroup(Parts parts) : parts_(std::move(parts)) {}
+  explicit PollGroup(Parts parts)
+      : parts_(std::move(parts)),
+        host_pauses_([this](const PauseNote& note) { parts_.sink.OnPause(note); }) {}
 
   // Starts new routers, stops those that are gone, and both for those that changed. Of a router
   // that waits for a session `waiting_words` are said.
@@ -71,6 +73,7 @@ class PollGroup {
   void Sweep();
 
   const Parts parts_;
+  HostPauses host_pauses_;
   std::map<base::RouterId, Knowledge> knowledge_;
   std::map<base::RouterId, Entry> routers_;
   std::string waiting_words_;

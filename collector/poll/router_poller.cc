@@ -26,6 +26,8 @@ constexpr absl::Duration kGuardMin = absl::Seconds(2);
 constexpr absl::Duration kGuardMax = absl::Seconds(10);
 // Fewer readings are encoded sooner than a thread is woken.
 constexpr std::size_t kRowsForAWorker = 2000;
+// How often a reading that waits for what other routers tell is looked at.
+constexpr absl::Duration kPauseLook = absl::Seconds(1);
 
 bool IsRefusal(RouterState state) {
   return state == RouterState::kLoginRefused || state == RouterState::kTlsRefused ||
@@ -40,6 +42,7 @@ RouterPoller::RouterPoller(RouterPollerOptions options, Parts parts)
       clock_(parts.clock),
       aggregator_clock_(parts.aggregator_clock),
       sink_(parts.sink),
+      host_pauses_(parts.host_pauses),
       executor_(parts.executor),
       budget_(parts.budget),
       workers_(std::move(parts.workers)),
@@ -108,6 +111,7 @@ asio::awaitable<void> RouterPoller::Run() {
   while (!stopping_) {
     if (!may_poll_) {
       DropSession();
+      host_pauses_.Forget(options_.router);
       co_await Sleep(kLongestSleep);
       continue;
     }
@@ -259,6 +263,7 @@ asio::awaitable<bool> RouterPoller::PollMenu(MenuReader& menu, const NextPoll& p
   menu.reader->SetDay(NowUs() / absl::ToInt64Microseconds(absl::Hours(24)));
   auto reply = co_await session_->ReadQueues(*menu.reader, options_.patience);
   const absl::Duration end = clock_.BootNow();
+  const std::int64_t wall_us = absl::ToUnixMicros(clock_.WallNow());
   if (!reply.ok()) {
     const bool lost = !session_->connected();
     if (stopping_ && lost) co_return false;
@@ -292,8 +297,36 @@ asio::awaitable<bool> RouterPoller::PollMenu(MenuReader& menu, const NextPoll& p
   header.settings_fingerprint = menu.reader->settings_fingerprint();
   header.at_boundary = attribution.at_boundary;
   header.boundary_skew_ms = attribution.boundary_skew_ms;
+  const UptimeReading uptime{.router = options_.router,
+                             .menu = menu.menu,
+                             .device_key = device_.Key(),
+                             .begin_us = header.begin_us,
+                             .end_us = header.end_us,
+                             .wall_us = wall_us,
+                             .uptime_s = reply->uptime_s};
+  const PauseJudgement pause = co_await JudgePause(uptime);
+  header.host_paused_us = pause.host_paused_us;
+  header.pause_decided = pause.decided;
   co_await Deliver(menu, *std::move(reply), std::move(header));
   co_return true;
+}
+
+asio::awaitable<PauseJudgement> RouterPoller::JudgePause(const UptimeReading& reading) {
+  PauseJudgement judged = host_pauses_.Observe(reading);
+  if (!judged.waiting) co_return judged;
+  absl::Duration left = interval_;
+  const std::int64_t now_us = NowUs();
+  const auto boundary = std::upper_bound(boundaries_us_.begin(), boundaries_us_.end(), now_us);
+  if (boundary != boundaries_us_.end()) {
+    left = std::min(left, absl::Microseconds(*boundary - now_us) - kGuardMax);
+  }
+  const absl::Duration until = clock_.MonotonicNow() + left;
+  while (judged.waiting && !stopping_ && clock_.MonotonicNow() < until) {
+    co_await Sleep(std::min(kPauseLook, until - clock_.MonotonicNow()));
+    judged = host_pauses_.Ask(reading.router, reading.menu);
+  }
+  if (judged.waiting) judged = host_pauses_.GiveUp(reading.router, reading.menu);
+  co_return judged;
 }
 
 asio::awaitable<void> RouterPoller::Deliver(MenuReader& menu, routeros::QueueReply reply,

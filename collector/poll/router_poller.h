@@ -13,6 +13,7 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include "collector/poll/aggregator_clock.h"
+#include "collector/poll/host_pause.h"
 #include "collector/poll/router_session.h"
 #include "collector/poll/router_state.h"
 #include "collector/poll/schedule.h"
@@ -46,6 +47,8 @@ class PollSink {
   virtual void OnState(const RouterStateReport& report) = 0;
   // A poll or connection that failed.
   virtual void OnFailure(const base::RouterId& router, RouterState state) = 0;
+  // An uptime ran ahead: what it was taken for.
+  virtual void OnPause(const PauseNote& note) = 0;
 };
 
 struct RouterPollerOptions {
@@ -78,6 +81,8 @@ class RouterPoller {
     const AggregatorClock& aggregator_clock;
     base::RandomSource& random;
     PollSink& sink;
+    // Of all routers that this host reads.
+    HostPauses& host_pauses;
     // Null: as many sessions as there are routers. Must outlive the poller.
     SessionBudget* budget = nullptr;
     // Where long readings are encoded; without one, on the executor.
@@ -127,6 +132,8 @@ class RouterPoller {
   // True when every menu was read at it, or it was tried twice over a living session.
   bool Served(std::int64_t boundary_us);
   boost::asio::awaitable<bool> PollMenu(MenuReader& menu, const NextPoll& poll);
+  // Waits, at most until the next poll is due, for what other routers tell.
+  boost::asio::awaitable<PauseJudgement> JudgePause(const UptimeReading& reading);
   boost::asio::awaitable<void> Deliver(MenuReader& menu, routeros::QueueReply reply,
                                        counters::SnapshotHeader header);
   void TakeDevice(routeros::DeviceReport report);
@@ -145,6 +152,7 @@ class RouterPoller {
   const base::Clock& clock_;
   const AggregatorClock& aggregator_clock_;
   PollSink& sink_;
+  HostPauses& host_pauses_;
   const boost::asio::any_io_executor executor_;
   SessionBudget* const budget_;
   const std::optional<boost::asio::any_io_executor> workers_;

@@ -31,6 +31,7 @@ struct HelloMessage {
   std::string host_boot_id;
   std::string spool_uuid;
   std::vector<RouterOffer> routers;
+  std::int64_t collector_time_us = 0;  // this host's wall clock
 };
 
 // One frame of a spooled snapshot.
@@ -41,6 +42,7 @@ struct FrameMessage {
   std::uint64_t sequence = 0;
   std::uint64_t previous_sequence = 0;
   FrameColumns columns;
+  std::int64_t collector_time_us = 0;  // this host's wall clock
 };
 
 struct LeaseReportMessage {

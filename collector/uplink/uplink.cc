@@ -105,7 +105,8 @@ absl::StatusOr<HelloMessage> Uplink::MakeHello() {
                      .software_version = options_.software_version,
                      .host_boot_id = options_.host_boot_id,
                      .spool_uuid = keeper_.spool()->uuid(),
-                     .routers = {}};
+                     .routers = {},
+                     .collector_time_us = absl::ToUnixMicros(clock_.WallNow())};
   NS_ASSIGN_OR_RETURN(const std::vector<spool::MenuPosition> positions,
                       keeper_.spool()->Positions());
   std::map<base::RouterId, RouterOffer> offers;
@@ -320,12 +321,14 @@ Uplink::Sending Uplink::SendRow(const spool::SpoolRow& row, MenuChannel& channel
                 .sent_boot = clock_.BootNow(),
                 .sent_monotonic = clock_.MonotonicNow()};
   for (FrameColumns& columns : channel.encoder.Encode(decoded->snapshot, decoded->table)) {
-    sent.bytes += stream_->Send(FrameMessage{.key = row.key,
-                                             .lease_epoch = row.lease_epoch,
-                                             .spool_uuid = row.spool_uuid,
-                                             .sequence = row.sequence,
-                                             .previous_sequence = row.previous_sequence,
-                                             .columns = std::move(columns)});
+    sent.bytes +=
+        stream_->Send(FrameMessage{.key = row.key,
+                                   .lease_epoch = row.lease_epoch,
+                                   .spool_uuid = row.spool_uuid,
+                                   .sequence = row.sequence,
+                                   .previous_sequence = row.previous_sequence,
+                                   .columns = std::move(columns),
+                                   .collector_time_us = absl::ToUnixMicros(clock_.WallNow())});
     ++stats_.frames_sent;
   }
   stats_.bytes_sent += sent.bytes;

@@ -100,6 +100,7 @@ struct Encoder {
     wire->set_software_version(hello.software_version);
     wire->set_host_boot_id(hello.host_boot_id);
     wire->set_spool_uuid(hello.spool_uuid);
+    wire->set_collector_time_us(hello.collector_time_us);
     for (const RouterOffer& offer : hello.routers) {
       v1::RouterOffer* router = wire->add_routers();
       router->set_router_id(offer.router.value());
@@ -124,6 +125,7 @@ struct Encoder {
     wire->set_part(columns.part);
     wire->set_last_part(columns.last_part);
     wire->set_absolute(columns.absolute);
+    wire->set_collector_time_us(frame.collector_time_us);
     if (columns.header.has_value()) {
       Fill(*columns.header, wire->mutable_header());
       wire->mutable_header()->set_queue_count(columns.queue_count);

@@ -91,8 +91,9 @@ struct SnapshotHeader {
   // attribution_us is a boundary instant of the site (a day's start or another cut).
   bool at_boundary = false;
   std::uint32_t boundary_skew_ms = 0;
-  // How long in all, in this boot of the collector's host, the host stood still (a hypervisor's
-  // pause, a migration) without CLOCK_BOOTTIME noticing. Within one host_boot_id it only grows.
+  // How long in all the collector's host stood still (a hypervisor's pause, a migration) without
+  // CLOCK_BOOTTIME noticing, since the collector began to read this menu. It grows from reading to
+  // reading and begins again at 0 with the collector or its lease.
   std::int64_t host_paused_us = 0;
   // True: the collector could tell whether its host stood still, so that an uptime ahead of
   // CLOCK_BOOTTIME and host_paused_us together is the router's doing. False: it could not tell.

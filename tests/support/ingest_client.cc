@@ -101,7 +101,7 @@ v1::SnapshotFrame MakeSnapshot(const ClientPosition& position, const std::vector
   header->set_attribution_us(absl::ToUnixMicros(at));
   header->set_clock(v1::ATTRIBUTION_CLOCK_AGGREGATOR);
   header->set_router_uptime_s(static_cast<std::uint64_t>(boot_us / 1'000'000));
-  header->mutable_device()->set_serial_number("SERIAL");
+  header->mutable_device()->set_serial_number("SERIAL-" + position.router);
   header->set_queue_count(static_cast<std::uint32_t>(rows.size()));
   for (std::size_t i = 0; i < rows.size(); ++i) {
     v1::QueueDescriptor* queue = frame.add_added();

@@ -174,6 +174,14 @@ TEST_P(StoreContract, WhenAnOlderDatabaseWasReadIsTakenFromItsUsage) {
   EXPECT_EQ(store_->Readings(base::SiteId("lahore"), day + 1, day + 1)->read_in_span.size(), 0u);
 }
 
+TEST_P(StoreContract, ALeaseOfAClockThatWasDaysAheadHoldsNobodyBack) {
+  ASSERT_OK_AND_ASSIGN(const LeaseInfo far, store_->RenewLease("first", fence_, absl::Hours(960)));
+  ASSERT_OK_AND_ASSIGN(const LeaseInfo next, other_->AcquireLease("second", absl::Minutes(1)));
+  EXPECT_GT(next.fence.epoch, far.fence.epoch);
+  EXPECT_THAT(store_->RenewLease("first", fence_, absl::Minutes(1)),
+              StatusIs(absl::StatusCode::kAborted, testing::_));
+}
+
 TEST_P(StoreContract, AMigrationThatStoppedHalfwayIsFinishedByTheNextStart) {
   store_.reset();
   other_.reset();

@@ -69,6 +69,11 @@ TEST_P(OutboxContract, AClaimThatRanOutIsHandedOutAgain) {
   EXPECT_THAT(Claim("two", 10), testing::ElementsAre("b1", "b2", "b3", "b4"));
 }
 
+TEST_P(OutboxContract, AClaimOfAClockThatWasDaysAheadHoldsNobodyBack) {
+  EXPECT_THAT(Claim("one", 1, absl::Hours(960)), testing::ElementsAre("b1"));
+  EXPECT_THAT(Claim("two", 10), testing::ElementsAre("b1", "b2", "b3", "b4"));
+}
+
 TEST_P(OutboxContract, FinishedRowsAreGoneAndTheirBreachesSayHow) {
   ASSERT_OK_AND_ASSIGN(const auto claims, store_->ClaimOutbox(fence_, "one", absl::Minutes(5), 2));
   ASSERT_THAT(store_->FinishOutbox(

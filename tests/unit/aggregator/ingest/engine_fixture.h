@@ -48,7 +48,7 @@ class EngineFixture : public ::testing::Test {
                                                    .events = events_,
                                                    .board = board_,
                                                    .readings = readings_,
-                                                   .clock = clock_,
+                                                   .clock = agreed_clock_,
                                                    .random = random_,
                                                    .logger = logger_,
                                                    .signals = std::move(signals)},
@@ -67,6 +67,7 @@ class EngineFixture : public ::testing::Test {
 
   test::TempFolder folder_;
   io::SystemClock clock_;
+  AgreedClock agreed_clock_{clock_, "the-aggregators-boot"};
   base::SeededRandom random_{7};
   log::CapturingLogger logger_;
   std::unique_ptr<store::StoreFactory> factory_;

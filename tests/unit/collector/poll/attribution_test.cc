@@ -24,11 +24,19 @@ TEST(AttributionTest, AReadingAtABoundaryCountsForTheBoundaryAndKeepsItsSkew) {
       (Attribution{.attribution_us = kMidnight, .at_boundary = true, .boundary_skew_ms = 250}));
 }
 
-TEST(AttributionTest, ABoundaryReadingThatTookFiveSecondsIsTheLastThatCounts) {
-  EXPECT_TRUE(Attribute({kMidnight, kMidnight + 5 * kSecond, kMidnight}, 0).at_boundary);
-  const Attribution late = Attribute({kMidnight, kMidnight + 5 * kSecond + 2, kMidnight}, 0);
+TEST(AttributionTest, ABoundaryReadingThatTookASecondIsTheLastThatCountsForIt) {
+  EXPECT_TRUE(Attribute({kMidnight, kMidnight + kSecond, kMidnight}, 0).at_boundary);
+  const Attribution late = Attribute({kMidnight, kMidnight + kSecond + 2, kMidnight}, 0);
   EXPECT_FALSE(late.at_boundary);
-  EXPECT_EQ(late.attribution_us, kMidnight + (5 * kSecond + 2) / 2);
+  EXPECT_EQ(late.attribution_us, kMidnight + (kSecond + 2) / 2);
+}
+
+TEST(AttributionTest, ALateBoundaryReadingCountsForItsOwnTimeSoThatItsStepIsDivided) {
+  // Asked for at once and complete 4.9 s later; asked for late.
+  EXPECT_EQ(Attribute({kMidnight, kMidnight + 4'900'000, kMidnight}, kMidnight - kSecond),
+            (Attribution{.attribution_us = kMidnight + 2'450'000}));
+  EXPECT_EQ(Attribute({kMidnight + 4 * kSecond, kMidnight + 5 * kSecond, kMidnight}, 0),
+            (Attribution{.attribution_us = kMidnight + 4'500'000}));
 }
 
 TEST(AttributionTest, AReadingThatBeganBeforeItsBoundaryDoesNotStandForIt) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -20,6 +21,7 @@
 #include "collector/routeros/router_error.h"
 #include "common/counters/snapshot_codec.h"
 #include "tests/support/fake_clock.h"
+#include "tests/support/status_matchers.h"
 #include "tests/unit/collector/poll/second.h"
 
 // Pollers over sessions that do as they are told. Time is the fake clock's: a step of it and a new
@@ -45,6 +47,7 @@ struct FakeRouter {
   int connections = 0;
   int closed = 0;
   std::vector<std::string> asked;
+  std::function<std::uint64_t()> uptime_s = [] { return 0; };
 };
 
 class FakeSession final : public RouterSession {
@@ -75,7 +78,9 @@ class FakeSession final : public RouterSession {
       connected_ = !absl::IsUnavailable(status);
       co_return status;
     }
-    co_return routeros::QueueReply{};
+    routeros::QueueReply reply;
+    reply.uptime_s = router_.uptime_s();
+    co_return reply;
   }
   void Close() override {
     if (!std::exchange(closed_, true)) ++router_.closed;
@@ -135,6 +140,7 @@ class RouterPollerTest : public ::testing::Test, protected PollSink {
             .aggregator_clock = aggregator_clock_,
             .random = random_,
             .sink = *this,
+            .host_pauses = host_pauses_,
             .budget = budget_});
     RouterPoller& started = *(pollers_[name] = std::move(poller));
     started.SetPlan(boundaries_, absl::ZeroDuration());
@@ -161,6 +167,7 @@ class RouterPollerTest : public ::testing::Test, protected PollSink {
   void OnFailure(const base::RouterId& router, RouterState) override {
     failures_.push_back(router.value());
   }
+  void OnPause(const PauseNote& note) override { notes_.push_back(note.kind); }
   std::size_t ReadingsOf(const std::string& router) const {
     return static_cast<std::size_t>(
         std::count_if(readings_.begin(), readings_.end(),
@@ -177,6 +184,8 @@ class RouterPollerTest : public ::testing::Test, protected PollSink {
   std::vector<Reading> readings_;
   std::vector<RouterStateReport> states_;
   std::vector<std::string> failures_;
+  std::vector<PauseNote::Kind> notes_;
+  HostPauses host_pauses_{[this](const PauseNote& note) { OnPause(note); }};
   std::map<std::string, std::unique_ptr<RouterPoller>> pollers_;
 };
 
@@ -377,6 +386,35 @@ TEST_F(RouterPollerTest, WithoutTheLeaseTheSessionIsClosedAndNothingIsRead) {
   poller.SetMayPoll(true);
   Settle();
   EXPECT_THAT(readings_, SizeIs(2));
+}
+
+// The host's clock stands still while the routers go on.
+TEST_F(RouterPollerTest, AReadingWhoseUptimeRanAheadWaitsForWhatOtherRoutersTell) {
+  absl::Duration frozen;
+  for (const std::string name : {"a", "b"}) {
+    const absl::Duration booted = name == "a" ? absl::Hours(5) : absl::Hours(9);
+    routers_[name].uptime_s = [this, booted, &frozen] {
+      return static_cast<std::uint64_t>(absl::ToInt64Seconds(clock_.BootNow() + booted + frozen));
+    };
+    Start(name);
+  }
+  for (int second = 0; second < 100; ++second) Advance(absl::Seconds(1));
+  frozen = absl::Seconds(45);
+  for (int second = 0; second < 100; ++second) Advance(absl::Seconds(1));
+  EXPECT_THAT(notes_, ElementsAre(PauseNote::Kind::kHostPaused));
+  std::map<std::pair<std::string, counters::Menu>, std::vector<counters::SnapshotHeader>> headers;
+  for (const Reading& reading : readings_) {
+    ASSERT_OK_AND_ASSIGN(const counters::SelfContained decoded,
+                         counters::DecodeSelfContained(reading.payload));
+    headers[{reading.router.value(), reading.menu}].push_back(decoded.snapshot.header);
+  }
+  ASSERT_EQ(headers.size(), 4U);
+  for (const auto& [key, list] : headers) {
+    EXPECT_FALSE(list.front().pause_decided) << key.first << ": its first reading";
+    EXPECT_EQ(list.front().host_paused_us, 0);
+    for (std::size_t i = 1; i < list.size(); ++i) EXPECT_TRUE(list[i].pause_decided) << key.first;
+    EXPECT_NEAR(static_cast<double>(list.back().host_paused_us), 45e6, 2e6) << key.first;
+  }
 }
 
 TEST_F(RouterPollerTest, AGroupStartsStopsAndReplacesRoutersOneByOne) {
