@@ -146,8 +146,9 @@ absl::Status SqliteDeliveryQueue::ParkDamaged(const std::string& id, std::int64_
 }
 
 absl::Status SqliteDeliveryQueue::SetLetterAside(const std::string& id, absl::Time now) {
+  sqlite::Database& database = *database_;
   const auto run = [&](absl::string_view sql) -> absl::Status {
-    NS_ASSIGN_OR_RETURN(sqlite::Statement statement, database_->Prepare(sql));
+    NS_ASSIGN_OR_RETURN(sqlite::Statement statement, database.Prepare(sql));
     statement.BindText(1, id);
     return statement.Run();
   };

@@ -15,6 +15,7 @@
 #include "common/base/status_macros.h"
 #include "notifier/delivery/sqlite_delivery_queue.h"
 #include "notifier/delivery/sqlite_queue_rows.h"
+#include "notifier/delivery/sqlite_queue_salvage.h"
 
 namespace netsentinel::delivery {
 namespace {
@@ -150,9 +151,10 @@ absl::StatusOr<std::int64_t> SqliteDeliveryQueue::Version() {
   NS_ASSIGN_OR_RETURN(const std::int64_t named, database_->QueryInt("PRAGMA user_version"));
   if (named > kSchemaVersion && named < kPlausibleVersion) return named;
   // The number stands by itself in the file; what the tables look like is more than a number.
+  sqlite::Database& database = *database_;
   const auto has = [&](absl::string_view table, absl::string_view column) {
-    return database_->QueryInt(absl::StrCat("SELECT count(*) FROM pragma_table_info('", table,
-                                            "') WHERE name = '", column, "'"));
+    return database.QueryInt(absl::StrCat("SELECT count(*) FROM pragma_table_info('", table,
+                                          "') WHERE name = '", column, "'"));
   };
   NS_ASSIGN_OR_RETURN(const std::int64_t with_checksums, has("breaches", "checksum"));
   if (with_checksums > 0) return kSchemaVersion;
@@ -203,10 +205,10 @@ absl::Status SqliteDeliveryQueue::Rebuild(std::int64_t version, bool keep_old, a
     NS_RETURN_IF_ERROR(to->Execute(absl::StrCat("PRAGMA user_version=", kSchemaVersion)));
     NS_ASSIGN_OR_RETURN(salvage, CopyQueue(*database_, version, *to, absl::ToUnixMicros(now)));
     if (keep_old) {
-      incident =
-          absl::StrCat("pages of the delivery queue's file could not be read: it was moved to ",
-                       aside, ", ", salvage.alerts, " alerts and ", salvage.deliveries,
-                       " deliveries were taken over, at most ", salvage.lost, " rows are lost");
+      incident = absl::StrCat(
+          "pages of the delivery queue's file could not be read: it was moved to ", aside, ", ",
+          salvage.alerts, " alerts and ", salvage.deliveries, " deliveries were taken over; ",
+          salvage.lost_alerts, " breaches are gone from it, of which some may have been mailed");
       NS_RETURN_IF_ERROR(InsertSetAside(*to, "file", "", incident, absl::ToUnixMicros(now), ""));
     }
     NS_RETURN_IF_ERROR(transaction.Commit());
@@ -235,10 +237,12 @@ absl::Status SqliteDeliveryQueue::BeginAnew(const absl::Status& why, absl::Time 
   NS_RETURN_IF_ERROR(Rename(path_, aside));
   KeepNewestDamaged(path_);
   NS_RETURN_IF_ERROR(OpenSound(now));
-  std::string incident = absl::StrCat("the delivery queue's file could not be read (",
-                                      why.message(), "): it was moved to ", aside,
-                                      " and an empty queue begun; what waited in it is "
-                                      "lost");
+  Salvage salvage;
+  NS_RETURN_IF_ERROR(CopyPages(aside, *database_, salvage));
+  std::string incident = absl::StrCat(
+      "the delivery queue's file could not be read (", why.message(), "): it was moved to ", aside,
+      " and a new queue begun; ", salvage.alerts, " alerts and ", salvage.deliveries,
+      " deliveries were found in its pages and taken over");
   NS_RETURN_IF_ERROR(InsertSetAside(*database_, "file", "", incident, absl::ToUnixMicros(now), ""));
   Tell(std::move(incident));
   damaged_ = false;

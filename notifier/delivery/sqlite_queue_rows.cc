@@ -1,8 +1,5 @@
 #include "notifier/delivery/sqlite_queue_rows.h"
 
-#include <algorithm>
-#include <cstdint>
-
 #include "absl/strings/str_cat.h"
 
 #include "common/base/status_macros.h"
@@ -11,10 +8,19 @@
 namespace netsentinel::delivery {
 namespace {
 
-// Rows that a scan of a damaged file may be without in a row before it takes the end for reached.
-constexpr std::int64_t kEndOfRows = 5'000;
-constexpr std::int64_t kMostLookups = 1'000'000;
 constexpr std::size_t kMaxAsideBytes = 64 << 10;
+
+bool HasChecksums(std::int64_t version) { return version >= kSchemaVersion; }
+
+void BindRow(sqlite::Statement& statement, std::int64_t row) {
+  if (row == 0) {
+    statement.BindNull(1);
+  } else {
+    statement.BindInt(1, row);
+  }
+}
+
+}  // namespace
 
 std::uint32_t ChecksumOf(const LetterRow& row) {
   return RowChecksum(
@@ -33,18 +39,6 @@ std::uint32_t ChecksumOf(const DeliveryRow& row) {
 std::uint32_t ChecksumOf(const BreachRow& row) {
   return RowChecksum({row.id, row.site, row.alert}, {row.crossed_us, row.accepted_us});
 }
-
-bool HasChecksums(std::int64_t version) { return version >= kSchemaVersion; }
-
-void BindRow(sqlite::Statement& statement, std::int64_t row) {
-  if (row == 0) {
-    statement.BindNull(1);
-  } else {
-    statement.BindInt(1, row);
-  }
-}
-
-}  // namespace
 
 const absl::string_view kQueueSchema = R"(
 CREATE TABLE letters(
@@ -100,54 +94,15 @@ absl::string_view BreachColumns(std::int64_t version) {
 }
 
 LetterRow ReadLetter(const sqlite::Statement& row, std::int64_t version) {
-  LetterRow out{.row = row.Int(0),
-                .letter = {.id = row.Text(1),
-                           .date = absl::FromUnixMicros(row.Int(10)),
-                           .subject = row.Text(5),
-                           .text = row.Text(6),
-                           .html = row.Text(7),
-                           .csv_name = row.Text(8),
-                           .csv = row.Blob(9)},
-                .site = row.Text(2),
-                .is_alert = row.Int(3) != 0,
-                .bulk = row.Int(4) != 0,
-                .made_us = row.Int(11)};
-  out.sound = !HasChecksums(version) ||
-              (row.Int(12) == ChecksumOf(out) && row.Int(13) == AttachmentChecksum(out.letter));
-  return out;
+  return LetterOf(row, version);
 }
 
 DeliveryRow ReadDelivery(const sqlite::Statement& row, std::int64_t version) {
-  DeliveryRow out{.row = row.Int(0),
-                  .id = row.Text(1),
-                  .letter = row.Text(2),
-                  .channel = row.Text(3),
-                  .recipient = row.Text(4),
-                  .status = row.Int(5),
-                  .attempts = row.Int(6),
-                  .claimed = row.Int(7),
-                  .next_us = row.Int(8),
-                  .made_us = row.Int(9),
-                  .done_us = row.Int(10),
-                  .detail = row.Text(11),
-                  .priority = row.Int(12),
-                  .first_try_us = row.Int(13),
-                  .first_passing_us = row.Int(14)};
-  out.sound = !HasChecksums(version) || row.Int(15) == ChecksumOf(out);
-  return out;
+  return DeliveryOf(row, version);
 }
 
 BreachRow ReadBreach(const sqlite::Statement& row, std::int64_t version) {
-  BreachRow out{.row = row.Int(0),
-                .id = row.Text(1),
-                .site = row.Text(2),
-                .alert = row.Blob(3),
-                .crossed_us = row.Int(4),
-                .accepted_us = row.Int(5),
-                .letter = std::nullopt};
-  if (!row.IsNull(6)) out.letter = row.Text(6);
-  out.sound = !HasChecksums(version) || row.Int(7) == ChecksumOf(out);
-  return out;
+  return BreachOf(row, version);
 }
 
 absl::Status InsertLetter(sqlite::Database& database, const LetterRow& row) {
@@ -234,161 +189,6 @@ absl::Status InsertSetAside(sqlite::Database& database, absl::string_view kind,
   NS_RETURN_IF_ERROR(insert.Run());
   return database.Execute(
       "DELETE FROM set_aside WHERE row <= (SELECT max(row) FROM set_aside) - 10000");
-}
-
-namespace {
-
-// One table of a damaged file, or of one of an older version.
-struct Source {
-  sqlite::Database& from;
-  std::int64_t version;
-  absl::string_view table;
-  absl::string_view columns;
-  // A number, or a text where the version has no numbers.
-  absl::string_view key;
-  bool numbered;
-};
-
-// Each row that can be read, once, in some order, and how many rows at most cannot. `take` is given
-// the statement at the row. Errors are those of `take`.
-template <typename Take>
-absl::StatusOr<std::int64_t> ForEachRow(const Source& source, const Take& take) {
-  const std::string select =
-      absl::StrCat("SELECT ", source.columns, ", ", source.key, " FROM ", source.table);
-  const int key_column =
-      static_cast<int>(std::count(source.columns.begin(), source.columns.end(), ',')) + 1;
-  bool whole = false;
-  // From one end; the number of the last row that was read, and whether the other end was reached.
-  const auto scan = [&](absl::string_view order, std::int64_t stop_at,
-                        std::int64_t& last) -> absl::Status {
-    whole = false;
-    absl::StatusOr<sqlite::Statement> rows =
-        source.from.Prepare(absl::StrCat(select, " ORDER BY ", source.key, " ", order));
-    while (rows.ok()) {
-      const absl::StatusOr<bool> row = rows->Step();
-      if (!row.ok()) return absl::OkStatus();
-      if (!*row) {
-        whole = true;
-        return absl::OkStatus();
-      }
-      const std::int64_t number = source.numbered ? rows->Int(key_column) : 0;
-      if (source.numbered && number == stop_at) return absl::OkStatus();
-      NS_RETURN_IF_ERROR(take(*rows));
-      last = number;
-    }
-    return absl::OkStatus();
-  };
-  std::int64_t first_gap = 0;
-  NS_RETURN_IF_ERROR(scan("ASC", INT64_MIN, first_gap));
-  if (whole) return 0;
-  std::int64_t last_gap = 0;
-  NS_RETURN_IF_ERROR(scan("DESC", first_gap, last_gap));
-  if (!source.numbered) return 1;
-  std::int64_t lost = 0;
-  std::int64_t empty = 0;
-  absl::StatusOr<sqlite::Statement> one =
-      source.from.Prepare(absl::StrCat(select, " WHERE ", source.key, " = ?"));
-  if (!one.ok()) return 1;
-  for (std::int64_t number = first_gap + 1;
-       (last_gap == 0 || number < last_gap) && number - first_gap < kMostLookups; ++number) {
-    one->Reset();
-    one->BindInt(1, number);
-    const absl::StatusOr<bool> row = one->Step();
-    if (row.ok() && *row) {
-      NS_RETURN_IF_ERROR(take(*one));
-      empty = 0;
-      continue;
-    }
-    if (last_gap == 0 && ++empty > kEndOfRows) break;
-    if (!row.ok()) ++lost;
-  }
-  return lost;
-}
-
-absl::Status CopySmallTables(sqlite::Database& from, std::int64_t version, sqlite::Database& to) {
-  struct Small {
-    absl::string_view table;
-    absl::string_view columns;
-    // One a column: i a number, t a text or bytes.
-    absl::string_view kinds;
-  };
-  constexpr Small kTables[] = {{"windows", "site, end_us", "ti"},
-                               {"runs", "report, site, date", "ttt"},
-                               {"passing", "channel, passing_us, passed_us", "tii"},
-                               {"set_aside", "kind, id, reason, at_us, content", "tttit"}};
-  for (const Small& small : kTables) {
-    const bool old = small.table == "windows" || small.table == "runs";
-    if (!old && !HasChecksums(version)) continue;
-    std::string marks = "?";
-    for (std::size_t i = 1; i < small.kinds.size(); ++i) absl::StrAppend(&marks, ",?");
-    NS_ASSIGN_OR_RETURN(sqlite::Statement insert,
-                        to.Prepare(absl::StrCat("INSERT INTO ", small.table, "(", small.columns,
-                                                ") VALUES(", marks, ") ON CONFLICT DO NOTHING")));
-    absl::StatusOr<sqlite::Statement> rows =
-        from.Prepare(absl::StrCat("SELECT ", small.columns, " FROM ", small.table));
-    // What is lost of these costs a window, or a report that comes twice.
-    while (rows.ok()) {
-      const absl::StatusOr<bool> row = rows->Step();
-      if (!row.ok() || !*row) break;
-      int column = 0;
-      for (const char kind : small.kinds) {
-        if (kind == 'i') insert.BindInt(column + 1, rows->Int(column));
-        if (kind == 't') insert.BindText(column + 1, rows->Blob(column));
-        ++column;
-      }
-      NS_RETURN_IF_ERROR(insert.Run());
-    }
-  }
-  return absl::OkStatus();
-}
-
-}  // namespace
-
-absl::StatusOr<Salvage> CopyQueue(sqlite::Database& from, std::int64_t version,
-                                  sqlite::Database& to, std::int64_t now_us) {
-  Salvage salvage;
-  const bool numbered = HasChecksums(version);
-  const absl::string_view key = numbered ? "row" : "id";
-  const auto breach = [&](const sqlite::Statement& statement) -> absl::Status {
-    const BreachRow row = ReadBreach(statement, version);
-    if (row.sound) {
-      ++salvage.alerts;
-      return InsertBreach(to, row);
-    }
-    return InsertSetAside(to, "alert", row.id, "its checksum does not fit", now_us, row.alert);
-  };
-  NS_ASSIGN_OR_RETURN(
-      std::int64_t lost,
-      ForEachRow({from, version, "breaches", BreachColumns(version), key, numbered}, breach));
-  salvage.lost += lost;
-  const auto letter = [&](const sqlite::Statement& statement) -> absl::Status {
-    const LetterRow row = ReadLetter(statement, version);
-    // One that is missed is formed again, or its deliveries are parked, when they are due.
-    if (!row.sound) return absl::OkStatus();
-    ++salvage.letters;
-    return InsertLetter(to, row);
-  };
-  NS_ASSIGN_OR_RETURN(
-      lost, ForEachRow({from, version, "letters", LetterColumns(version), key, numbered}, letter));
-  salvage.lost += lost;
-  const auto delivery = [&](const sqlite::Statement& statement) -> absl::Status {
-    DeliveryRow row = ReadDelivery(statement, version);
-    if (!row.sound && row.status == 1) {
-      row.status = 3;
-      row.done_us = now_us;
-      row.detail = "the stored row is damaged, its checksum does not fit; not sent";
-      NS_RETURN_IF_ERROR(
-          InsertSetAside(to, "delivery", row.id, "its checksum does not fit", now_us, ""));
-    }
-    ++salvage.deliveries;
-    return InsertDelivery(to, row);
-  };
-  NS_ASSIGN_OR_RETURN(
-      lost,
-      ForEachRow({from, version, "deliveries", DeliveryColumns(version), "row", true}, delivery));
-  salvage.lost += lost;
-  NS_RETURN_IF_ERROR(CopySmallTables(from, version, to));
-  return salvage;
 }
 
 }  // namespace netsentinel::delivery

@@ -71,7 +71,69 @@ absl::string_view LetterColumns(std::int64_t version);
 absl::string_view DeliveryColumns(std::int64_t version);
 absl::string_view BreachColumns(std::int64_t version);
 
-// The current row of a SELECT of those columns. Rows of a version without checksums are sound.
+// The checksums of what never changes in a row.
+std::uint32_t ChecksumOf(const LetterRow& row);
+std::uint32_t ChecksumOf(const DeliveryRow& row);
+std::uint32_t ChecksumOf(const BreachRow& row);
+std::uint32_t AttachmentChecksum(const channel::Letter& letter);
+
+// A row from its columns, which are given as a Statement gives them. Rows of a version without
+// checksums are sound.
+template <typename Columns>
+LetterRow LetterOf(const Columns& row, std::int64_t version) {
+  LetterRow out{.row = row.Int(0),
+                .letter = {.id = row.Text(1),
+                           .date = absl::FromUnixMicros(row.Int(10)),
+                           .subject = row.Text(5),
+                           .text = row.Text(6),
+                           .html = row.Text(7),
+                           .csv_name = row.Text(8),
+                           .csv = row.Blob(9)},
+                .site = row.Text(2),
+                .is_alert = row.Int(3) != 0,
+                .bulk = row.Int(4) != 0,
+                .made_us = row.Int(11)};
+  out.sound = version < kSchemaVersion ||
+              (row.Int(12) == ChecksumOf(out) && row.Int(13) == AttachmentChecksum(out.letter));
+  return out;
+}
+
+template <typename Columns>
+DeliveryRow DeliveryOf(const Columns& row, std::int64_t version) {
+  DeliveryRow out{.row = row.Int(0),
+                  .id = row.Text(1),
+                  .letter = row.Text(2),
+                  .channel = row.Text(3),
+                  .recipient = row.Text(4),
+                  .status = row.Int(5),
+                  .attempts = row.Int(6),
+                  .claimed = row.Int(7),
+                  .next_us = row.Int(8),
+                  .made_us = row.Int(9),
+                  .done_us = row.Int(10),
+                  .detail = row.Text(11),
+                  .priority = row.Int(12),
+                  .first_try_us = row.Int(13),
+                  .first_passing_us = row.Int(14)};
+  out.sound = version < kSchemaVersion || row.Int(15) == ChecksumOf(out);
+  return out;
+}
+
+template <typename Columns>
+BreachRow BreachOf(const Columns& row, std::int64_t version) {
+  BreachRow out{.row = row.Int(0),
+                .id = row.Text(1),
+                .site = row.Text(2),
+                .alert = row.Blob(3),
+                .crossed_us = row.Int(4),
+                .accepted_us = row.Int(5),
+                .letter = std::nullopt};
+  if (!row.IsNull(6)) out.letter = row.Text(6);
+  out.sound = version < kSchemaVersion || row.Int(7) == ChecksumOf(out);
+  return out;
+}
+
+// The same for the current row of a SELECT of those columns.
 LetterRow ReadLetter(const sqlite::Statement& row, std::int64_t version);
 DeliveryRow ReadDelivery(const sqlite::Statement& row, std::int64_t version);
 BreachRow ReadBreach(const sqlite::Statement& row, std::int64_t version);
@@ -88,20 +150,5 @@ std::uint32_t EmptyAttachmentChecksum();
 absl::Status InsertSetAside(sqlite::Database& database, absl::string_view kind,
                             absl::string_view id, absl::string_view reason, std::int64_t at_us,
                             absl::string_view content);
-
-// What could be read of a damaged file, and what could not.
-struct Salvage {
-  std::int64_t alerts = 0;
-  std::int64_t letters = 0;
-  std::int64_t deliveries = 0;
-  // At most so many rows are lost.
-  std::int64_t lost = 0;
-};
-
-// Copies every row of `from`, a file of `version`, that can be read and whose checksum fits, into
-// the empty queue `to`, around damaged pages; waiting deliveries whose own row is damaged are
-// copied as parked. Errors are those of writing.
-absl::StatusOr<Salvage> CopyQueue(sqlite::Database& from, std::int64_t version,
-                                  sqlite::Database& to, std::int64_t now_us);
 
 }  // namespace netsentinel::delivery
