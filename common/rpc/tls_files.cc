@@ -136,6 +136,15 @@ absl::Status CheckIssuer(const config::TlsFiles& files, const std::vector<Certif
                    "; both must come from one authority's folder (docs/certificates.md)"));
 }
 
+absl::Status CheckKey(X509& certificate, const std::string& certificate_path,
+                      const std::string& key_path) {
+  NS_ASSIGN_OR_RETURN(const Key key, LoadKey(key_path));
+  if (X509_check_private_key(&certificate, key.get()) == 1) return absl::OkStatus();
+  ERR_clear_error();
+  return absl::FailedPreconditionError(
+      absl::StrCat("the key ", key_path, " does not belong to the certificate ", certificate_path));
+}
+
 absl::Status CheckNotRevoked(const config::TlsFiles& files) {
   if (files.crl.empty()) return absl::OkStatus();
   NS_ASSIGN_OR_RETURN(const RevocationLists lists, LoadRevocationLists(files.crl, files.ca));
@@ -159,17 +168,17 @@ absl::StatusOr<CertificateFacts> ReadCertificate(absl::string_view pem) {
 absl::StatusOr<CertificateFacts> CheckTlsFiles(const config::TlsFiles& files, absl::Time now) {
   NS_ASSIGN_OR_RETURN(const std::vector<Certificate> authorities, LoadCertificates(files.ca));
   NS_ASSIGN_OR_RETURN(const std::vector<Certificate> chain, LoadCertificates(files.cert));
-  NS_ASSIGN_OR_RETURN(const Key key, LoadKey(files.key));
-  if (X509_check_private_key(chain[0].get(), key.get()) != 1) {
-    ERR_clear_error();
-    return absl::FailedPreconditionError(
-        absl::StrCat("the key ", files.key, " does not belong to the certificate ", files.cert));
-  }
+  NS_RETURN_IF_ERROR(CheckKey(*chain[0], files.cert, files.key));
   CertificateFacts facts = FactsOf(*chain[0]);
   NS_RETURN_IF_ERROR(CheckDates(files.cert, facts, now));
   NS_RETURN_IF_ERROR(CheckIssuer(files, chain, authorities, now));
   NS_RETURN_IF_ERROR(CheckNotRevoked(files));
   return facts;
+}
+
+absl::Status CheckPair(const std::string& certificate_path, const std::string& key_path) {
+  NS_ASSIGN_OR_RETURN(const std::vector<Certificate> chain, LoadCertificates(certificate_path));
+  return CheckKey(*chain[0], certificate_path, key_path);
 }
 
 absl::Status CheckSecurity(const config::Security& security, absl::Time now) {

@@ -25,6 +25,9 @@ absl::StatusOr<CertificateFacts> ReadCertificate(absl::string_view pem);
 // kFailedPrecondition (or as io::ReadFile) names the file and the fix.
 absl::StatusOr<CertificateFacts> CheckTlsFiles(const config::TlsFiles& files, absl::Time now);
 
+// Checks that the key is the one of the certificate, both files. As CheckTlsFiles.
+absl::Status CheckPair(const std::string& certificate_path, const std::string& key_path);
+
 // As CheckTlsFiles; an insecure connection has no files and passes.
 absl::Status CheckSecurity(const config::Security& security, absl::Time now);
 

@@ -35,6 +35,7 @@ void CertificateWatch::Add(const config::Security& security) {
     at->second.quiet_until = clock_.MonotonicNow();
     LookAt(path, at->second);
   }
+  pairs_.try_emplace(security.tls.cert, Pair{security.tls.key, clock_.MonotonicNow()});
   if (security.tls.crl.empty()) return;
   const auto [at, added] = lists_.try_emplace(security.tls.crl);
   if (!added) return;
@@ -52,7 +53,24 @@ void CertificateWatch::Look() {
   if (now < next_look_) return;
   next_look_ = now + kLookEvery;
   for (auto& [path, file] : files_) LookAt(path, file);
+  for (auto& [path, pair] : pairs_) LookAtPair(path, pair);
   for (auto& [path, list] : lists_) LookAtList(path, list);
+}
+
+void CertificateWatch::LookAtPair(const std::string& path, Pair& pair) {
+  const absl::Duration now = clock_.MonotonicNow();
+  const absl::Status status = rpc::CheckPair(path, pair.key);
+  if (status.ok()) {
+    pair.quiet_until = now;
+    return;
+  }
+  // A certificate that cannot be read is told of as such.
+  if (now < pair.quiet_until || !EndOf(path).ok()) return;
+  pair.quiet_until = now + kWarnEvery;
+  logger_.Warn("certificate.mismatched",
+               "a certificate and its key do not fit; whoever is called goes on with the old ones, "
+               "new calls to others fail: bring both files from one `certs` command",
+               {{"file", path}, {"reason", status}});
 }
 
 void CertificateWatch::LookAtList(const std::string& path, List& list) {

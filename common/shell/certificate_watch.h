@@ -16,7 +16,8 @@ namespace netsentinel::shell {
 // Shows when the certificates of a process end, as
 // netsentinel_certificate_expiry_timestamp_seconds{file}, and warns in the log from 30 days before,
 // once a day for each file. Shows too how many certificates their revocation lists refuse, as
-// netsentinel_revoked_certificates{file}. A file is read anew at each look, since it may be
+// netsentinel_revoked_certificates{file}, and warns when a certificate and its key do not fit. A file
+// is read anew at each look, since it may be
 // replaced while the process runs; one that cannot be read keeps its last figure and is warned of.
 // Thread-safe; the three must outlive it.
 class CertificateWatch {
@@ -40,6 +41,12 @@ class CertificateWatch {
     metrics::Gauge revoked;
     absl::Duration quiet_until;
   };
+  // A certificate's key, and when it may be warned of again.
+  struct Pair {
+    std::string key;
+    absl::Duration quiet_until;
+  };
+  void LookAtPair(const std::string& path, Pair& pair) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void LookAt(const std::string& path, File& file) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void LookAtList(const std::string& path, List& list) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
@@ -48,6 +55,7 @@ class CertificateWatch {
   metrics::Registry& metrics_;
   base::Mutex mutex_;
   std::map<std::string, File> files_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, Pair> pairs_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, List> lists_ ABSL_GUARDED_BY(mutex_);
   absl::Duration next_look_ ABSL_GUARDED_BY(mutex_);
 };

@@ -186,6 +186,34 @@ TEST_F(TrustTest, ACallerRefusesAServerWhoseCertificateIsRevokedAndTakesTheOneTh
   EXPECT_THAT(Certs({"list", "--all"}), HasSubstr("(keyCompromise)"));
 }
 
+TEST_F(TrustTest, ALostLaptopIsRefusedByEveryProgramWithoutARestartAndNobodyElseIs) {
+  IssuePerson("operator", "bob");
+  StartAggregator();
+  StartNotifier();
+  // As it was taken: it knows of no later list.
+  std::filesystem::copy(Path("anna"), Path("laptop"));
+  const auto quotas = [&] { return As(Path("laptop"), "anna", kQuotas); };
+  const auto render = [&] { return As(Path("laptop"), "anna", kRender); };
+  EXPECT_THAT(quotas(), StartsWith("0 "));
+  EXPECT_THAT(Until("0", render), StartsWith("0 "));
+  ASSERT_THAT(Certs({"revoke", "anna", "--reason", "keyCompromise"}), StartsWith("0 "));
+  EXPECT_THAT(Until("1", quotas), StartsWith("1 "));
+  EXPECT_THAT(Until("1", render), StartsWith("1 "));
+  for (const char* program : {"aggregator", "notifier"}) {
+    EXPECT_THAT(test::ReadWhole(Path(absl::StrCat(program, ".log"))), HasSubstr("revoked"));
+  }
+  EXPECT_THAT(As("bob", kQuotas), StartsWith("0 "));
+  EXPECT_THAT(As("bob", kRender), StartsWith("0 "));
+  // The owner is told by the own command, before any server is asked.
+  EXPECT_THAT(As("anna", kQuotas),
+              AllOf(StartsWith("1 "), HasSubstr("anna.crt"), HasSubstr("certs issue --overwrite")));
+  ASSERT_THAT(Certs({"issue", "--overwrite", "--role", "operator", "--name", "anna", "--out",
+                     Path("anna")}),
+              StartsWith("0 "));
+  EXPECT_THAT(As("anna", kQuotas), StartsWith("0 "));
+  EXPECT_THAT(quotas(), StartsWith("1 "));
+}
+
 TEST_F(TrustTest, EveryChangeIsInTheAuditLogAlsoOneMadeWhileTheAggregatorWasAway) {
   IssuePerson("viewer", "vera");
   StartAggregator();

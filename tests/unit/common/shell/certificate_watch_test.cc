@@ -120,6 +120,25 @@ TEST_F(CertificateWatchTest, ARevocationListShowsHowManyItRefusesAndIsWarnedOfWh
   EXPECT_EQ(revoked.value(), 1);
 }
 
+TEST_F(CertificateWatchTest, ACertificateBesideTheKeyOfAnotherIsWarnedOfUntilTheyFit) {
+  const config::Security security = certificates_.Secure(rpc::Role::kCollector, "a");
+  watch_.Add(security);
+  const config::TlsFiles other = certificates_.Issue(rpc::Role::kCollector, "b");
+  const auto put = [](const std::string& from, const std::string& to) {
+    std::filesystem::copy_file(from, to, std::filesystem::copy_options::overwrite_existing);
+  };
+  put(other.cert, security.tls.cert);
+  Pass(absl::Seconds(10));
+  Pass(absl::Seconds(10));
+  EXPECT_EQ(logger_.Count("certificate.mismatched"), 1U);
+  EXPECT_THAT(logger_.Text(), HasSubstr("does not belong to the certificate"));
+  put(other.key, security.tls.key);
+  Pass(absl::Seconds(10));
+  put(security.tls.cert, other.cert);
+  Pass(absl::Seconds(10));
+  EXPECT_EQ(logger_.Count("certificate.mismatched"), 1U);
+}
+
 TEST_F(CertificateWatchTest, AnInsecureConnectionHasNothingToWatch) {
   watch_.Add({.insecure = true});
   EXPECT_EQ(metrics_.Text().find("certificate"), std::string::npos);
