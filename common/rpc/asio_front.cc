@@ -119,7 +119,6 @@ class AsioFront::Impl {
   void Every(asio::steady_timer& timer, absl::Duration pause, Then then);
   void AwaitAccept();
   void AcceptSome();
-  // Of accept's error; true: try again later.
   void AcceptFailed(int error);
   void Admit(io::FileDescriptor socket, const sockaddr_storage& from);
   absl::Status Prove(Id id, const std::string& chain);
@@ -130,7 +129,6 @@ class AsioFront::Impl {
               const std::string& name);
   void HandOver(Id id, Newcomer newcomer);
   void PeerDone(Id id, const std::optional<http2::FrameFilter::Violation>& violation);
-  void Forget(Id id);
   void Sweep();
   void Refresh();
   void EndRevoked();
@@ -210,17 +208,18 @@ void AsioFront::Impl::AcceptSome() {
       continue;
     }
     if (errno == EAGAIN) break;
-    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-      return AcceptFailed(errno);
+    // Of these, another try at once would fail as well; at any other error the connection was gone
+    // before it was taken, or the like: the next one.
+    for (const int lasting : {EMFILE, ENFILE, ENOBUFS, ENOMEM, EBADF, EINVAL}) {
+      if (errno == lasting) return AcceptFailed(lasting);
     }
-    // The connection was gone before it was taken, or the like: the next one.
   }
   AwaitAccept();
 }
 
 void AsioFront::Impl::AcceptFailed(int error) {
   authority_.refusals().Refuse(
-      {"descriptors", "", "", absl::StrCat("cannot accept connections: ", std::strerror(error))});
+      {"accept", "", "", absl::StrCat("cannot accept connections: ", std::strerror(error))});
   // With the last descriptor the connection is taken and closed, so that its peer tries again later
   // instead of waiting for an answer.
   spare_.Close();

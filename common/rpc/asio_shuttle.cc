@@ -32,6 +32,7 @@ AsioShuttle::AsioShuttle(Parts parts)
       peer_socket_(parts.loop),
       local_(parts.loop),
       limit_(parts.loop),
+      stall_(parts.loop),
       kept_in_(std::move(parts.opening)) {
   peer_.ExpectBulk();
   // Where the kernel has no room to watch one of them, both ends close when it starts.
@@ -119,6 +120,7 @@ bool AsioShuttle::SendOut() {
     if (result == Result::kDone) continue;
     kept_out_.erase(0, sent_in_all);
     if (result == Result::kWantRead || result == Result::kWantWrite) {
+      if (sent_in_all > 0 || !std::exchange(stalled_, true)) CloseAfter(stall_, kStall);
       Await(peer_socket_, result == Result::kWantRead, &AsioShuttle::PumpOut);
     } else {
       Close(nullptr);
@@ -126,6 +128,7 @@ bool AsioShuttle::SendOut() {
     return false;
   }
   kept_out_.clear();
+  if (std::exchange(stalled_, false)) stall_.cancel();
   return true;
 }
 
@@ -176,9 +179,9 @@ void AsioShuttle::Discard() {
   }
 }
 
-void AsioShuttle::LimitTheRest(absl::Duration limit) {
-  limit_.expires_after(absl::ToChronoNanoseconds(limit));
-  limit_.async_wait([self = shared_from_this()](const error_code& error) {
+void AsioShuttle::CloseAfter(boost::asio::steady_timer& timer, absl::Duration limit) {
+  timer.expires_after(absl::ToChronoNanoseconds(limit));
+  timer.async_wait([self = shared_from_this()](const error_code& error) {
     if (!error) self->Close(nullptr);
   });
 }
@@ -189,6 +192,7 @@ void AsioShuttle::Close(const http2::FrameFilter::Violation* violation) {
   if (std::exchange(closed_, true)) return;
   if (violation != nullptr) peer_.Finish();
   limit_.cancel();
+  stall_.cancel();
   error_code ignored;
   peer_socket_.close(ignored);
   local_.close(ignored);

@@ -25,11 +25,13 @@ struct ShuttleScratch {
 
 // Carries the bytes of one connection between its peer and gRPC's end of an in-process socket, and
 // holds what the peer sends against the filter. At most 64 KiB are kept in each direction: while
-// the one side does not take them the other is not read. When either side ends, what is under way
-// is still brought to the other, for at most kFlush. One thread: that of its io_context.
+// the one side does not take them the other is not read, and a peer that takes nothing for kStall is
+// cut off. When either side ends, what is under way is still brought to the other, for at most
+// kFlush. One thread: that of its io_context.
 class AsioShuttle : public std::enable_shared_from_this<AsioShuttle> {
  public:
   static constexpr absl::Duration kFlush = absl::Seconds(5);
+  static constexpr absl::Duration kStall = absl::Seconds(30);
 
   struct Parts {
     boost::asio::io_context& loop;
@@ -62,7 +64,8 @@ class AsioShuttle : public std::enable_shared_from_this<AsioShuttle> {
   void Discard();  // reads what the peer still sends, so that its side closes in peace
   void Await(boost::asio::posix::stream_descriptor& where, bool to_read,
              void (AsioShuttle::*then)());
-  void LimitTheRest(absl::Duration limit);
+  void LimitTheRest(absl::Duration limit) { CloseAfter(limit_, limit); }
+  void CloseAfter(boost::asio::steady_timer& timer, absl::Duration limit);
   void Close(const http2::FrameFilter::Violation* violation);
 
   const base::Clock& clock_;
@@ -72,13 +75,15 @@ class AsioShuttle : public std::enable_shared_from_this<AsioShuttle> {
   std::function<void(const http2::FrameFilter::Violation*)> done_;
   boost::asio::posix::stream_descriptor peer_socket_;
   boost::asio::posix::stream_descriptor local_;
-  boost::asio::steady_timer limit_;
+  boost::asio::steady_timer limit_;  // of what is left when one side has ended
+  boost::asio::steady_timer stall_;
   std::string kept_in_;
   std::string kept_out_;
   std::size_t discarded_ = 0;
   bool in_ended_ = false;    // nothing more goes to gRPC
   bool peer_ended_ = false;  // the peer has sent all
   bool out_ended_ = false;   // gRPC has sent all
+  bool stalled_ = false;
   bool closed_ = false;
 };
 

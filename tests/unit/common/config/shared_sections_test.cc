@@ -85,6 +85,32 @@ TEST(ListenTest, TheConnectionAgeHasADefaultAndLimits) {
               HasSubstr("listen.max_connection_age: \"1ms\" is less than"));
 }
 
+TEST(ListenTest, ConnectionsHaveLimitsOfTheirOwn) {
+  ASSERT_OK_AND_ASSIGN(
+      const auto document,
+      Document::Parse("listen: {grpc: \"127.0.0.1:0\", http: \"127.0.0.1:0\", "
+                      "max_connections: 20, max_connections_per_name: 2}\n",
+                      "x.yaml"));
+  Section root = document->root();
+  const Listen listen = ReadListen(root);
+  EXPECT_EQ(listen.max_connections, 20U);
+  EXPECT_EQ(listen.max_connections_per_name, 2U);
+  ASSERT_OK_AND_ASSIGN(const auto without, Document::Parse(kLoopback, "x.yaml"));
+  Section bare = without->root();
+  EXPECT_EQ(ReadListen(bare).max_connections, 4096U);
+  EXPECT_EQ(ReadListen(bare).max_connections_per_name, 64U);
+}
+
+TEST(PeerTest, TheProxyOfTheEnvironmentIsAskedFor) {
+  const auto asks = [](const std::string& key) {
+    auto document = Document::Parse("target: \"dns:///127.0.0.1:1\"\ninsecure: true\n" + key, "x.yaml");
+    Section root = (*document)->root();
+    return ReadPeer(root).environment_proxy;
+  };
+  EXPECT_FALSE(asks(""));
+  EXPECT_TRUE(asks("environment_proxy: true\n"));
+}
+
 TEST(PeerTest, ATargetOffLoopbackNeedsTls) {
   const auto complaint = [](const std::string& text) {
     auto document = Document::Parse(text, "x.yaml");

@@ -75,6 +75,8 @@ class FrontTest : public testing::Test {
   // Of the honest peer.
   absl::Status Call() {
     grpc::ClientContext context;
+    // On a busy machine the channel may need more than one attempt to connect.
+    context.set_wait_for_ready(true);
     context.set_deadline(
         gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_seconds(20, GPR_TIMESPAN)));
     v1::ListRouterStatesResponse response;
