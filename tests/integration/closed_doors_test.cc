@@ -2,6 +2,8 @@
 #include <array>
 #include <atomic>
 #include <filesystem>
+#include <map>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
@@ -127,6 +129,48 @@ TEST_F(ClosedDoorsTest, ALeaseWhoseRowIsLockedIsNotReadyUntilItIsFree) {
   EXPECT_TRUE(
       test::WaitUntil([&] { return Get("/readyz").starts_with("200 "); }, std::chrono::seconds(30)))
       << Get("/readyz");
+}
+
+TEST_F(ClosedDoorsTest, OfManyStreamsWithoutAHelloSixteenAreOpenedAndEndedAndAnotherNameIsServed) {
+  Start();
+  const auto channel = Channel(rpc::Role::kCollector, "c1");
+  std::vector<std::unique_ptr<test::IngestClient>> open;
+  for (int i = 0; i < 40; ++i) open.push_back(std::make_unique<test::IngestClient>(channel));
+  const auto other = Hello("c2", {"other"}, std::string(16, 'o'));
+  EXPECT_EQ(welcome_.routers_size(), 1);
+  std::map<grpc::StatusCode, int> ends;
+  std::string refused;
+  for (const auto& client : open) {
+    const grpc::Status status = client->Finish();
+    ++ends[status.error_code()];
+    if (status.error_code() == grpc::RESOURCE_EXHAUSTED) refused = status.error_message();
+  }
+  EXPECT_EQ(ends[grpc::DEADLINE_EXCEEDED], 16);
+  EXPECT_EQ(ends[grpc::RESOURCE_EXHAUSTED], 24);
+  EXPECT_THAT(refused, HasSubstr("collector \"c1\" has 16 streams open"));
+  EXPECT_THAT(Log(), HasSubstr("no hello came within 15s"));
+}
+
+TEST_F(ClosedDoorsTest, AStreamThatDoesNotKeepToItsCreditIsEnded) {
+  Start();
+  const auto client = Hello("c1", {"r1", "r2"});
+  // Snapshots that never end: nothing of them can be dealt with.
+  const auto part = [&](const std::string& router, std::uint32_t number) {
+    v1::SnapshotFrame frame = Snapshot(router, 1, 1'000);
+    frame.set_last_part(false);
+    frame.set_part(number);
+    if (number > 0) frame.clear_header();
+    for (int i = 0; i < 900; ++i) frame.add_added()->set_comment(std::string(4'000, 'c'));
+    return frame;
+  };
+  for (std::uint32_t i = 0; i < 3; ++i) client->Send(part("r1", i));
+  client->Send(part("r2", 0));
+  const grpc::Status status = client->Finish();
+  EXPECT_EQ(status.error_code(), grpc::RESOURCE_EXHAUSTED);
+  EXPECT_THAT(status.error_message(), HasSubstr("the credit of the welcome is 8388608"));
+  const auto again = Hello("c1", {"r1"});
+  again->Send(Snapshot("r1", 1, 1'000));
+  EXPECT_TRUE(again->ReadAck().has_value()) << Log();
 }
 
 // A database server that asks for the password in clear, and repeats whatever it was told or knows.
