@@ -27,6 +27,8 @@ namespace {
 // What a packet holds beside the statement, generously.
 constexpr std::size_t kHeadroom = 1024;
 
+constexpr char kBeforeAnyQuestion[] =
+    "SET SESSION sql_big_selects = 1, sql_select_limit = 18446744073709551615";
 // Settings that not every server has.
 constexpr const char* kWhereKnown[] = {
     "max_statement_time = 0",  // MariaDB
@@ -163,6 +165,8 @@ sql::ConnectOptionsMap Options(const MysqlTarget& target, const StoreHost& host)
   map["OPT_READ_TIMEOUT"] = Seconds(target.options.io_timeout);
   map["OPT_WRITE_TIMEOUT"] = Seconds(target.options.io_timeout);
   map["OPT_RECONNECT"] = false;
+  // The connector asks the server questions of its own before SetUp.
+  map["preInit"] = sql::SQLString(kBeforeAnyQuestion);
   const MysqlTls& tls = target.options.tls;
   if (tls.required || !tls.ca.empty()) map["sslEnforce"] = true;
   if (!tls.ca.empty()) {
@@ -258,8 +262,7 @@ absl::Status MysqlSession::SetUp() {
   NS_RETURN_IF_ERROR(Send(absl::StrCat(
       "SET SESSION time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION',",
       " autocommit = 1, completion_type = 'NO_CHAIN', sql_safe_updates = 0,",
-      " sql_select_limit = 18446744073709551615, sql_big_selects = 1, wait_timeout = ",
-      Seconds(options.session_timeout),
+      " wait_timeout = ", Seconds(options.session_timeout),
       ", innodb_lock_wait_timeout = ", Seconds(options.lock_wait))));
   NS_RETURN_IF_ERROR(Send("SET NAMES utf8mb4 COLLATE utf8mb4_bin"));
   NS_RETURN_IF_ERROR(Send("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE"));

@@ -17,6 +17,7 @@ namespace {
 constexpr absl::string_view kTagPrefix = ".tag=";
 // What a router says is shown to people; a hostile one must not fill the log.
 constexpr std::size_t kMaxShownBytes = 256;
+constexpr std::size_t kTlsHeadBytes = 2;
 // Path, tag, prefixes and end of a login sentence.
 constexpr std::size_t kLoginOverhead = 64;
 
@@ -145,9 +146,13 @@ void Session::OnWritten(std::size_t count) {
   }
 }
 
-absl::Span<char> Session::ReadSpace(std::size_t minimum) { return decoder_.WriteSpace(minimum); }
+absl::Span<char> Session::ReadSpace(std::size_t minimum) {
+  return read_space_ = decoder_.WriteSpace(minimum);
+}
 
 void Session::OnRead(std::size_t count) {
+  const std::size_t wanted = kTlsHeadBytes - std::min(kTlsHeadBytes, first_bytes_.size());
+  first_bytes_.append(read_space_.data(), std::min(count, wanted));
   decoder_.Commit(count);
   received_bytes_ += count;
 }
@@ -158,7 +163,11 @@ void Session::OnDisconnect(absl::Status reason) {
 }
 
 SessionEvent Session::Close(RouterError error, absl::string_view message) {
-  failure_ = RouterStatus(error, message);
+  failure_ = state_ != State::kReady && SpeaksTls()
+                 ? RouterStatus(RouterError::kTlsRefused,
+                                "this port speaks TLS: set transport: api-ssl, or the port of the "
+                                "plain api, 8728")
+                 : RouterStatus(error, message);
   state_ = State::kClosed;
   requests_.clear();
   Wipe(output_);
@@ -189,6 +198,12 @@ SessionEvent Session::Next() {
     }
   }
   return {.kind = SessionEvent::Kind::kClosed};
+}
+
+bool Session::SpeaksTls() const {
+  // An alert or a handshake record of any version.
+  return first_bytes_ == absl::string_view("\x15\x03", kTlsHeadBytes) ||
+         first_bytes_ == absl::string_view("\x16\x03", kTlsHeadBytes);
 }
 
 SessionEvent Session::OnDecoderError() {

@@ -163,6 +163,8 @@ class Session {
   SessionEvent OnDecoderError();
   void OnTrap(Request& request, Sentence sentence) const;
   SessionEvent OnFatal(Sentence sentence);
+  // The first bytes of all are a TLS record's.
+  bool SpeaksTls() const;
   // Why the bytes that were ignored are too many; nothing while they are not.
   std::optional<SessionEvent> CheckIgnored();
   SessionEvent OnInputEnd();
@@ -186,6 +188,8 @@ class Session {
   absl::Status disconnect_reason_;
   absl::Status failure_;
   std::uint64_t received_bytes_ = 0;
+  absl::Span<char> read_space_;
+  std::string first_bytes_;
   // Of sentences without a meaning, since a command ended last; `skipped_at_` is what the decoder
   // had skipped then.
   std::size_t ignored_bytes_ = 0;

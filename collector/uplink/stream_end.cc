@@ -51,15 +51,18 @@ std::string ExplainUnavailable(const std::string& words, const AggregatorNames& 
                         ": connection refused; is it running, and is this "
                         "its listen.grpc port?");
   }
+  // Without gRPC's words, which change from try to try: the same trouble is told once.
   if (HoldsAny(low, {"c-ares", "dns resolution", "domain name not found", "name or service"})) {
     return absl::StrCat("cannot reach ", where,
-                        ": DNS does not know the name; check its spelling "
-                        "and the resolver (",
-                        words, ")");
+                        ": DNS does not know the name; check its spelling and the resolver");
   }
   if (HoldsAny(low, {"failed to connect", "socket closed", "connection reset"})) {
     return absl::StrCat("cannot reach ", where, " (", words,
-                        "); if it runs, its log names who it refused and why");
+                        "); if it runs, its log names whom it refused and why",
+                        names.certificate_file.empty()
+                            ? ""
+                            : absl::StrCat(": perhaps the certificate aggregator.tls.cert ",
+                                           names.certificate_file, " is from another authority"));
   }
   return words;
 }

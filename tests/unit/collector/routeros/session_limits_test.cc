@@ -237,6 +237,24 @@ TEST(SessionLoginTest, NeverShowsThePasswordThatARouterSaysAfterTheLogin) {
   }
 }
 
+TEST(SessionLoginTest, SaysThatThePortSpeaksTls) {
+  for (const std::string& alert :
+       {std::string("\x15\x03\x01\x00\x02\x02\x46", 7), std::string("\x16\x03", 2)}) {
+    Session session({}, FakeMd5);
+    session.Login({.username = "u", .password = base::Secret("p")}, LoginMethod::kPlain);
+    session.OnWritten(session.output().size());
+    for (const char byte : alert) {
+      session.Next();
+      session.ReadSpace(1)[0] = byte;
+      session.OnRead(1);
+    }
+    session.OnDisconnect(absl::OkStatus());
+    EXPECT_EQ(session.Next().kind, SessionEvent::Kind::kClosed);
+    EXPECT_EQ(RouterErrorOf(session.failure()), RouterError::kTlsRefused);
+    EXPECT_THAT(std::string(session.failure().message()), HasSubstr("transport: api-ssl"));
+  }
+}
+
 TEST(SessionLoginTest, ALoginIsGivenUpAtTooManyBytes) {
   Session session({}, FakeMd5);
   session.Login({.username = "u", .password = base::Secret("p")}, LoginMethod::kPlain);
