@@ -114,6 +114,11 @@ class Disputes(Steps):
                 doubted = any(p.words[0].startswith(BAD_BASE) for p in to[last])
                 self.judged.append((life.name, readings[0][1].name, readings[0][0], k, False, doubted, False))
                 self._emit(life, readings[0][0], k, to[last])
+                before = readings[-2]
+                if life.rate is None and not all_zero(before[1]) and self._goes_on(
+                        before, reading, [before[1], row]):
+                    life.rate = (row.up + row.down - before[1].up - before[1].down,
+                                 self.times(before[0], k).elapsed)
                 self._rebase(life, reading, unconfirmed=False)
                 return
         if self._three_beyond(life, to):
