@@ -1,7 +1,8 @@
 """Rows of which the readings disagree: every path of good readings is listed anew."""
 
-from evidence_steps import (BAD_BASE, FREEZE_READINGS, FREEZE_US, NONE, ON, RESTART, TIMELINE, ANEW,
-                            BASELINE, SAME, Delta, Path, Steps, add, all_zero, bytes_fell, judge)
+from evidence_steps import (ANEW, BAD_BASE, BASELINE, FREEZE_READINGS, FREEZE_US, NONE, ON, RESET,
+                            RESTART, SAME, TIMELINE, Delta, Path, Steps, add, all_zero, bytes_fell,
+                            fell, judge)
 
 
 class Disputes(Steps):
@@ -22,7 +23,7 @@ class Disputes(Steps):
     def _paths(self, life):
         """All paths of good readings to each reading of the dispute."""
         readings = life.readings
-        to = [[Path(NONE, NONE, 0, 0, -1, ())]]
+        to = [[Path(NONE, NONE, 0, 0, 0, -1, ())]]
         for j in range(1, len(readings)):
             found = []
             for i in range(j):
@@ -37,11 +38,10 @@ class Disputes(Steps):
                     c = self.most(readings[0][0], readings[j][0], rows)
                     steps = steps + [(BAD_BASE, NONE, c, 8)]
                 for word, got, unseen, rank in steps:
-                    if bad:
-                        rank = max(rank, 6)
+                    worst = max(rank, 6) if bad else rank
                     for p in to[i]:
                         found.append(Path(add(p.bytes, got), add(p.unseen, unseen),
-                                          max(p.rank, rank), p.bad + bad, i,
+                                          max(p.rank, worst), p.bad + bad, p.ranks + rank, i,
                                           p.words + (f"{word}@{readings[j][0]}",)))
             to.append(found)
         return to
@@ -59,7 +59,7 @@ class Disputes(Steps):
                 continue
             c = self.most(readings[i][0], readings[last][0], [r for _, r in readings[i:]])
             for p in to[i]:
-                found.append(Path(p.bytes, add(p.unseen, c), max(p.rank, 6), p.bad + last - i, i,
+                found.append(Path(p.bytes, add(p.unseen, c), max(p.rank, 6), p.bad + last - i, p.ranks, i,
                                   p.words + (f"bad since {readings[i][0]}",)))
         return found
 
@@ -114,6 +114,13 @@ class Disputes(Steps):
                 doubted = any(p.words[0].startswith(BAD_BASE) for p in to[last])
                 self.judged.append((life.name, readings[0][1].name, readings[0][0], k, False, doubted, False))
                 self._emit(life, readings[0][0], k, to[last])
+                best = min(to[last], key=Path.key)
+                self.reset_now += any(w.startswith(RESET) for w in best.words)
+                before = readings[-2]
+                if life.rate is None and not all_zero(before[1]) and self._goes_on(
+                        before, reading, [before[1], row]):
+                    life.rate = (row.up + row.down - before[1].up - before[1].down,
+                                 self.times(before[0], k).elapsed)
                 self._rebase(life, reading, unconfirmed=False)
                 return
         if self._three_beyond(life, to):
@@ -128,7 +135,7 @@ class Disputes(Steps):
         if last < 3 or any(to[j] for j in range(last - 2, last + 1)):
             return False
         for j in (last - 1, last):
-            if not self._goes_on(readings[j - 1], readings[j], [readings[j - 1][1], readings[j][1]]):
+            if fell(readings[j - 1][1], readings[j][1]) or all_zero(readings[j][1]):
                 return False
         sound = max(j for j in range(last - 2) if to[j])
         o, m = readings[sound][1], readings[last][1]
@@ -147,7 +154,8 @@ class Disputes(Steps):
         """A step that is judged at once."""
         base = life.readings[0]
         k = reading[0]
-        paths = [Path(got, unseen, rank, 0, 0, (f"{word}@{k}",)) for word, got, unseen, rank in found]
+        paths = [Path(got, unseen, rank, 0, rank, 0, (f"{word}@{k}",))
+                 for word, got, unseen, rank in found]
         self._emit(life, base[0], k, paths, start)
         plain = len(found) == 1 and found[0][0] == ON
         if plain and found[0][1] != NONE:

@@ -25,6 +25,7 @@ class Menu(Disputes, Residues):
         # snapshot, to snapshot, went on without a sign, base doubted, new base doubted).
         self.judged = []
         self.ceiling_exceeded = False
+        self.reset_now = 0  # disputes of this snapshot that ended with a reset counted
 
     # --- a snapshot
 
@@ -45,8 +46,9 @@ class Menu(Disputes, Residues):
         if snap.fingerprint != self.snaps[k - 1].fingerprint:
             self.replies = 0
         parents_before = {life: life.parent for life in self.live.values()}
-        if s == SAME:
-            self._note_falls(k)
+        above_zero = sum(1 for life in self.live.values() if life.readings[-1][1].up
+                         or life.readings[-1][1].down)
+        self.reset_now = 0
         restarted = s == {"restart"}
         if restarted or "same" not in s:
             self.replies = 0
@@ -67,6 +69,8 @@ class Menu(Disputes, Residues):
         for life in self._born:
             row = life.readings[-1][1]
             self.live[(row.id, row.name)] = life
+        if self.reset_now * 2 > above_zero and self.reset_now:
+            self.resets_together.append(self.at[k])
         self.replies += 1
         self._link(k)
         self._settle_parents(k, parents_before)
@@ -74,18 +78,6 @@ class Menu(Disputes, Residues):
                     if "same" not in s or self.at[k] - self.at[life.vanished] > TOMBSTONE_US or
                     any(r.id == key[0] for r in snap.rows)]:
             del self.stones[key]
-
-    def _note_falls(self, k):
-        had = dropped = 0
-        before = {r.id: r for r in self.snaps[k - 1].rows}
-        for row in self.snaps[k].rows:
-            old = before.get(row.id)
-            if old is None or old.name != row.name or (old.up == 0 and old.down == 0):
-                continue
-            had += 1
-            dropped += fell(old, row)
-        if had and dropped * 2 > had:
-            self.fallen_together.append(self.at[k])
 
     def _match(self, k, across):
         """Lives that the snapshot's rows go on with, and how; and rows without one."""
@@ -266,7 +258,8 @@ class Menu(Disputes, Residues):
         if "timeline" in s:
             found.append((TIMELINE, NONE, c, 8))
         life.first = any(f[0] != ANEW for f in found)
-        paths = [Path(got, unseen, rank, 0, 0, (f"{word}@{k}",)) for word, got, unseen, rank in found]
+        paths = [Path(got, unseen, rank, 0, rank, 0, (f"{word}@{k}",))
+                 for word, got, unseen, rank in found]
         self._emit(life, k - 1, k, paths)
 
     def _return(self, life, k, row, s):

@@ -135,14 +135,14 @@ class Delta:
 
 
 class Path:
-    __slots__ = ("bytes", "unseen", "rank", "bad", "last_good", "words")
+    __slots__ = ("bytes", "unseen", "rank", "bad", "ranks", "last_good", "words")
 
-    def __init__(self, got, unseen, rank, bad, last_good, words):
-        self.bytes, self.unseen, self.rank, self.bad = got, unseen, rank, bad
+    def __init__(self, got, unseen, rank, bad, ranks, last_good, words):
+        self.bytes, self.unseen, self.rank, self.bad, self.ranks = got, unseen, rank, bad, ranks
         self.last_good, self.words = last_good, words
 
     def key(self):
-        return (self.rank, self.bad, -(self.bytes[0] + self.bytes[1]), -self.last_good)
+        return (self.rank, self.bad, self.ranks, -(self.bytes[0] + self.bytes[1]), -self.last_good)
 
 
 def judge(paths):
@@ -151,7 +151,8 @@ def judge(paths):
     sure = tuple(min(p.bytes[i] for p in paths) for i in (0, 1))
     upper = tuple(min(MOST, max(p.bytes[i] + p.unseen[i] for p in paths)) for i in (0, 1))
     visible = tuple(max(p.bytes[i] for p in paths) for i in (0, 1))
-    return sure, best.bytes, upper, visible, [p.words for p in paths]
+    return sure, best.bytes, upper, visible, [best.words] + [
+        p.words for p in paths if p is not best]
 
 
 class Steps:
@@ -162,7 +163,7 @@ class Steps:
         self.snaps = []
         self.at = []  # attribution after the rules of time
         self.by_name = []  # per snapshot: name -> row
-        self.fallen_together = []  # attribution of snapshots at which most rows fell
+        self.resets_together = []  # attribution of snapshots at which most rows were reset
         self._times = {}
 
     # --- time
@@ -227,7 +228,7 @@ class Steps:
 
     def _marked(self, k):
         now = self.at[k]
-        return sum(1 for t in self.fallen_together if now - t <= MARK_US and t <= now) >= 2
+        return sum(1 for t in self.resets_together if t < now and now - t <= MARK_US) >= 2
 
     def _like_rate(self, n, elapsed, rate):
         if rate is None or n.up + n.down == 0:
@@ -257,7 +258,7 @@ class Steps:
             if sign and fits_zero:
                 like = strong and self._like_rate(n, t.elapsed, rate)
                 found.append((RESET, now, less(c, now), 3 if like else 7))
-            if got_fell:
+            if got_fell and now != NONE:
                 small = all(x >= y or y - x <= max(65536, y // 1000)
                             for x, y in ((n.up, o.up), (n.down, o.down)))
                 if small or not fits_zero:
