@@ -173,7 +173,7 @@ bool Applier::ComeBack(const QueueReading& reading) {
   const Tombstone& stone = *taken;
   const counters::QueueDescriptor& now = *state_.dictionary.Find(reading.descriptor);
   if (state_.dictionary.Find(stone.descriptor)->name != now.name) return false;
-  if (now_.attribution_us - stone.vanished_us > kTombstoneUs || !lineage_.only_same()) return false;
+  if (now_.attribution_us - stone.vanished_us > kTombstoneUs || !lineage_.same) return false;
   const std::uint32_t row = NewRow(reading);
   const Rate rate = RateBetween(stone.limits, LimitsNow(row, reading), Line());
   const TrafficBytes most = MostSince(*stone.header, rate);
@@ -225,6 +225,10 @@ bool Applier::ComeBack(const QueueReading& reading) {
     raw.sure = {};
     raw.upper = Most(raw.upper, most);
     state_.slots[row].base_may_be_bad = true;
+  }
+  if (!lineage_.only_same()) {
+    raw.sure = {};
+    raw.upper = Most(raw.upper, most);
   }
   // What was noted as unseen when it vanished stays noted.
   raw.upper = Most(Less(raw.upper, stone.noted), Most(raw.counted, raw.visible));

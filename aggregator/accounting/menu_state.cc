@@ -372,7 +372,8 @@ absl::StatusOr<Staged> Stage(const MenuState& state, const StageInput& input) {
 
   const MenuPlace place{snapshot.router, snapshot.menu, input.settings};
   const bool comes_back = staged.header.attribution_us < previous_us;
-  if (!comes_back && QuickPathMayApply(state, input) && !HasHabit(state, staged.header.attribution_us) &&
+  if (!comes_back && QuickPathMayApply(state, input) &&
+      !HasHabit(state, staged.header.attribution_us) &&
       counters::LineageOf(*state.last, staged.header).only_same()) {
     const std::vector<TrafficBytes> ceilings = Ceilings(state, LineOf(place), staged.header);
     if (CompareRows(state, snapshot.readings, ceilings, staged.moved)) {

@@ -230,12 +230,12 @@ absl::StatusOr<bool> IsAltered(SqlSession& session, const std::string& statement
   const std::vector<std::string> words = absl::StrSplit(statement, ' ');
   if (words.size() < 6 || words[0] != "ALTER") return false;
   const std::string& column = words[3] == "RENAME" ? words.back() : words[5];
-  const std::string columns =
-      session.dialect() == Dialect::kSqlite
-          ? absl::StrCat("pragma_table_info('", words[2], "') WHERE name")
-          : absl::StrCat("information_schema.columns WHERE table_schema = DATABASE()"
-                         " AND table_name = '",
-                         words[2], "' AND column_name");
+  const std::string columns = session.dialect() == Dialect::kSqlite
+                                  ? absl::StrCat("pragma_table_info('", words[2], "') WHERE name")
+                                  : absl::StrCat(
+                                        "information_schema.columns WHERE table_schema = DATABASE()"
+                                        " AND table_name = '",
+                                        words[2], "' AND column_name");
   NS_ASSIGN_OR_RETURN(
       const std::int64_t there,
       Scalar(session, absl::StrCat("SELECT COUNT(*) FROM ", columns, " = '", column, "'")));

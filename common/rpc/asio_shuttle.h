@@ -25,8 +25,8 @@ struct ShuttleScratch {
 
 // Carries the bytes of one connection between its peer and gRPC's end of an in-process socket, and
 // holds what the peer sends against the filter. At most 64 KiB are kept in each direction: while
-// the one side does not take them the other is not read, and a peer that takes nothing for kStall is
-// cut off. When either side ends, what is under way is still brought to the other, for at most
+// the one side does not take them the other is not read, and a peer that takes nothing for kStall
+// is cut off. When either side ends, what is under way is still brought to the other, for at most
 // kFlush. One thread: that of its io_context.
 class AsioShuttle : public std::enable_shared_from_this<AsioShuttle> {
  public:

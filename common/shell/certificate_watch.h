@@ -16,10 +16,9 @@ namespace netsentinel::shell {
 // Shows when the certificates of a process end, as
 // netsentinel_certificate_expiry_timestamp_seconds{file}, and warns in the log from 30 days before,
 // once a day for each file. Shows too how many certificates their revocation lists refuse, as
-// netsentinel_revoked_certificates{file}, and warns when a certificate and its key do not fit. A file
-// is read anew at each look, since it may be
-// replaced while the process runs; one that cannot be read keeps its last figure and is warned of.
-// Thread-safe; the three must outlive it.
+// netsentinel_revoked_certificates{file}, and warns when a certificate and its key do not fit. A
+// file is read anew at each look, since it may be replaced while the process runs; one that cannot
+// be read keeps its last figure and is warned of. Thread-safe; the three must outlive it.
 class CertificateWatch {
  public:
   CertificateWatch(const base::Clock& clock, log::Logger& logger, metrics::Registry& metrics)

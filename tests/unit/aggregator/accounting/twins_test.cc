@@ -206,16 +206,17 @@ TEST_F(TwinsTest, ThreeEntriesCountOnce) {
     Read("r2", second + 10);
     Read("r3", second + 20);
   }
-  EXPECT_EQ(Counted("r1") + Counted("r2") + Counted("r3"), Counted("r3") == 0 ? 610'000U : 620'000U);
+  EXPECT_EQ(Counted("r1") + Counted("r2") + Counted("r3"),
+            Counted("r3") == 0 ? 610'000U : 620'000U);
   EXPECT_EQ(Counted("r1"), 270'000U);
 }
 
 TEST_F(TwinsTest, AParentsOwnUseIsTakenOverWithoutItsChildrens) {
   const auto rows = [](std::int64_t second) {
     const auto bytes = static_cast<std::uint64_t>(second) * 1000;
-    return std::vector<Row>{{.id = 1, .name = "all", .download = 5 * bytes, .packets = bytes},
-                            {.id = 2, .name = "kid", .download = 2 * bytes, .packets = bytes,
-                             .parent = "all"}};
+    return std::vector<Row>{
+        {.id = 1, .name = "all", .download = 5 * bytes, .packets = bytes},
+        {.id = 2, .name = "kid", .download = 2 * bytes, .packets = bytes, .parent = "all"}};
   };
   for (std::int64_t second = 0; second < 300; second += 30) {
     ReadRows("r1", second, rows(second));

@@ -28,8 +28,8 @@ class WrongClockTest : public ::testing::Test {
     ASSERT_THAT(batch.results[0], test::IsOk());
     for (StagedJournal& journal : batch.journal) {
       journal.journal_id = d_.next_journal_id++;
-      d_.stored.journal.push_back({journal.journal_id, journal.router, journal.menu,
-                                   journal.received_us, journal.payload});
+      d_.stored.journal.push_back(
+          {journal.journal_id, journal.router, journal.menu, journal.received_us, journal.payload});
     }
     d_.book.Install(std::move(batch));
   }

@@ -86,11 +86,10 @@ TEST(ListenTest, TheConnectionAgeHasADefaultAndLimits) {
 }
 
 TEST(ListenTest, ConnectionsHaveLimitsOfTheirOwn) {
-  ASSERT_OK_AND_ASSIGN(
-      const auto document,
-      Document::Parse("listen: {grpc: \"127.0.0.1:0\", http: \"127.0.0.1:0\", "
-                      "max_connections: 20, max_connections_per_name: 2}\n",
-                      "x.yaml"));
+  ASSERT_OK_AND_ASSIGN(const auto document,
+                       Document::Parse("listen: {grpc: \"127.0.0.1:0\", http: \"127.0.0.1:0\", "
+                                       "max_connections: 20, max_connections_per_name: 2}\n",
+                                       "x.yaml"));
   Section root = document->root();
   const Listen listen = ReadListen(root);
   EXPECT_EQ(listen.max_connections, 20U);
@@ -103,7 +102,8 @@ TEST(ListenTest, ConnectionsHaveLimitsOfTheirOwn) {
 
 TEST(PeerTest, TheProxyOfTheEnvironmentIsAskedFor) {
   const auto asks = [](const std::string& key) {
-    auto document = Document::Parse("target: \"dns:///127.0.0.1:1\"\ninsecure: true\n" + key, "x.yaml");
+    auto document =
+        Document::Parse("target: \"dns:///127.0.0.1:1\"\ninsecure: true\n" + key, "x.yaml");
     Section root = (*document)->root();
     return ReadPeer(root).environment_proxy;
   };

@@ -1,8 +1,7 @@
-#include "notifier/delivery/grpc_notifier_service.h"
-
 #include <memory>
 #include <vector>
 
+#include "notifier/delivery/grpc_notifier_service.h"
 #include "tests/support/local_caller.h"
 #include "tests/unit/notifier/delivery/desk_fixture.h"
 
@@ -22,8 +21,8 @@ class NotifierServiceTest : public DeskTest {
     auto entries = audit::SqliteAuditQueue::Open(folder_.path() + "/audit.db");
     EXPECT_THAT(entries, test::IsOk());
     TakingSink sink;
-    audit::AuditSender sender(
-        {**entries, sink, random_, logger_, readiness_, liveness_.AddPulse("audit", absl::Hours(1))});
+    audit::AuditSender sender({**entries, sink, random_, logger_, readiness_,
+                               liveness_.AddPulse("audit", absl::Hours(1))});
     audit::GrpcAuditDesk desk(caller.authority(), **entries, sender, clock_, random_, logger_);
     GrpcNotifierService service(caller.authority(), *queue_, *reports_, desk);
     grpc::ServerContext context;
