@@ -20,9 +20,10 @@ class ConditionTableTest(unittest.TestCase):
     def setUp(self):
         self.root = pathlib.Path(tempfile.mkdtemp())
         self.addCleanup(shutil.rmtree, self.root)
-        for folder in condition_table.PROGRAMS.values():
-            for path in (ROOT / folder).rglob("*.cc"):
-                self.copy(path.relative_to(ROOT))
+        for folders in condition_table.PROGRAMS.values():
+            for folder in folders.split():
+                for path in (ROOT / folder).rglob("*.cc"):
+                    self.copy(path.relative_to(ROOT))
         self.copy(condition_table.PAGE)
 
     def copy(self, path):
@@ -44,7 +45,8 @@ class ConditionTableTest(unittest.TestCase):
         conditions, unknown = condition_table.shown_by(self.root, "notifier")
         self.assertEqual({"smtp": "shown", "aggregator": "shown", "alerts": "shown",
                           "reports": "shown", "queue": "not ready", "intake": "not ready",
-                          "worker": "not ready", "delivery": "shown", "damage": "shown"},
+                          "worker": "not ready", "delivery": "shown", "damage": "shown",
+                          "audit": "shown"},
                          conditions)
         self.assertEqual([], unknown)
 
