@@ -22,8 +22,6 @@ constexpr std::uint64_t kMaxTestWriteBytes = 4 << 20;
 constexpr std::size_t kMaxPendingBytes = 8 << 20;
 constexpr std::size_t kMaxIncidents = 100;
 
-std::int64_t Us(absl::Time time) { return absl::ToUnixMicros(time); }
-
 std::string DeliveryId(const NewLetter& letter, const std::string& recipient) {
   return io::Sha256Hex(absl::StrCat(letter.letter.id, "\n", letter.channel, "\n", recipient))
       .substr(0, 32);

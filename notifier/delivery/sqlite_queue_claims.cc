@@ -15,8 +15,6 @@ namespace {
 constexpr std::int64_t kDayUs = 86'400'000'000;
 constexpr std::int64_t kPassingStepUs = 10'000'000;
 
-std::int64_t Us(absl::Time time) { return absl::ToUnixMicros(time); }
-
 }  // namespace
 
 absl::Status SqliteDeliveryQueue::ReleaseClaims(absl::Time now) {

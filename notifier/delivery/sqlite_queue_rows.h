@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 
 #include "common/sqlite/database.h"
 #include "notifier/channel/channel.h"
@@ -15,6 +16,8 @@
 namespace netsentinel::delivery {
 
 inline constexpr std::int64_t kSchemaVersion = 3;
+// A time as the file has it.
+inline std::int64_t Us(absl::Time time) { return absl::ToUnixMicros(time); }
 // The tables and indexes of an empty queue of that version.
 extern const absl::string_view kQueueSchema;
 
