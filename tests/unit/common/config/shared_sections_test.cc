@@ -45,7 +45,7 @@ TEST(SecurityTest, PlaintextIsAllowedOnLoopbackOnly) {
       ServerComplaint(absl::StrCat(kOpen, "insecure: true\n")),
       "/etc/ns/x.yaml:2:11: insecure: plaintext is allowed on a loopback address only, and "
       "0.0.0.0 is none; expected tls: {ca, cert, key}; make certificates with `netsentinelctl "
-      "certs init` and `certs issue`");
+      "certs init` and `netsentinelctl certs issue --role ROLE --name NAME`");
 }
 
 TEST(SecurityTest, NeitherAndBothAreReported) {
