@@ -191,7 +191,7 @@ TEST_F(ServerTest, HalfRequestsThatAreRefilledTakeNoProbeAway) {
       ASSERT_OK_AND_ASSIGN(const FetchResult result, Get(path));
       EXPECT_EQ(result.status, 200) << path;
     }
-    if (half.size() > 600) half.erase(half.begin(), half.begin() + 300);
+    half.clear();
   }
   EXPECT_EQ(logger_.Count("http.crowded"), 1U) << "told once a minute";
 }
