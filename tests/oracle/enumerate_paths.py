@@ -258,6 +258,8 @@ class Menu(Disputes, Residues):
         if "timeline" in s:
             found.append((TIMELINE, NONE, c, 8))
         life.first = any(f[0] != ANEW for f in found)
+        # It may be the disputed row under a new name, and this the reading of a bad reply.
+        life.unconfirmed = "same" in s and row.id in self._held and not row.dynamic
         paths = [Path(got, unseen, rank, 0, rank, 0, (f"{word}@{k}",))
                  for word, got, unseen, rank in found]
         self._emit(life, k - 1, k, paths)
