@@ -15,7 +15,7 @@ class Disputes(Steps):
         if life.unconfirmed:
             return True
         (i, o), (k, n) = life.readings[0], life.readings[j]
-        if not (life.first and all_zero(o)):
+        if j != 1 or not (life.first and all_zero(o)):
             return False
         c = self.most(i, k, [r for _, r in life.readings[:j + 1]])
         return n.up > c[0] or n.down > c[1]
@@ -36,7 +36,7 @@ class Disputes(Steps):
                 steps = self._explain(readings[i], readings[j], rows, SAME, life.rate) if to[i] else []
                 if i == 0 and self._first_was_bad(life, j):
                     c = self.most(readings[0][0], readings[j][0], rows)
-                    steps = steps + [(BAD_BASE, NONE, c, 8)]
+                    steps = steps + [(BAD_BASE, NONE, c, 8 if life.unconfirmed else 6)]
                 for word, got, unseen, rank in steps:
                     worst = max(rank, 6) if bad else rank
                     for p in to[i]:

@@ -25,6 +25,7 @@ class Menu(Disputes, Residues):
         # snapshot, to snapshot, went on without a sign, base doubted, new base doubted).
         self.judged = []
         self.ceiling_exceeded = False
+        self.frozen_first = -1  # the snapshot at which all disputes were ended before it was judged
         self.reset_now = 0  # disputes of this snapshot that ended with a reset counted
 
     # --- a snapshot
@@ -50,6 +51,7 @@ class Menu(Disputes, Residues):
                          or life.readings[-1][1].down)
         self.reset_now = 0
         restarted = s == {"restart"}
+        self.frozen_first = k if s != SAME else -1
         if restarted or "same" not in s:
             self.replies = 0
         matched, new = self._match(k, across=restarted)
@@ -258,6 +260,8 @@ class Menu(Disputes, Residues):
         if "timeline" in s:
             found.append((TIMELINE, NONE, c, 8))
         life.first = any(f[0] != ANEW for f in found)
+        # It may be the disputed row under a new name, and this the reading of a bad reply.
+        life.unconfirmed = "same" in s and row.id in self._held and not row.dynamic
         paths = [Path(got, unseen, rank, 0, rank, 0, (f"{word}@{k}",))
                  for word, got, unseen, rank in found]
         self._emit(life, k - 1, k, paths)

@@ -57,6 +57,13 @@ class Residues:
         """Bytes of the row that its children did not move; `keep` asks without changing anything."""
         if life.gone:
             return self._residue_of_gone(life, k, keep)
+        early = [x for x in life.items if 0 <= x[3] < k]
+        if self.frozen_first == k and early and len(early) < len(life.items) and not keep:
+            # All disputes ended at the reading before; what this one says follows.
+            rest = [x for x in life.items if x not in early]
+            life.items = early
+            self._residue(life, k - 1)
+            life.items = rest
         mine = [x[2] for x in life.items if x[0] == "self"]
         theirs = [(x[1], x[2]) for x in life.items if x[0] == "child"]
         out, debt = mine, life.debt
