@@ -63,6 +63,7 @@ class UsageReaderTest : public ::testing::Test {
         driver_.Make({{.name = "alice", .download = download, .packets = download}}, second,
                      static_cast<std::uint64_t>(second) + 1000);
     snapshot.router = base::RouterId(router);
+    snapshot.header.device.serial_number = router;  // two machines
     ASSERT_THAT(driver_.Take(snapshot), test::IsOk());
     std::swap(driver_.dictionary, dictionaries_[router]);
   }
