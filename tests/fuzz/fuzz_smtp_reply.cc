@@ -34,6 +34,7 @@ void Check(absl::string_view reply) {
       for (const char c : result.detail) NS_CHECK(static_cast<std::uint8_t>(c) >= 0x20, "control");
       NS_CHECK(result.outcome != Outcome::kRejected || code == 550, "given up for now");
     }
+    NS_CHECK(concern != Concern::kAddress || code >= 500, "an address is wrong for now");
     NS_PLANT_BUG_IF(code == 550 && concern == Concern::kAddress && absl::StrContains(reply, "!"));
   }
 }
