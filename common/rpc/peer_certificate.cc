@@ -51,7 +51,8 @@ absl::StatusOr<PeerIdentity> IdentifyCertificate(absl::string_view chain_pem) {
   if (uris.size() != 1) {
     return absl::UnauthenticatedError(
         absl::StrCat("the caller's certificate has ", uris.size(),
-                     " URI names and must have one; issue it with `netsentinelctl certs issue`"));
+                     " URI names and must have one; issue it with `netsentinelctl certs issue "
+                     "--role ROLE --name NAME`"));
   }
   return ParsePeerUri(uris[0]);
 }
