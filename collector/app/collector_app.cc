@@ -23,6 +23,7 @@
 #include "collector/poll/poll_group.h"
 #include "collector/poll/session_budget.h"
 #include "common/base/status_macros.h"
+#include "common/io/descriptors.h"
 #include "common/io/host.h"
 #include "common/io/system_clock.h"
 #include "common/io/usable_folder.h"
@@ -242,7 +243,7 @@ class Collector {
       : settings_(settings),
         context_(context),
         host_boot_id_(std::move(host_boot_id)),
-        descriptors_(OpenFilesMax()),
+        descriptors_(static_cast<std::size_t>(io::DescriptorLimit())),
         budget_(context.clock, RouterSessionsMax(descriptors_)),
         aggregator_clock_(context.clock),
         delivery_({.folder = settings.state_dir, .bytes_max = settings.spool_limit},
