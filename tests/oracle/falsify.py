@@ -162,7 +162,7 @@ def main():
     missed = []
     for name in names:
         file, old, new = BUGS[name]
-        text = (ROOT / file).read_text(encoding="utf-8")
+        text = (scratch / file).read_text(encoding="utf-8")
         if text.count(old) != 1:
             continue
         (scratch / file).write_text(text.replace(old, new), encoding="utf-8")
