@@ -314,6 +314,8 @@ void Applier::AppearFromZero(std::uint32_t row, const QueueReading& reading,
     return;
   }
   const TrafficBytes most = CeilingBytes(rate, reach);
+  const bool renamed = MayBeAnotherRenamed(reading);
+  state_.slots[row].base_may_be_bad = renamed;
   if (!Fits(bytes, most)) {
     AddEpoch(row, to, EpochReason::kFirstSight);
     Refuse(row, reading, from, most,
@@ -323,9 +325,7 @@ void Applier::AppearFromZero(std::uint32_t row, const QueueReading& reading,
   AddEpoch(row, from, reason);
   DoubtfulPart part;
   part.row = row;
-  const bool renamed = MayBeAnotherRenamed(reading);
   const bool proven = state_.replies >= kEnoughReplies && !renamed && lineage_.only_same();
-  state_.slots[row].base_may_be_bad = renamed;
   part.raw.sure = proven ? bytes : TrafficBytes{};
   part.raw.counted = part.raw.visible = bytes;
   part.raw.upper = most;
@@ -449,6 +449,23 @@ void Applier::Begin(const SnapshotHeader& now) {
   EndAllDisputes();
 }
 
+// What the old name may have moved before it was deleted and its `.id` used again, or on another
+// course of the device.
+void Applier::NoteOldName(std::uint32_t row, const QueueReading& reading) {
+  const TrafficBytes most = MostSince(ReadHeader(row), RateOf(row));
+  if (lineage_.only_same() && !Fits(BytesOf(reading), most)) return;
+  DoubtfulPart part;
+  part.row = row;
+  part.no_child = true;
+  part.raw.upper = most;
+  part.doubt.from_us = ReadAt(row);
+  part.doubt.to_us = part.doubt.observed_since_us = now_.attribution_us;
+  part.doubt.before = part.doubt.now = BytesOf(state_.rows[row]);
+  part.doubt.counted_as = Explanation::kMadeAnew;
+  part.doubt.possible.emplace_back(Explanation::kMadeAnew, TrafficBytes{});
+  AddDoubtful(std::move(part));
+}
+
 void Applier::ApplyMatched(const QueueReading& reading, const counters::Match& match) {
   const std::uint32_t row = match.before;
   const DescriptorIndex descriptor = state_.rows[row].descriptor;
@@ -462,6 +479,7 @@ void Applier::ApplyMatched(const QueueReading& reading, const counters::Match& m
     if (match.kind == MatchKind::kRenamed) old_name = was.name;
     unused_.push_back(descriptor);
   }
+  if (match.kind == MatchKind::kRenamed && !rebooted_) NoteOldName(row, reading);
   if (rebooted_ || !goes_on || !lineage_.same) {
     if (rebooted_) {
       RestartWithBoot(row, reading);
@@ -471,21 +489,6 @@ void Applier::ApplyMatched(const QueueReading& reading, const counters::Match& m
       Recreate(row, reading);
     }
   } else {
-    const TrafficBytes most = MostSince(ReadHeader(row), RateOf(row));
-    const Unwatched step{ReadAt(row), now_.attribution_us};
-    // What the old name may have moved before it was deleted and its `.id` used again.
-    if (match.kind == MatchKind::kRenamed && Fits(BytesOf(reading), most)) {
-      DoubtfulPart part;
-      part.row = row;
-      part.no_child = true;
-      part.raw.upper = most;
-      part.doubt.from_us = step.from_us;
-      part.doubt.to_us = part.doubt.observed_since_us = step.to_us;
-      part.doubt.before = part.doubt.now = BytesOf(state_.rows[row]);
-      part.doubt.counted_as = Explanation::kMadeAnew;
-      part.doubt.possible.emplace_back(Explanation::kMadeAnew, TrafficBytes{});
-      AddDoubtful(std::move(part));
-    }
     Observation now = SeenNow(row, reading, changed);
     // From here on the row is described as the router describes it now.
     state_.rows[row].descriptor = reading.descriptor;

@@ -99,6 +99,7 @@ class Applier {
   void Begin(const counters::SnapshotHeader& now);
   void ApplyRows(const std::vector<counters::QueueReading>& readings,
                  const counters::Matches& matches);
+  void NoteOldName(std::uint32_t row, const counters::QueueReading& reading);
   void ApplyMatched(const counters::QueueReading& reading, const counters::Match& match);
   void Finish();
   counters::Matches MatchRows(const std::vector<counters::QueueReading>& readings,

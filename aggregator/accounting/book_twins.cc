@@ -100,7 +100,7 @@ std::optional<bool> CountersAgree(const MenuState& state, const SnapshotHeader& 
 enum class Kinship { kNone, kTwin, kClone };
 
 Kinship KinshipOf(const MenuChange& change, const SnapshotHeader& now, const MenuState& state,
-              const ReadingsByName& fresh, const Other& other) {
+                  const ReadingsByName& fresh, const Other& other) {
   const base::RouterId& name = other.menu->router->settings.id;
   const TwinMark& mark = change.menu->twin;
   const bool known_twin = mark.silent && mark.of == name;
@@ -209,8 +209,7 @@ void Book::Impl::TakeOver(const MenuChange& change, const MenuState& state,
     unseen.to_us = to_us;
     unseen.blind_from_us = from.attribution_us;
     unseen.blind_to_us = to_us;
-    const std::uint64_t line =
-        CeilingBytes(settings.line_rate_bps, to_us - from.attribution_us);
+    const std::uint64_t line = CeilingBytes(settings.line_rate_bps, to_us - from.attribution_us);
     unseen.unseen = {change.menu->menu == counters::Menu::kTree ? 0 : line, line};
     effects.doubts.push_back(std::move(unseen));
   }

@@ -21,6 +21,7 @@ using counters::SnapshotHeader;
 // A stamp further ahead of its receipt than this is the receipt's time.
 constexpr std::int64_t kWrongClockUs = 60 * kSecondUs;
 constexpr std::int64_t kAheadUs = 5 * kSecondUs;
+constexpr std::uint32_t kBoundarySkewMs = 1000;
 // No spool holds older snapshots than days are kept open for.
 constexpr std::int64_t kOldestUs = 40LL * 86'400 * kSecondUs;
 
@@ -40,6 +41,11 @@ std::int64_t CorrectedTime(std::int64_t stamp, std::int64_t previous_us, std::in
 }
 
 void CorrectHeader(SnapshotHeader& header, std::int64_t previous_us, std::int64_t received_us) {
+  // A reading that came later than this after its boundary is one like any other.
+  if (header.at_boundary && header.boundary_skew_ms > kBoundarySkewMs) {
+    header.attribution_us += std::int64_t{header.boundary_skew_ms} * 1000;
+    header.at_boundary = false;
+  }
   const std::int64_t at = CorrectedTime(header.attribution_us, previous_us, received_us);
   if (at != header.attribution_us) header.at_boundary = false;
   header.attribution_us = at;

@@ -24,7 +24,7 @@ namespace {
 using accounting::BookDriver;
 using ::testing::HasSubstr;
 
-constexpr std::int64_t kDay = 86'400;
+constexpr std::int64_t kDaySeconds = 86'400;
 const absl::CivilDay kFirst(2026, 1, 1);
 
 // Two routers of one site. On the first day each has "alice" move bytes, 1,000 on r1 and 2,000 on
@@ -52,9 +52,9 @@ class UsageReaderTest : public ::testing::Test {
     Flush(3600);
     Poll("r2", 7200, 2500);
     for (std::int64_t day = 1; day <= 5; ++day) {
-      Poll("r1", day * kDay, 990 + 10 * static_cast<std::uint64_t>(day));
-      Poll("r1", day * kDay + 600, 1000 + 10 * static_cast<std::uint64_t>(day));
-      if (day < 5) Poll("r1", day * kDay + 700, 1000 + 10 * static_cast<std::uint64_t>(day));
+      Poll("r1", day * kDaySeconds, 990 + 10 * static_cast<std::uint64_t>(day));
+      Poll("r1", day * kDaySeconds + 600, 1000 + 10 * static_cast<std::uint64_t>(day));
+      if (day < 5) Poll("r1", day * kDaySeconds + 700, 1000 + 10 * static_cast<std::uint64_t>(day));
     }
   }
   void Poll(const std::string& router, std::int64_t second, std::uint64_t download) {
@@ -75,8 +75,8 @@ class UsageReaderTest : public ::testing::Test {
   }
   // Of r1, that is: r2's first day is still open.
   void PurgeThreeDays() {
-    Flush(5 * kDay + 600);
-    Flush(5 * kDay + 660);
+    Flush(5 * kDaySeconds + 600);
+    Flush(5 * kDaySeconds + 660);
     ASSERT_OK_AND_ASSIGN(const std::size_t gone, store_->PurgeDaily(fence_, kFirst + 3, 100));
     ASSERT_EQ(gone, 3U);
   }
@@ -118,8 +118,8 @@ class UsageReaderTest : public ::testing::Test {
 };
 
 TEST_F(UsageReaderTest, ASilentRouterHidesNoDayOfAnother) {
-  Flush(5 * kDay + 600);
-  Flush(5 * kDay + 660);  // days that are stored leave memory with the flush after
+  Flush(5 * kDaySeconds + 600);
+  Flush(5 * kDaySeconds + 660);  // days that are stored leave memory with the flush after
   ASSERT_GT(driver_.book.WholeFrom(), kFirst);
   Poll("r2", 7300, 2700);  // newer in memory than in the store
   ASSERT_OK_AND_ASSIGN(Figures figures, Sums(kFirst, kFirst));
@@ -150,8 +150,8 @@ TEST_F(UsageReaderTest, PurgedDaysAnswerInWholeMonthsOnly) {
 }
 
 TEST_F(UsageReaderTest, MonthsPastTheirRetentionAreNotAnsweredAsEmpty) {
-  Flush(5 * kDay + 600);
-  Flush(5 * kDay + 660);
+  Flush(5 * kDaySeconds + 600);
+  Flush(5 * kDaySeconds + 660);
   ASSERT_THAT(store_->PurgeDaily(fence_, kFirst + 3, 100), test::IsOk());
   ASSERT_OK_AND_ASSIGN(const std::size_t gone,
                        store_->PurgeMonthly(fence_, absl::CivilMonth(2026, 2), 100));
@@ -163,8 +163,8 @@ TEST_F(UsageReaderTest, MonthsPastTheirRetentionAreNotAnsweredAsEmpty) {
 }
 
 TEST_F(UsageReaderTest, StoredDaysAreNotReadOnForACallerThatHasGone) {
-  Flush(5 * kDay + 600);
-  Flush(5 * kDay + 660);
+  Flush(5 * kDaySeconds + 600);
+  Flush(5 * kDaySeconds + 660);
   int looks = 0;
   gone_ = [&looks] { return ++looks > 3; };
   EXPECT_THAT(Sums(kFirst, kFirst + 5), test::StatusIs(absl::StatusCode::kCancelled, ::testing::_));
@@ -179,8 +179,8 @@ TEST_F(UsageReaderTest, StoredDaysAreNotReadOnForACallerThatHasGone) {
 }
 
 TEST_F(UsageReaderTest, MoreStoredRowsThanAnAnswerTakesAreRefusedInWords) {
-  Flush(5 * kDay + 600);
-  Flush(5 * kDay + 660);
+  Flush(5 * kDaySeconds + 600);
+  Flush(5 * kDaySeconds + 660);
   rows_max_ = {.subscriber = 2, .ranking = 3};
   EXPECT_THAT(Rows(kFirst, kFirst + 1), test::IsOk());
   EXPECT_THAT(
