@@ -96,12 +96,10 @@ class Disputes(Steps):
             rows = [base[1], row]
             if not self._doubtful(base, reading, rows):
                 found = self._explain(base, reading, rows, SAME, life.rate)
-                if life.unconfirmed and all_zero(row):
-                    self._take(life, reading, found, unconfirmed=True)
-                    return
                 if life.unconfirmed:
                     found.append((BAD_BASE, NONE, self.most(base[0], k, rows), 8))
-                self._take(life, reading, found)
+                # Zeros after zeros settle nothing.
+                self._take(life, reading, found, unconfirmed=life.unconfirmed and all_zero(row))
                 return
         life.readings.append(reading)
         readings = life.readings

@@ -164,6 +164,8 @@ class Steps:
         self.at = []  # attribution after the rules of time
         self.by_name = []  # per snapshot: name -> row
         self.resets_together = []  # attribution of snapshots at which most rows were reset
+        # What is said of an open dispute knows of the newest snapshot's resets too.
+        self.asking = False
         self._times = {}
 
     # --- time
@@ -228,7 +230,8 @@ class Steps:
 
     def _marked(self, k):
         now = self.at[k]
-        return sum(1 for t in self.resets_together if t < now and now - t <= MARK_US) >= 2
+        newest = now + 1 if self.asking else now
+        return sum(1 for t in self.resets_together if t < newest and now - t <= MARK_US) >= 2
 
     def _like_rate(self, n, elapsed, rate):
         if rate is None or n.up + n.down == 0:

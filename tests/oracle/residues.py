@@ -144,6 +144,7 @@ class Residues:
         """All deltas as if nothing more were ever read."""
         result = list(self.deltas)
         saved = {}
+        self.asking = True
         for life in list(self.live.values()):
             if not life.disputed():
                 continue
@@ -152,6 +153,7 @@ class Residues:
             d = Delta(life, life.readings[0][0], self.at[life.readings[0][0]], self.at[life.readings[-1][0]], sure, counted,
                       upper, visible, words)
             saved[life] = d
+        self.asking = False
         everyone = list(self.live.values()) + list(self.stones.values())
         items = {life: list(life.items) for life in everyone}
         for life, d in saved.items():

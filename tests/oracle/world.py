@@ -267,7 +267,8 @@ class World(Events, Breaks):
         lacking = set()
         if "missing" in self.themes and rng.random() < 0.35:
             able = [q for q in self.queues if not q.changed_name and (q.shown or first) and (
-                q.missed == 0 or not q.row.parent and len(self.snaps) < self.steps)]
+                q.missed == 0 or not q.row.parent and q.run == self.boot
+                and len(self.snaps) < self.steps)]
             lacking = set(rng.sample(able, min(len(able), rng.randrange(1, 3))))
         bad = self._bad_rows(first)
         for q in self.queues:
@@ -277,6 +278,7 @@ class World(Events, Breaks):
                 q.missed += 1
                 continue
             q.missed = 0
+            q.run = self.boot
             r = q.row
             up, down, packets = r.up, r.down, r.packets
             shown = bad.get(q) or self._break_reply(q)

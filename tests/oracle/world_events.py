@@ -6,7 +6,8 @@ from model import SECOND, Row
 class Queue:
     """A queue as the router has it. `pending` are true bytes that no reply has shown yet, by day."""
 
-    __slots__ = ("row", "mode", "pending", "shown", "shown_name", "changed_name", "missed")
+    __slots__ = ("row", "mode", "pending", "shown", "shown_name", "changed_name", "missed",
+                 "run")
 
     def __init__(self, row, mode):
         self.row = row
@@ -16,6 +17,7 @@ class Queue:
         self.shown_name = row.name
         self.changed_name = False
         self.missed = 0  # replies in a row that lacked it
+        self.run = 0  # of the router's counters, in which a reply last showed it
 
     def copy(self):
         r = self.row
