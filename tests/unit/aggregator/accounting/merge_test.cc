@@ -5,8 +5,8 @@
 #include "tests/support/histories.h"
 #include "tests/unit/aggregator/accounting/router_sim.h"
 
-// Merging snapshots away changes no counted byte, no day and no dispute, and where nothing is in doubt
-// no bound.
+// Merging snapshots away changes no counted byte, no day and no dispute, and where nothing is in
+// doubt no bound.
 namespace netsentinel::accounting {
 namespace {
 
