@@ -103,20 +103,20 @@ Kinship KinshipOf(const MenuChange& change, const SnapshotHeader& now, const Men
                   const ReadingsByName& fresh, const Other& other) {
   const base::RouterId& name = other.menu->router->settings.id;
   const TwinMark& mark = change.menu->twin;
-  const bool known_twin = mark.silent && mark.of == name;
-  const bool twin_of_mine = other.twin->silent && other.twin->of == change.router->settings.id;
+  const bool known_twin = (!mark.clone && mark.of == name) ||
+                          (!other.twin->clone && other.twin->of == change.router->settings.id);
   if (!OneBoot(now, *other.last)) {
     // One of the two has not seen the restart yet.
     const std::int64_t newer = std::max(now.attribution_us - UptimeUs(now),
                                         other.last->attribution_us - UptimeUs(*other.last));
     const std::int64_t older_reading = std::min(now.attribution_us, other.last->attribution_us);
-    if ((known_twin || twin_of_mine) && older_reading <= newer + 3 * kSecondUs) {
+    if (known_twin && older_reading <= newer + 3 * kSecondUs) {
       return Kinship::kTwin;
     }
     return Kinship::kClone;
   }
   const std::optional<bool> agree = CountersAgree(state, now, fresh, other);
-  if (!agree.has_value()) return known_twin || twin_of_mine ? Kinship::kTwin : Kinship::kNone;
+  if (!agree.has_value()) return known_twin ? Kinship::kTwin : Kinship::kNone;
   return *agree ? Kinship::kTwin : Kinship::kClone;
 }
 
@@ -255,7 +255,12 @@ void Book::Impl::JudgeTwins(MenuChange& change, const counters::Snapshot& snapsh
     if (kin == Kinship::kClone && change.twin.of.empty()) {
       change.twin = {.silent = false, .clone = true, .of = name};
     }
-    if (kin != Kinship::kTwin || other.twin->silent) continue;
+    if (kin != Kinship::kTwin) continue;
+    // Known from here on, even by a reading that has nothing to compare.
+    if (change.twin.clone || change.twin.of.empty()) {
+      change.twin = {.silent = false, .clone = false, .of = name};
+    }
+    if (other.twin->silent) continue;
     const std::int64_t theirs_us = other.last->attribution_us;
     bool counts_there = theirs_us > base_us || (before.silent && !state.disputes.empty());
     if (!state.last.has_value()) {

@@ -19,7 +19,7 @@ struct MenuChange;
 struct TwinMark {
   bool silent = false;  // its bytes count under `of`
   bool clone = false;   // `of` shows the same device, and is another machine
-  base::RouterId of;
+  base::RouterId of;    // neither: the same machine, whose bytes count here; empty: nobody
 
   bool operator==(const TwinMark&) const = default;
 };
