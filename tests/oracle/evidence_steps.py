@@ -97,7 +97,7 @@ class Life:
     """A row while its `.id` and name go on."""
 
     __slots__ = ("name", "readings", "first", "unconfirmed", "rate", "parent", "debt",
-                 "items", "since", "since_index", "vanished", "gone", "held")
+                 "items", "since", "since_index", "vanished", "gone", "held", "past")
 
     def __init__(self, name):
         self.name = name
@@ -114,6 +114,7 @@ class Life:
         self.vanished = 0
         self.gone = False
         self.held = False  # vanished in the middle of a child's dispute
+        self.past = set()  # parents since its own dispute began
 
     def disputed(self):
         return len(self.readings) > 1
