@@ -97,7 +97,7 @@ class Life:
     """A row while its `.id` and name go on."""
 
     __slots__ = ("name", "readings", "first", "unconfirmed", "rate", "parent", "debt",
-                 "items", "since", "since_index", "vanished", "gone", "held")
+                 "items", "since", "since_index", "vanished", "gone", "held", "past")
 
     def __init__(self, name):
         self.name = name
@@ -114,6 +114,7 @@ class Life:
         self.vanished = 0
         self.gone = False
         self.held = False  # vanished in the middle of a child's dispute
+        self.past = set()  # parents since its own dispute began
 
     def disputed(self):
         return len(self.readings) > 1
@@ -166,6 +167,7 @@ class Steps:
         self.resets_together = []  # attribution of snapshots at which most rows were reset
         # What is said of an open dispute knows of the newest snapshot's resets too.
         self.asking = False
+        self.judging = None
         self._times = {}
 
     # --- time
@@ -253,7 +255,8 @@ class Steps:
         fits_zero = now[0] <= c[0] and now[1] <= c[1]
         changed = o.target != n.target or o.parent != n.parent or o.name != n.name
         strong = got_fell or packets_fell or not fits_on
-        sign = strong or changed or self._marked(k)
+        # A habit of another tool holds for all steps that are judged while it is known.
+        sign = strong or changed or self._marked(len(self.snaps) - 1 if self.judging is None else k)
         found = []
         if "same" in explanations:
             if fits_on and (not packets_fell or not fits_zero):
@@ -286,5 +289,7 @@ class Steps:
         (i, o), (k, n) = a, b
         if self.times(i, k).explanations != SAME:
             return True
+        self.judging = k
         words = [f[0] for f in self._explain(a, b, [o, n], SAME, None)]
+        self.judging = None
         return GLITCH in words if glitch else RESET in words

@@ -29,9 +29,11 @@ class Residues:
         for life, own in handed:
             now = life.parent if life in live else parents_before.get(life)
             before = parents_before.get(life, now)
-            for parent in {before, now} - {None}:
+            parents = {before, now} | life.past
+            for parent in parents - {None}:
                 for _, _, d, last in own:
-                    parent.items.append(("child", before is now, d, last))
+                    parent.items.append(("child", len(parents) == 1, d, last))
+            life.past = parents if life.disputed() else set()
         for life, own in handed:
             life.items += [("self", True, d, last) for _, _, d, last in own]
         waits = self._waiting()
@@ -44,8 +46,9 @@ class Residues:
     def _waiting(self):
         waits = set()
         for life in self.live.values():
-            if life.disputed():
-                at = life
+            if not life.disputed():
+                continue
+            for at in [life] + sorted(life.past - {None}, key=id):
                 for _ in range(33):
                     if at is None or at in waits:
                         break
@@ -157,8 +160,9 @@ class Residues:
         everyone = list(self.live.values()) + list(self.stones.values())
         items = {life: list(life.items) for life in everyone}
         for life, d in saved.items():
-            if life.parent is not None:
-                life.parent.items.append(("child", True, d, -1))
+            parents = {life.parent} | life.past
+            for parent in parents - {None}:
+                parent.items.append(("child", len(parents) == 1, d, -1))
             life.items.append(("self", True, d, -1))
         for life in everyone:
             result += self._residue(life, len(self.snaps) - 1, keep=True)
