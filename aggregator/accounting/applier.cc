@@ -452,7 +452,8 @@ void Applier::Begin(const SnapshotHeader& now) {
 // What the old name may have moved before it was deleted and its `.id` used again, or on another
 // course of the device.
 void Applier::NoteOldName(std::uint32_t row, const QueueReading& reading) {
-  const TrafficBytes most = MostSince(ReadHeader(row), RateOf(row));
+  const Rate rate = RateBetween(LimitsOf(row), LimitsNow(row, reading), Line());
+  const TrafficBytes most = MostSince(ReadHeader(row), rate);
   if (lineage_.only_same() && !Fits(BytesOf(reading), most)) return;
   DoubtfulPart part;
   part.row = row;
