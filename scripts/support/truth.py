@@ -19,6 +19,12 @@ BOUNDARY_WINDOW_US = 5_000_000
 # counters, and a busy machine comes between; it may ask for the uptime in another second, too.
 SLACK_US = 1_000_000
 UPTIME_SLACK_US = 1_000_000
+# What docs/accounting.md adds to the time between two readings: a limit lets a bucket of ten
+# seconds' bytes through at once, two readings lie at most three seconds from their stamps, and a
+# limit may be exceeded by one part in fifty.
+BUCKET_US = 10_000_000
+STAMPS_US = 3_000_000
+OVER_LIMIT_PERCENT = 102
 # Verbs that change no counter's life.
 HARMLESS = {"pause", "resume"}
 DYNAMIC = (b"<pppoe-", b"<l2tp-", b"<pptp-", b"<sstp-", b"<ovpn-", b"<hotspot-")
@@ -77,6 +83,8 @@ class Blind:
 
     unseen: list
     rebooted: bool = False
+    # A row that changed its name kept its counters: the bytes are seen, their name is in doubt.
+    renamed_only: bool = False
 
 
 class Observer:
@@ -146,6 +154,9 @@ class Observer:
             for table in (self.last, self.life, self.blind):
                 if old in table:
                     table[new] = table.pop(old)
+            # Which of the two names the bytes between two readings were under is not seen.
+            for name in (old, new):
+                self.blind.setdefault(name, Blind([0, 0], renamed_only=True))
         elif verb not in HARMLESS:
             raise Failure(f"the log of {self.router} has the event {verb}, which this checker "
                           "cannot judge: teach scripts/support/truth.py")
@@ -153,6 +164,7 @@ class Observer:
     def _end(self, name, rebooted):
         blind = self.blind.setdefault(name, Blind([0, 0]))
         blind.rebooted |= rebooted
+        blind.renamed_only = False
         for half in (0, 1):
             blind.unseen[half] += self.life[name][half] - self.last[name][half]
         self.last[name], self.life[name] = [0, 0], [0, 0]
@@ -187,15 +199,25 @@ class Observer:
             slack += UPTIME_SLACK_US
         least, most = max(length - slack, 0), length + slack
         doubt = self.doubts[self.day][name]
-        rates = self.settings.limits_bps.get(name, (self.settings.line_rate_bps,) * 2)
         for half in (0, 1):
             doubt.unseen[half] += blind.unseen[half]
-            doubt.loss_least[half] += rates[half] * least // 8_000_000
-            doubt.loss_most[half] += rates[half] * most // 8_000_000
+            if not blind.renamed_only:
+                # What was counted meanwhile is taken off: it is not unseen.
+                counted = self.last.get(name, [0, 0])[half]
+                doubt.loss_least[half] += max(
+                    self._ceiling(name, half, least + BUCKET_US) - counted, 0)
+            # The router's uptime, of whole seconds, may have run on by one more.
+            doubt.loss_most[half] += self._ceiling(
+                name, half, most + UPTIME_SLACK_US + STAMPS_US + BUCKET_US)
         usual = 2 * self.settings.poll_us + 5_000_000
         now = {"bounded"} if most <= usual else {"partial"} if least > usual else {
             "bounded", "partial"}
         doubt.grades = worst(doubt.grades, now)
+
+    def _ceiling(self, name, half, time_us):
+        """The bytes that a queue can move in a time, by its own limit or the line's."""
+        rates = self.settings.limits_bps.get(name, (self.settings.line_rate_bps,) * 2)
+        return rates[half] * time_us * OVER_LIMIT_PERCENT // 800_000_000
 
     def _cross(self):
         for name, (up, down) in self._subscribers(self.day).items():

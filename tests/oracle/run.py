@@ -15,6 +15,7 @@ from exceptions import excepted
 from world import World
 from world_breaks import BREAKS
 
+OWED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "owed_seeds.txt")
 ATTEMPTS = 8
 BATCH = 50
 
@@ -28,6 +29,17 @@ def make(seed, broken=None):
         if not why or broken is not None:
             return world, menu
     return None, None
+
+
+def read_owed(path=OWED):
+    """{seed: kinds} of the seeds that are known to fail."""
+    owed = {}
+    with open(path, encoding="utf-8") as lines:
+        for line in lines:
+            if line.strip() and not line.startswith("#"):
+                seed, kinds = line.split(":")
+                owed[int(seed)] = {kind.strip() for kind in kinds.split(",")}
+    return owed
 
 
 class Found:
@@ -235,9 +247,9 @@ def main():
             return 0
         return replay(options.driver, options.seed, options.broken)
     began = time.monotonic()
-    seeds = list(range(options.first, options.first + options.seeds))
+    seeds = range(options.first, options.first + options.seeds)
     part = max(BATCH, min(500, len(seeds) // (4 * options.jobs) + 1))
-    tasks = [(options.driver, seeds[i:i + part], options.broken) for i in range(0, len(seeds), part)]
+    tasks = [(options.driver, list(seeds[i:i + part]), options.broken) for i in range(0, len(seeds), part)]
     found, skipped = [], 0
     with multiprocessing.Pool(options.jobs) as pool:
         for more, left_out in pool.imap_unordered(work, tasks):
@@ -249,6 +261,11 @@ def main():
     for title, seed in {(f.exception, f.seed) for f in found if f.exception}:
         passed_over[title] += 1
     found = [f for f in found if f.exception is None]
+    owed = read_owed()
+    failing = {f.seed for f in found}
+    passes = sorted(seed for seed in owed if seed in seeds and seed not in failing)
+    still = {f.seed for f in found if f.kind in owed.get(f.seed, ())}
+    found = [f for f in found if f.kind not in owed.get(f.seed, ())]
     kinds = collections.Counter(f.kind for f in found)
     failed = {f.seed for f in found}
     for kind in kinds:
@@ -259,6 +276,10 @@ def main():
           + "".join(f"; {kind} {n}" for kind, n in kinds.items()))
     for title, n in passed_over.most_common():
         print(f"oracle: {n} seeds differ as excepted: {title}")
+    if still:
+        print(f"oracle: {len(still)} seeds fail that are listed as owed in tests/oracle/owed_seeds.txt")
+    if passes:
+        print(f"oracle: these pass now, take them out of tests/oracle/owed_seeds.txt: {passes}")
     return 1 if found else 0
 
 

@@ -84,25 +84,27 @@ def observer(entries, poll_us=1_000_000):
 # rank, name, upload, download, loss bound either way, grade, share in permille, quota
 LEDGER = {
     DAYS[0]: [(1, "alice", 1, 1000, 0, "complete", 879, "within"),
-              (2, "bob", 8, 80, 1_000_000, "bounded", 77, "within"),
-              (3, "kid", 4, 40, 0, "complete", 39, "within"),
-              (4, "boy", 3, 3, 0, "complete", 5, "within")],
-    DAYS[1]: [(1, "alice", 5, 6002, 200_000, "bounded", 1000, "over"),
-              (2, "bob", 0, 0, 2_000_000, "bounded", 0, "within"),
-              (3, "boy", 0, 0, 2_000_000, "bounded", 0, "within"),
-              (4, "floor", 0, 0, 2_000_000, "bounded", 0, "within")],
+              (2, "bob", 8, 80, 15_000_000, "bounded", 77, "within"),
+              (3, "kid", 4, 40, 15_000_000, "bounded", 39, "within"),
+              (4, "boy", 3, 3, 15_000_000, "bounded", 5, "within")],
+    DAYS[1]: [(1, "alice", 5, 6002, 1_500_000, "bounded", 1000, "over"),
+              (2, "bob", 0, 0, 15_000_000, "bounded", 0, "within"),
+              (3, "boy", 0, 0, 15_000_000, "bounded", 0, "within"),
+              (4, "floor", 0, 0, 15_000_000, "bounded", 0, "within")],
 }
 LIMIT_CELL = '<small> of 4.88 KiB (download, per day)</small></td>'
 CELLS = {
     DAYS[0]: [("1000 B", "1 B", "1001 B", "87.9 %", "within, 20 %", "complete"),
               ("80 B", "8 B", "88 B", "7.7 %", "within, 1 %",
-               "bounded<small> at most 1.90 MiB unseen</small>"),
-              ("40 B", "4 B", "44 B", "3.9 %", "within, 0 %", "complete"),
-              ("3 B", "3 B", "6 B", "0.5 %", "within, 0 %", "complete")],
+               "bounded<small> at most 28.61 MiB unseen</small>"),
+              ("40 B", "4 B", "44 B", "3.9 %", "within, 0 %",
+               "bounded<small> at most 28.61 MiB unseen</small>"),
+              ("3 B", "3 B", "6 B", "0.5 %", "within, 0 %",
+               "bounded<small> at most 28.61 MiB unseen</small>")],
     DAYS[1]: [("5.86 KiB", "5 B", "5.86 KiB", "100.0 %", "over, 120 %",
-               "bounded<small> at most 390.62 KiB unseen</small>"),
+               "bounded<small> at most 2.86 MiB unseen</small>"),
               *[("0 B", "0 B", "0 B", "0.0 %", "within, 0 %",
-                 "bounded<small> at most 3.81 MiB unseen</small>")] * 3],
+                 "bounded<small> at most 28.61 MiB unseen</small>")] * 3],
 }
 TITLES = {DAYS[0]: "Wednesday 25 November 2026, complete",
           DAYS[1]: "Thursday 26 November 2026, so far"}
@@ -193,16 +195,26 @@ class TruthTest(unittest.TestCase):
 
     def test_the_loss_bound_is_blind_time_at_the_queues_own_rate(self):
         first, second = observer(log()).result()
-        # One second between two polls, one of slack either way.
-        self.assertEqual([0] * 2, first[BOB].loss_least)
-        self.assertEqual([2_000_000] * 2, first[BOB].loss_most)
+        # Ten seconds of bucket; one between two polls, one of slack either way; 2 % over. The
+        # 6/60 bytes that were counted are not unseen.
+        self.assertEqual([10_200_000 - 6, 10_200_000 - 60], first[BOB].loss_least)
+        # Besides that, three seconds for the stamps and one of uptime.
+        self.assertEqual([16_320_000] * 2, first[BOB].loss_most)
         # Two seconds until the boot, and a second more of doubt about it.
-        self.assertEqual([0] * 2, second[ALICE].loss_least)
-        self.assertEqual([400_000] * 2, second[ALICE].loss_most)
+        self.assertEqual([1_020_000 - 2] * 2, second[ALICE].loss_least)
+        self.assertEqual([1_836_000] * 2, second[ALICE].loss_most)
         late = log()[:-2] + [moved(110, alice=(2, 2)), snapshot(
             110, uptime_s=2, alice=(2, 2), bob=(0, 0), floor=(0, 0), boy=(0, 0))]
-        self.assertEqual([450_000] * 2, observer(late).result()[1][ALICE].loss_least)
+        self.assertEqual([1_479_000 - 2] * 2, observer(late).result()[1][ALICE].loss_least)
         self.assertEqual([0, 0], first[ALICE].loss_most)
+
+    def test_a_rename_leaves_both_names_in_doubt_and_no_byte_unseen(self):
+        first = observer(log()).result()[0]
+        for name in (b"kid", b"boy"):
+            self.assertEqual([0, 0], first[name].unseen)
+            self.assertEqual([0, 0], first[name].loss_least)
+            self.assertEqual([15_810_000] * 2, first[name].loss_most)
+            self.assertEqual({"bounded"}, first[name].grades)
 
     def test_grades_follow_the_length_of_the_blind_time(self):
         first, second = observer(log()).result()
@@ -252,9 +264,9 @@ class CheckerTest(unittest.TestCase):
 
     def test_a_loss_bound_below_what_moved_unseen_is_noticed(self):
         told, heard = story(), read()
-        told.expected[0][("hq-core", "bob")].unseen[1] = 1_000_001
-        self.assertEqual(["2026-11-25 hq-core bob: 1000001 bytes of download moved unseen, the "
-                          "bound is 1000000"], checker.problems(told, heard))
+        told.expected[0][("hq-core", "bob")].unseen[1] = 15_000_001
+        self.assertEqual(["2026-11-25 hq-core bob: 15000001 bytes of download moved unseen, the "
+                          "bound is 15000000"], checker.problems(told, heard))
 
     def test_the_same_mail_twice_is_allowed_only_after_a_kill_of_the_notifier(self):
         told, heard = story(), read()

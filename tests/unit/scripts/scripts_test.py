@@ -347,7 +347,8 @@ class BenchScriptTest(unittest.TestCase):
         shutil.copytree(os.path.join(ROOT, "scripts"), os.path.join(self.tree, "scripts"))
         self.box.tool("cmake", 'echo "cmake $*" >>"$FAKE_FOLDER/calls"')
         for path in ("build/release/bin/bench_accounting", "build/release/bin/bench_api_reader",
-                     "build/release/bin/bench_store", "tests/bench/run_api_reader"):
+                     "build/release/bin/bench_front", "build/release/bin/bench_store",
+                     "tests/bench/run_api_reader"):
             name = path.rsplit("/", 1)[-1]
             os.makedirs(os.path.join(self.tree, os.path.dirname(path)), exist_ok=True)
             self.box.tool(name, f'echo "{name} $*" >>"$FAKE_FOLDER/calls"')
@@ -361,8 +362,9 @@ class BenchScriptTest(unittest.TestCase):
         result, calls = self.run_it()
         self.assertEqual(0, result.returncode, result.stdout)
         self.assertEqual(["cmake", "cmake", "bench_accounting", "bench_api_reader",
-                          "run_api_reader", "bench_store"], [call.split()[0] for call in calls])
-        self.assertIn("bench_api_client netsentinel-simulator bench_store", calls[1])
+                          "run_api_reader", "bench_front", "bench_store"],
+                         [call.split()[0] for call in calls])
+        self.assertIn("bench_api_client netsentinel-simulator bench_front bench_store", calls[1])
 
     def test_runs_what_is_named(self):
         result, calls = self.run_it("store")

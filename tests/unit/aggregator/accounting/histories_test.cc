@@ -148,7 +148,7 @@ TEST(HistoriesTest, DevicesThatAreSwappedKeepTheirOwnCounters) {
   std::string first;
   // A device that was off while another collector's host read the other may be taken for restarted.
   EXPECT_LE(Wrong(150, {.recreate = true, .halves = true, .swaps = true}, Nothing, &first),
-            test::Histories(2))
+            test::Histories(3))
       << first;
 }
 
