@@ -15,10 +15,10 @@
 
 #include "common/base/check.h"
 #include "common/io/system_clock.h"
-#include "common/log/capturing_logger.h"
 #include "common/rpc/grpc_channel.h"
 #include "common/rpc/grpc_server.h"
 #include "netsentinel/v1/collector.grpc.pb.h"
+#include "tests/unit/common/rpc/server_surroundings.h"
 
 namespace netsentinel::rpc {
 namespace {
