@@ -49,9 +49,10 @@ void grpc_server_start(grpc_server* server) {
   next(server);
 }
 
-// grpc::internal::ServerCallbackCall::ScheduleOnDone(bool inline_ondone). Otherwise the library hands
-// the end of a call to a thread of its executor by atomics that are not seen. gRPC itself ends calls
-// on the spot where a reactor allows it; what handlers do to each other has no order by it either.
+// grpc::internal::ServerCallbackCall::ScheduleOnDone(bool inline_ondone). Otherwise the library
+// hands the end of a call to a thread of its executor by atomics that are not seen. gRPC itself
+// ends calls on the spot where a reactor allows it; what handlers do to each other has no order by
+// it either.
 void _ZN4grpc8internal18ServerCallbackCall14ScheduleOnDoneEb(void* call, bool /*inline_ondone*/) {
   constexpr const char* kName = "_ZN4grpc8internal18ServerCallbackCall14ScheduleOnDoneEb";
   static auto* const next =
