@@ -8,7 +8,9 @@
 #include "tests/fuzz/planted_bug.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  using namespace netsentinel::base;  // NOLINT: a fuzz target
+  using netsentinel::base::ForEachPageRow;
+  using netsentinel::base::PageRow;
+  using netsentinel::base::PageValue;
   constexpr std::uint32_t kPage = 512;
   const std::string bytes(reinterpret_cast<const char*>(data), size);
   const auto count = static_cast<std::uint32_t>((size + kPage - 1) / kPage);

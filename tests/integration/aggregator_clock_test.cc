@@ -74,6 +74,7 @@ TEST_P(ClockStepTest, AStepOfTheWallClockAndBackMovesNoByteToAnotherDay) {
   for (int i = 0; i < GetParam().seconds; ++i) {
     const std::int64_t said_us = Read(*client);
     EXPECT_LT(absl::AbsDuration(absl::FromUnixMicros(said_us) - absl::Now()), absl::Seconds(10));
+    // The time that the case is about: the clock stays wrong for as many seconds.
     std::this_thread::sleep_for(std::chrono::seconds(1));
   }
   EXPECT_GE(LogCount("clock.wrong"), 1) << Log();

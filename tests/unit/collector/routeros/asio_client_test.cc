@@ -264,6 +264,7 @@ TEST_F(AsioClientTest, AReplyThatTricklesIsReadHoweverLongItTakes) {
     const std::string tag = TagOf(*connection.Read());
     connection.Send({{"!re", uptime_tag, "=uptime=5s"}, {"!done", uptime_tag}});
     for (int row = 1; row <= 300; ++row) {
+      // The trickle itself, not a wait for something.
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
       connection.Send(
           {{"!re", tag, absl::StrCat("=.id=*", row), absl::StrCat("=name=q", row), "=bytes=1/1"}});
