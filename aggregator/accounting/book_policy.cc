@@ -180,7 +180,7 @@ void Book::Impl::RecountQuotas() {
   for (auto& [id, router] : routers) {
     for (MenuBook& menu : router->menus) {
       for (auto& [key, partition] : menu.partitions) {
-        for (const DayRow& row : partition.rows()) CountUse(row.subscriber, key.first, row.best);
+        for (const DayRow& row : partition.rows()) CountUse(row.subscriber, key.first, row.counted);
       }
     }
   }

@@ -36,7 +36,7 @@ void Book::Impl::CountUse(std::uint32_t subscriber, absl::CivilDay day, const Tr
     if (!use.started || start > use.period_start) {
       use = {start, true, {}, NextThreshold(subscriber, rule, start)};
     }
-    use.best += bytes;
+    use.counted += bytes;
   }
 }
 
@@ -61,7 +61,7 @@ void Book::Impl::Judge(StagedBatch& batch) {
         const QuotaUse& use = info.uses[rule];
         const absl::CivilDay start = starts[row.span][rule];
         const bool running = use.started && start == use.period_start;
-        const TrafficBytes total = running ? use.best + info.scratch : info.scratch;
+        const TrafficBytes total = running ? use.counted + info.scratch : info.scratch;
         const bool late = use.started && start < use.period_start;
         const std::uint64_t threshold =
             running ? use.next_threshold : NextThreshold(row.subscriber, rule, start);
@@ -77,7 +77,7 @@ void Book::Impl::Judge(StagedBatch& batch) {
       for (std::uint32_t rule = 0; rule < quotas.size(); ++rule) {
         const QuotaUse& use = subscribers[i].uses[rule];
         if (!use.started || use.next_threshold == quota::kNever) continue;
-        if (quota::Amount(quotas[rule].basis, use.best) < use.next_threshold) continue;
+        if (quota::Amount(quotas[rule].basis, use.counted) < use.next_threshold) continue;
         candidates.try_emplace({i, rule, use.period_start}, reviewed_at_us);
       }
     }
@@ -96,7 +96,7 @@ void Book::Impl::JudgeOne(const FiredKey& key, std::int64_t at_us, StagedBatch& 
   const UsageSum sum = SumUsage(absl::MakeConstSpan(rows), key.period_start, last);
   const quota::Limit limit = LimitOf(key.subscriber, key.rule);
   const SubscriberInfo& info = subscribers[key.subscriber];
-  for (const std::uint32_t percent : quota::Crossed(rule, limit, sum.lower_bound, FiredOf(key))) {
+  for (const std::uint32_t percent : quota::Crossed(rule, limit, sum.sure, FiredOf(key))) {
     Breach breach;
     breach.subscriber = info.key;
     breach.quota_id = rule.id;
@@ -107,7 +107,7 @@ void Book::Impl::JudgeOne(const FiredKey& key, std::int64_t at_us, StagedBatch& 
     breach.basis = rule.basis;
     breach.limit_bytes = limit.bytes;
     breach.threshold_percent = percent;
-    breach.used = sum.lower_bound;
+    breach.used = sum.sure;
     breach.crossed_at_us = at_us;
     breach.key_bytes = quota::BreachKeyBytes({info.key.site.value(), info.key.router.value(),
                                               info.key.name, rule.id, key.period_start, percent});
@@ -173,7 +173,7 @@ std::vector<quota::Standing> Book::Standings(const SubscriberKey& subscriber,
     const std::vector<UsageRow> rows = impl_->RowsOf(found->second, first, last, true);
     const UsageSum sum = SumUsage(absl::MakeConstSpan(rows), first, last);
     const auto standing =
-        quota::StandingOf(rule, limit, {.sure = sum.lower_bound, .counted = sum.best}, today);
+        quota::StandingOf(rule, limit, {.sure = sum.sure, .counted = sum.counted}, today);
     if (standing.has_value()) standings.push_back(*standing);
   }
   return standings;

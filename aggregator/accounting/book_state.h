@@ -103,7 +103,7 @@ struct RouterBook {
 struct QuotaUse {
   absl::CivilDay period_start;
   bool started = false;
-  base::TrafficBytes best;
+  base::TrafficBytes counted;
   std::uint64_t next_threshold = quota::kNever;
 };
 

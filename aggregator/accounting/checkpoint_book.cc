@@ -86,7 +86,7 @@ std::string EncodeRows(const DaySpan& span, const std::vector<StoredRow>& rows) 
     const DayRow& row = stored.row;
     AppendVarint(out, stored.queue_id);
     AppendVarint(out, stored.subscriber_id);
-    AppendTraffic(out, row.best);
+    AppendTraffic(out, row.counted);
     AppendTime(out, row.first_reading_us);
     AppendTime(out, row.last_reading_us);
     AppendTime(out, row.observed_us);
@@ -125,7 +125,7 @@ absl::StatusOr<DecodedRows> DecodeRows(absl::string_view blob) {
     StoredRow& stored = decoded.rows.emplace_back();
     stored.queue_id = in.U64();
     stored.subscriber_id = in.U64();
-    stored.row.best = in.Sum();
+    stored.row.counted = in.Sum();
     stored.row.first_reading_us = in.Time();
     stored.row.last_reading_us = in.Time();
     stored.row.observed_us = in.Time();

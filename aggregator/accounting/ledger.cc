@@ -70,7 +70,7 @@ void Partition::Apply(const RowChange& change) {
     return;
   }
   DayRow& row = RowFor(change.queue, change.subscriber);
-  row.best += change.bytes;
+  row.counted += change.bytes;
   if (change.read_at_from) NoteReading(change.from_us, row.first_reading_us, row.last_reading_us);
   if (change.read_at_to) NoteReading(change.to_us, row.first_reading_us, row.last_reading_us);
   Observe(row, change.observed_since_us, change.to_us);
@@ -110,7 +110,7 @@ void Partition::Explain(const DoubtChange& change, const DisputedStep& step) {
 void Partition::ApplyOpen(const RowChange& change) {
   if (change.only_if_row) return;
   DayRow& row = RowFor(change.queue, change.subscriber);
-  open_[IndexOf(row)].best += change.bytes;
+  open_[IndexOf(row)].counted += change.bytes;
   row.dirty = true;
 }
 
@@ -162,17 +162,17 @@ UsageRow Partition::Figures(const DayRow& row, bool with_open) const {
   UsageRow usage;
   usage.day = span_.day;
   usage.segment = span_.segment;
-  usage.best = row.best;
+  usage.counted = row.counted;
   usage.grade = row.grade;
   if (with_open && !open_.empty()) {
     if (const auto open = open_.find(IndexOf(row)); open != open_.end()) {
-      usage.best += open->second.best;
+      usage.counted += open->second.counted;
       extra += open->second.extra;
       usage.grade = std::max(usage.grade, open->second.grade);
     }
   }
   usage.doubt = extra.doubt;
-  usage.loss_bound = extra.unseen;
+  usage.unseen = extra.unseen;
   usage.begin_inside = extra.begin_inside;
   usage.begin_outside = extra.begin_outside;
   usage.end_inside = extra.end_inside;
@@ -207,7 +207,7 @@ RowExtra& RowExtra::operator+=(const RowExtra& other) {
 
 void ApplyToUsage(const RowChange& change, UsageRow& row) {
   if (change.only_if_row) return;
-  row.best += change.bytes;
+  row.counted += change.bytes;
   if (change.read_at_from) {
     NoteReading(change.from_us, row.first_reading_us, row.last_reading_us);
   }
@@ -216,7 +216,7 @@ void ApplyToUsage(const RowChange& change, UsageRow& row) {
 
 void ApplyToUsage(const DoubtChange& change, UsageRow& row) {
   row.doubt += change.extra.doubt;
-  row.loss_bound += change.extra.unseen;
+  row.unseen += change.extra.unseen;
   row.begin_inside += change.extra.begin_inside;
   row.begin_outside += change.extra.begin_outside;
   row.end_inside += change.extra.end_inside;

@@ -61,7 +61,7 @@ struct DayRow {
   std::uint32_t subscriber = 0;
   std::uint32_t next = kNoRow;   // further row of the same queue
   std::uint32_t extra = kNoRow;  // in Partition::extras
-  base::TrafficBytes best;
+  base::TrafficBytes counted;
   std::int64_t first_reading_us = 0;
   std::int64_t last_reading_us = 0;
   std::int64_t observed_us = 0;
@@ -73,7 +73,7 @@ struct DayRow {
 
 // A row's figures that are not decided yet: shown, never kept.
 struct OpenFigures {
-  base::TrafficBytes best;
+  base::TrafficBytes counted;
   RowExtra extra;
   Grade grade = Grade::kComplete;
 };

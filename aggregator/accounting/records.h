@@ -92,11 +92,11 @@ struct UsageRow {
   // 0 unless the site has cut times: the part of the day between two cuts.
   std::uint8_t segment = 0;
 
-  base::TrafficBytes best;  // counted
-  // Of `best`: may be no bytes at all.
+  base::TrafficBytes counted;  // the best figure
+  // Of `counted`: may be no bytes at all.
   base::TrafficBytes doubt;
-  // Beyond `best`: at most so much passed unseen.
-  base::TrafficBytes loss_bound;
+  // Beyond `counted`: at most so much passed unseen.
+  base::TrafficBytes unseen;
   // Bytes of deltas that cross the begin (the end) of this row's span, the day or the segment of
   // it: what of their sure bytes lies on this side of the edge, in this span or beyond it, and what
   // they counted or may have hidden on the other side. A longer period in which the edge lies needs

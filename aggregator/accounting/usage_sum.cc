@@ -12,27 +12,27 @@ bool SameQueue(const UsageRow& a, const UsageRow& b) { return a.queue == b.queue
 
 void AddRun(absl::Span<const UsageRow* const> run, absl::CivilDay first, absl::CivilDay last,
             UsageSum& sum) {
-  TrafficBytes best;
+  TrafficBytes counted;
   TrafficBytes doubt;
   for (const UsageRow* row : run) {
-    best += row->best;
+    counted += row->counted;
     doubt += row->doubt;
-    sum.loss_bound += row->loss_bound;
+    sum.unseen += row->unseen;
   }
   TrafficBytes crossing;
   // Only a run that reaches the span's own edge can have bytes crossing it.
   if (run.front()->day == first) {
     crossing += run.front()->begin_inside;
-    sum.loss_bound += run.front()->begin_outside;
+    sum.unseen += run.front()->begin_outside;
   }
   if (run.back()->day == last) {
     crossing += run.back()->end_inside;
-    sum.loss_bound += run.back()->end_outside;
+    sum.unseen += run.back()->end_outside;
   }
-  sum.best += best;
-  sum.estimated += Least(crossing, Less(best, doubt));
-  sum.doubt += Least(doubt, best);
-  sum.lower_bound += Less(Less(best, doubt), crossing);
+  sum.counted += counted;
+  sum.estimated += Least(crossing, Less(counted, doubt));
+  sum.doubt += Least(doubt, counted);
+  sum.sure += Less(Less(counted, doubt), crossing);
 }
 
 }  // namespace

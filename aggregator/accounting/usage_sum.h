@@ -11,14 +11,15 @@ namespace netsentinel::accounting {
 
 // Usage rows added up over queues and days, with what is sure of it.
 struct UsageSum {
-  base::TrafficBytes best;  // counted
+  base::TrafficBytes counted;  // the best figure
   // Provably moved inside the span. Of each queue: what is counted less what is in doubt, less what
   // crosses the span's own first and last edge; not below 0.
-  base::TrafficBytes lower_bound;
-  base::TrafficBytes estimated;  // bytes of best that were divided at an edge of the span
-  base::TrafficBytes doubt;      // bytes of best that may be none
-  // What may have passed beyond `best`: unseen, or on this side of the span's own edges after all.
-  base::TrafficBytes loss_bound;
+  base::TrafficBytes sure;
+  base::TrafficBytes estimated;  // of `counted`: bytes that were divided at an edge of the span
+  base::TrafficBytes doubt;      // of `counted`: bytes that may be none
+  // What may have passed beyond `counted`: unseen, or on this side of the span's own edges after
+  // all.
+  base::TrafficBytes unseen;
   std::uint64_t blind_us = 0;
   std::uint64_t observed_us = 0;
   std::int64_t first_reading_us = 0;

@@ -67,7 +67,7 @@ std::vector<quota::Standing> GrpcUsageService::StandingsOf(const SubscriberSum& 
   }
   const auto limits = reader_.book().Read(
       [&](const accounting::Book& book) { return book.Limits(subscriber.first); });
-  const quota::Used used{.sure = subscriber.second.lower_bound, .counted = subscriber.second.best};
+  const quota::Used used{.sure = subscriber.second.sure, .counted = subscriber.second.counted};
   std::vector<quota::Standing> standings;
   for (const auto& [rule, limit] : limits) {
     if (!IsPeriod(rule, span)) continue;

@@ -39,12 +39,12 @@ std::vector<std::uint32_t> Shares(const std::vector<std::uint64_t>& amounts) {
 Ranking Rank(std::vector<SubscriberSum> subscribers, quota::Basis order_by, std::size_t limit) {
   Ranking ranking;
   ranking.subscriber_count = subscribers.size();
-  for (const auto& [key, sum] : subscribers) ranking.total += sum.best;
+  for (const auto& [key, sum] : subscribers) ranking.total += sum.counted;
 
   std::vector<std::pair<std::uint64_t, std::size_t>> order;
   order.reserve(subscribers.size());
   for (std::size_t i = 0; i < subscribers.size(); ++i) {
-    order.emplace_back(quota::Amount(order_by, subscribers[i].second.best), i);
+    order.emplace_back(quota::Amount(order_by, subscribers[i].second.counted), i);
   }
   std::sort(order.begin(), order.end(), [&](const auto& a, const auto& b) {
     if (a.first != b.first) return a.first > b.first;

@@ -24,9 +24,10 @@ struct Ranking {
   base::TrafficBytes total;
 };
 
-// Orders by the basis of `best`, most first; equal figures by key, so that the same figures always
-// give the same order. Shares are of the sum of that basis over all subscribers, in thousandths
-// divided by largest remainder: over a whole ranking they add up to 1000 (0 when nothing moved).
+// Orders by the basis of `counted`, most first; equal figures by key, so that the same figures
+// always give the same order. Shares are of the sum of that basis over all subscribers, in
+// thousandths divided by largest remainder: over a whole ranking they add up to 1000 (0 when
+// nothing moved).
 Ranking Rank(std::vector<SubscriberSum> subscribers, quota::Basis order_by, std::size_t limit);
 
 }  // namespace netsentinel::query

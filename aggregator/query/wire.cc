@@ -92,9 +92,9 @@ v1::Observation ToWire(const Catalog::Site& site, const Observed& observed) {
 
 v1::Usage ToWire(const accounting::UsageSum& sum) {
   v1::Usage usage;
-  Fill(sum.best, usage.mutable_best());
-  Fill(sum.lower_bound, usage.mutable_lower_bound());
-  Fill(sum.loss_bound, usage.mutable_loss_bound());
+  Fill(sum.counted, usage.mutable_counted());
+  Fill(sum.sure, usage.mutable_sure());
+  Fill(sum.unseen, usage.mutable_unseen());
   Fill(sum.estimated, usage.mutable_estimated());
   usage.set_blind_seconds(SecondsUp(sum.blind_us));
   usage.set_observed_seconds(sum.observed_us / kMicrosPerSecond);

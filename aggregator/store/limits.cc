@@ -72,14 +72,14 @@ absl::Status CheckUsage(const StoredUsage& usage) {
   NS_RETURN_IF_ERROR(CheckDay(row.day));
   // One comparison in the usual case: 50,000 rows pass here each flush.
   std::uint64_t all = row.blind_us | row.observed_us;
-  for (const base::TrafficBytes& bytes : {row.best, row.doubt, row.loss_bound, row.begin_inside,
+  for (const base::TrafficBytes& bytes : {row.counted, row.doubt, row.unseen, row.begin_inside,
                                           row.begin_outside, row.end_inside, row.end_outside}) {
     all |= bytes.upload | bytes.download;
   }
   if (all <= base::kMaxStoredBytes) return absl::OkStatus();
-  NS_RETURN_IF_ERROR(CheckBytes("usage", row.best));
+  NS_RETURN_IF_ERROR(CheckBytes("usage", row.counted));
   NS_RETURN_IF_ERROR(CheckBytes("doubt", row.doubt));
-  NS_RETURN_IF_ERROR(CheckBytes("unseen bytes", row.loss_bound));
+  NS_RETURN_IF_ERROR(CheckBytes("unseen bytes", row.unseen));
   NS_RETURN_IF_ERROR(CheckBytes("bytes across the begin", row.begin_inside));
   NS_RETURN_IF_ERROR(CheckBytes("bytes across the begin", row.begin_outside));
   NS_RETURN_IF_ERROR(CheckBytes("bytes across the end", row.end_inside));

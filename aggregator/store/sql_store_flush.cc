@@ -133,9 +133,9 @@ absl::Status SqlStore::WriteUsage(const char* table, const char* day_column,
     writer->Uint(usage->subscriber_id);
     writer->Uint(usage->queue_id);
     writer->Int(row.segment);
-    writer->Traffic(row.best);
+    writer->Traffic(row.counted);
     writer->Traffic(row.doubt);
-    writer->Traffic(row.loss_bound);
+    writer->Traffic(row.unseen);
     writer->Traffic(row.begin_inside);
     writer->Traffic(row.begin_outside);
     writer->Traffic(row.end_inside);

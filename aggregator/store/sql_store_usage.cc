@@ -37,9 +37,9 @@ StoredUsage ReadFigures(const SqlRows& rows, absl::CivilDay day) {
   accounting::UsageRow& row = usage.row;
   row.day = day;
   row.segment = static_cast<std::uint8_t>(rows.Int(2));
-  row.best = {rows.Uint(3), rows.Uint(4)};
+  row.counted = {rows.Uint(3), rows.Uint(4)};
   row.doubt = {rows.Uint(5), rows.Uint(6)};
-  row.loss_bound = {rows.Uint(7), rows.Uint(8)};
+  row.unseen = {rows.Uint(7), rows.Uint(8)};
   row.begin_inside = {rows.Uint(9), rows.Uint(10)};
   row.begin_outside = {rows.Uint(11), rows.Uint(12)};
   row.end_inside = {rows.Uint(13), rows.Uint(14)};

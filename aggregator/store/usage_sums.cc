@@ -22,13 +22,13 @@ void MonthSums::AddMonth(StoredUsage usage) {
   if (fresh) return;
   accounting::UsageRow& sum = found->second.row;
   const accounting::UsageRow& row = usage.row;
-  sum.best += row.best;
+  sum.counted += row.counted;
   sum.doubt += row.doubt;
   sum.begin_inside += row.begin_inside;
   sum.begin_outside += row.begin_outside;
   sum.end_inside += row.end_inside;
   sum.end_outside += row.end_outside;
-  sum.loss_bound += row.loss_bound;
+  sum.unseen += row.unseen;
   sum.blind_us = base::SaturatingAdd(sum.blind_us, row.blind_us);
   sum.observed_us = base::SaturatingAdd(sum.observed_us, row.observed_us);
   // 0 is no reading.

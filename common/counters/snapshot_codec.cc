@@ -191,7 +191,9 @@ bool ReadSteps(ByteReader& in, std::vector<MergedStep>& steps) {
 void AppendHeader(std::string& out, const SnapshotHeader& header) {
   AppendBytes(out, header.host_boot_id);
   AppendVarint(out, base::ZigZag(header.begin_us));
-  AppendVarint(out, base::ZigZag(header.end_us - header.begin_us));
+  // Wraps as ReadHeader undoes it: the stamps of a damaged or hostile record can be any number.
+  AppendVarint(out, base::EncodeDifference(static_cast<std::uint64_t>(header.begin_us),
+                                           static_cast<std::uint64_t>(header.end_us)));
   AppendVarint(out, header.session_id);
   AppendVarint(out, base::ZigZag(header.attribution_us));
   AppendVarint(out, static_cast<std::uint64_t>(header.clock));
@@ -210,12 +212,12 @@ void AppendHeader(std::string& out, const SnapshotHeader& header) {
 }
 
 bool ReadHeader(ByteReader& in, SnapshotHeader& header) {
-  std::int64_t duration = 0;
+  std::uint64_t duration = 0;
   std::uint64_t clock = 0;
   std::uint64_t flags = 0;
   std::uint64_t skew = 0;
   const bool ok =
-      ReadText(in, header.host_boot_id) && ReadI64(in, header.begin_us) && ReadI64(in, duration) &&
+      ReadText(in, header.host_boot_id) && ReadI64(in, header.begin_us) && ReadU64(in, duration) &&
       ReadU64(in, header.session_id) && ReadI64(in, header.attribution_us) && ReadU64(in, clock) &&
       ReadU64(in, header.router_uptime_s) && ReadText(in, header.device.serial_number) &&
       ReadText(in, header.device.system_id) && ReadText(in, header.device.identity) &&
@@ -224,8 +226,8 @@ bool ReadHeader(ByteReader& in, SnapshotHeader& header) {
   if (!ok || clock < 1 || clock > 2 || flags > kAllFlags || skew > 0xFFFFFFFF) return false;
   header.host_paused_us = 0;
   if ((flags & kWithPause) != 0 && !ReadI64(in, header.host_paused_us)) return false;
-  header.end_us = static_cast<std::int64_t>(static_cast<std::uint64_t>(header.begin_us) +
-                                            static_cast<std::uint64_t>(duration));
+  header.end_us = static_cast<std::int64_t>(
+      base::ApplyDifference(static_cast<std::uint64_t>(header.begin_us), duration));
   header.clock = static_cast<AttributionClock>(clock);
   header.at_boundary = (flags & kAtBoundary) != 0;
   header.pause_decided = (flags & kPauseDecided) != 0;

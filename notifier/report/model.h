@@ -43,11 +43,11 @@ struct RankedSubscriber {
   std::string router_id;
   // Raw bytes as the router sent them; hostile.
   std::string name;
-  base::TrafficBytes best;
-  base::TrafficBytes lower_bound;
+  base::TrafficBytes counted;
+  base::TrafficBytes sure;
   // The most that can have passed unseen.
-  base::TrafficBytes loss_bound;
-  // Bytes of `best` that were divided by time at a day's edge.
+  base::TrafficBytes unseen;
+  // Bytes of `counted` that were divided by time at a day's edge.
   base::TrafficBytes estimated;
   Grade grade = Grade::kComplete;
   // Thousandths of the day's total; see NormalizeShares.

@@ -15,9 +15,10 @@ namespace {
 void AppendRow(const RankedSubscriber& row, std::string& out) {
   absl::StrAppend(&out, row.rank, ". ", Isolate(InlineLabel(row.name)));
   if (!row.router_id.empty()) absl::StrAppend(&out, " on ", Isolate(InlineLabel(row.router_id)));
-  absl::StrAppend(&out, "\n   ", base::FormatByteSize(row.best.total()), " (",
-                  PermilleText(row.share_permille), "): ", base::FormatByteSize(row.best.download),
-                  " down, ", base::FormatByteSize(row.best.upload), " up; quota ");
+  absl::StrAppend(&out, "\n   ", base::FormatByteSize(row.counted.total()), " (",
+                  PermilleText(row.share_permille),
+                  "): ", base::FormatByteSize(row.counted.download), " down, ",
+                  base::FormatByteSize(row.counted.upload), " up; quota ");
   absl::StrAppend(&out, StandingText(row.standing));
   if (row.standing.has_value()) absl::StrAppend(&out, " ", LimitText(*row.standing));
   absl::StrAppend(&out, "; ", GradeWord(row.grade));
@@ -48,7 +49,8 @@ std::string CsvRow(const RankedReport& report, const DayRanking& day, const Rank
   std::string out =
       absl::StrCat(CsvCell(report.site_id), ",", CsvCell(day.day), ",", DayState(day), ",",
                    row.rank, ",", CsvName(row.name), ",", CsvName(row.router_id), ",");
-  absl::StrAppend(&out, row.best.download, ",", row.best.upload, ",", row.best.total(), ",");
+  absl::StrAppend(&out, row.counted.download, ",", row.counted.upload, ",", row.counted.total(),
+                  ",");
   absl::StrAppend(&out, row.share_permille, ",");
   if (row.standing.has_value()) {
     const Standing& standing = *row.standing;
@@ -58,10 +60,9 @@ std::string CsvRow(const RankedReport& report, const DayRanking& day, const Rank
   } else {
     out += "none,,,,,,";
   }
-  absl::StrAppend(&out, GradeWord(row.grade), ",", row.lower_bound.download, ",",
-                  row.lower_bound.upload, ",");
-  absl::StrAppend(&out, row.loss_bound.download, ",", row.loss_bound.upload, ",",
-                  row.estimated.download, ",", row.estimated.upload, "\r\n");
+  absl::StrAppend(&out, GradeWord(row.grade), ",", row.sure.download, ",", row.sure.upload, ",");
+  absl::StrAppend(&out, row.unseen.download, ",", row.unseen.upload, ",", row.estimated.download,
+                  ",", row.estimated.upload, "\r\n");
   return out;
 }
 
@@ -94,8 +95,8 @@ RankingFile RankingCsv(const RankedReport& report, std::size_t max_bytes) {
           "site,day,state,rank,subscriber,router,download_bytes,upload_bytes,total_bytes,"
           "share_permille,quota_state,quota_percent,quota_used_bytes,quota_limit_bytes,quota_basis,"
           "quota_period,grade,"
-          "lower_bound_download_bytes,lower_bound_upload_bytes,loss_bound_download_bytes,"
-          "loss_bound_upload_bytes,estimated_download_bytes,estimated_upload_bytes\r\n"};
+          "sure_download_bytes,sure_upload_bytes,unseen_download_bytes,"
+          "unseen_upload_bytes,estimated_download_bytes,estimated_upload_bytes\r\n"};
   const DayRanking none;
   const DayRanking& before = report.day_before.has_value() ? *report.day_before : none;
   std::string before_csv;

@@ -50,8 +50,8 @@ void NormalizeShares(DayRanking& day) {
   std::uint64_t listed = 0;
   std::uint64_t permille = 0;
   for (const RankedSubscriber& row : day.rows) {
-    totals.push_back(row.best.total());
-    listed = base::SaturatingAdd(listed, row.best.total());
+    totals.push_back(row.counted.total());
+    listed = base::SaturatingAdd(listed, row.counted.total());
     permille += row.share_permille;
   }
   const bool whole = day.rows.size() == day.subscriber_count;

@@ -160,8 +160,8 @@ std::string LimitText(const Standing& standing) {
 
 std::string DoubtText(const RankedSubscriber& row) {
   std::string out;
-  if (!row.loss_bound.zero()) {
-    absl::StrAppend(&out, "at most ", base::FormatByteSize(row.loss_bound.total()), " unseen");
+  if (!row.unseen.zero()) {
+    absl::StrAppend(&out, "at most ", base::FormatByteSize(row.unseen.total()), " unseen");
   }
   if (!row.estimated.zero()) {
     absl::StrAppend(&out, out.empty() ? "" : "; ", base::FormatByteSize(row.estimated.total()),

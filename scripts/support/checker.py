@@ -68,16 +68,16 @@ def _ledger(story, day, expected, ledger):
                 found.append(f"{at(day, key)}: observed {want.seen[0]}/{want.seen[1]}, the ledger "
                              "has nothing")
             continue
-        if row.best != tuple(want.seen):
+        if row.counted != tuple(want.seen):
             found.append(f"{at(day, key)}: observed {want.seen[0]}/{want.seen[1]}, the ledger says "
-                         f"{row.best[0]}/{row.best[1]}")
+                         f"{row.counted[0]}/{row.counted[1]}")
         if row.grade not in want.grades:
             found.append(f"{at(day, key)}: the grade is {row.grade}, it should be "
                          f"{' or '.join(sorted(want.grades))}")
         # Each day's end was read in time, and no counter was implausible: nothing is a guess.
-        if row.lower != row.best or any(row.estimated):
+        if row.lower != row.counted or any(row.estimated):
             found.append(f"{at(day, key)}: the lower bound is {row.lower}, with {row.estimated} "
-                         f"estimated, of {row.best}: all of it was read inside the day")
+                         f"estimated, of {row.counted}: all of it was read inside the day")
         standing = ("over" if key in crossed else "within", row.lower[1] * 100 // story.limit_bytes,
                     row.lower[1], story.limit_bytes, "download", "day")
         if row.standing != standing:
@@ -104,7 +104,7 @@ def _loss(where, want, row):
 def _ranks(where, rows):
     """Ranks 1, 2, ... by falling totals; shares of the whole that add up to 1000."""
     ordered = sorted(rows.values(), key=lambda row: row.rank)
-    totals = [sum(row.best) for row in ordered]
+    totals = [sum(row.counted) for row in ordered]
     found = []
     if [row.rank for row in ordered] != list(range(1, len(ordered) + 1)):
         found.append(f"{where}: the ranks are {[row.rank for row in ordered]}")
@@ -124,9 +124,9 @@ def _report(document, day, expected, ledger):
     for key, row in sorted(ledger.items()):
         said = table.get(key)
         want = expected.get(key)
-        if want is not None and (said is None or said.best != tuple(want.seen)):
+        if want is not None and (said is None or said.counted != tuple(want.seen)):
             found.append(f"{at(day, key)}: observed {want.seen[0]}/{want.seen[1]}, {document.name} "
-                         f"says {None if said is None else said.best}")
+                         f"says {None if said is None else said.counted}")
         elif said != row:
             found.append(f"{at(day, key)}: {document.name} says {said}, the ledger {row}")
     for key in sorted(set(table) - set(ledger)):
@@ -160,8 +160,8 @@ def quota_text(standing):
 def cells(key, row):
     """A row of the page, with the labels that wide screens hide."""
     doubt = f" at most {size(sum(row.loss))} unseen" if any(row.loss) else ""
-    return [str(row.rank), f"{key[1]} on {key[0]}", f"Down {size(row.best[1])}",
-            f"Up {size(row.best[0])}", f"Total {size(sum(row.best))}",
+    return [str(row.rank), f"{key[1]} on {key[0]}", f"Down {size(row.counted[1])}",
+            f"Up {size(row.counted[0])}", f"Total {size(sum(row.counted))}",
             f"Share {row.share_permille // 10}.{row.share_permille % 10} %",
             f"Quota {quota_text(row.standing)}",
             f"Grade {row.grade}{doubt}"]

@@ -73,7 +73,7 @@ def foreign_row(story, readings):
 
 def foreign_ledger_row(story, readings):
     table = readings.ledger[story.days[1]]
-    table[("hq-core", "mallory")] = dataclasses.replace(table[_first(table)], best=(0, 0))
+    table[("hq-core", "mallory")] = dataclasses.replace(table[_first(table)], counted=(0, 0))
 
 
 def report_figure(story, readings):

@@ -10,7 +10,7 @@ class Row:
     """One subscriber on one local day, in the ledger or in a report; pairs are (upload, download)."""
 
     rank: int
-    best: tuple
+    counted: tuple
     lower: tuple
     loss: tuple
     estimated: tuple
@@ -70,8 +70,8 @@ def ledger_rows(ranking):
     for row in ranking["rows"]:
         who, usage = row["subscriber"], row["usage"]
         rows[(who["router_id"], who["name"]["display_name"])] = Row(
-            rank=int(row["rank"]), best=pair(usage["best"]), lower=pair(usage["lower_bound"]),
-            loss=pair(usage["loss_bound"]), estimated=pair(usage["estimated"]),
+            rank=int(row["rank"]), counted=pair(usage["counted"]), lower=pair(usage["sure"]),
+            loss=pair(usage["unseen"]), estimated=pair(usage["estimated"]),
             grade=word(usage["grade"], "GRADE_"), share_permille=int(row["share_permille"]),
             standing=ledger_standing(row.get("standing")))
     return rows
@@ -113,8 +113,8 @@ def csv_tables(text):
         if key in table or sum(both("")) != int(row["total_bytes"]):
             key = (*key, f"row {len(table) + 1} doubled, or with a wrong total")
         table[key] = Row(
-            rank=int(row["rank"]), best=both(""), lower=both("lower_bound_"),
-            loss=both("loss_bound_"), estimated=both("estimated_"), grade=row["grade"],
+            rank=int(row["rank"]), counted=both(""), lower=both("sure_"),
+            loss=both("unseen_"), estimated=both("estimated_"), grade=row["grade"],
             share_permille=int(row["share_permille"]), standing=csv_standing(row))
     return tables
 

@@ -83,9 +83,8 @@ class BareLoop {
         const accounting::UsageRow& r = rows[i].row;
         absl::StrAppend(&text, i == begin ? "('" : ",('", day, "',", rows[i].subscriber_id, ",",
                         rows[i].queue_id, ",", int{r.segment}, ",");
-        absl::StrAppend(&text, r.best.upload, ",", r.best.download, ",", r.doubt.upload, ",",
-                        r.doubt.download, ",", r.loss_bound.upload, ",", r.loss_bound.download,
-                        ",");
+        absl::StrAppend(&text, r.counted.upload, ",", r.counted.download, ",", r.doubt.upload, ",",
+                        r.doubt.download, ",", r.unseen.upload, ",", r.unseen.download, ",");
         for (const base::TrafficBytes& bytes :
              {r.begin_inside, r.begin_outside, r.end_inside, r.end_outside}) {
           absl::StrAppend(&text, bytes.upload, ",", bytes.download, ",");
@@ -185,8 +184,8 @@ std::vector<StoredUsage> UsageRows(std::size_t count, absl::CivilDay day,
     rows[i].queue_id = rows[i].subscriber_id = i + 1;
     accounting::UsageRow& row = rows[i].row;
     row.day = day;
-    row.best = {random.Next() >> 24, random.Next() >> 24};
-    row.loss_bound = {random.Next() >> 40, random.Next() >> 40};
+    row.counted = {random.Next() >> 24, random.Next() >> 24};
+    row.unseen = {random.Next() >> 40, random.Next() >> 40};
     row.observed_us = 60'000'000;
     row.first_reading_us = 1'767'225'600'000'000;
     row.last_reading_us = 1'767'225'660'000'000;

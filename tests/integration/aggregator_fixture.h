@@ -151,7 +151,7 @@ class AggregatorFixture : public ::testing::Test {
     std::map<std::string, std::uint64_t> figures;
     for (const v1::RankingRow& row : response.rows()) {
       figures[row.subscriber().router_id() + "/" + row.subscriber().name().name()] =
-          row.usage().best().download_bytes();
+          row.usage().counted().download_bytes();
     }
     return figures;
   }

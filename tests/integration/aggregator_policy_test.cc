@@ -80,7 +80,7 @@ TEST_F(AggregatorPolicyTest, AChangedTimeZoneTakesEffectAtTheNextBoundaryThoughI
                   .ok());
   ASSERT_EQ(usage.days_size(), 1);
   EXPECT_EQ(usage.days(0).day(), absl::FormatCivilTime(today));
-  EXPECT_EQ(usage.days(0).usage().best().download_bytes(), 2000U);
+  EXPECT_EQ(usage.days(0).usage().counted().download_bytes(), 2000U);
 }
 
 TEST_F(AggregatorPolicyTest, CountsTheJournalUnderThePolicyItWasCommittedUnder) {

@@ -60,7 +60,7 @@ class FakeUsage final : public v1::UsageService::Service {
       row->set_rank(rank);
       row->mutable_subscriber()->set_site_id("lahore");
       row->mutable_subscriber()->mutable_name()->set_name(rank == 1 ? "al\xFFi" : "=sara");
-      row->mutable_usage()->mutable_best()->set_download_bytes(3'000'000'000 / rank);
+      row->mutable_usage()->mutable_counted()->set_download_bytes(3'000'000'000 / rank);
       row->mutable_usage()->set_grade(v1::GRADE_COMPLETE);
       row->set_share_permille(rank == 1 ? 667 : 333);
     }

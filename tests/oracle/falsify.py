@@ -56,8 +56,8 @@ BUGS = {
         A + "usage_sum.cc", "crossing += run.front()->begin_inside;",
         "crossing += TrafficBytes{};"),
     "a span forgets what crosses its end": (
-        A + "usage_sum.cc", "sum.loss_bound += run.back()->end_outside;",
-        "sum.loss_bound += TrafficBytes{};"),
+        A + "usage_sum.cc", "sum.unseen += run.back()->end_outside;",
+        "sum.unseen += TrafficBytes{};"),
     "an edge knows one share too few": (
         A + "book.cc", "add.extra.end_outside = Sum(upper_shares, i + 1, parts.size());",
         "add.extra.end_outside = Sum(upper_shares, i + 2, parts.size());"),

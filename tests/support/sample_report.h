@@ -48,21 +48,21 @@ inline report::DayRanking SampleDay(std::size_t count, std::string day, bool so_
     row.rank = static_cast<std::uint32_t>(i + 1);
     row.router_id = i % 5 == 4 ? "" : "hq-core";
     row.name = HostileName(i);
-    row.best.download = size - size / 7;
-    row.best.upload = size / 7;
-    row.lower_bound = row.best;
+    row.counted.download = size - size / 7;
+    row.counted.upload = size / 7;
+    row.sure = row.counted;
     row.grade = static_cast<report::Grade>(i % 4);
     if (row.grade == report::Grade::kEstimated) row.estimated.download = size / 50;
-    if (row.grade == report::Grade::kBounded) row.loss_bound = {1ULL << 20, 300ULL << 20};
-    if (row.grade == report::Grade::kPartial) row.loss_bound = {5ULL << 30, 7ULL << 30};
+    if (row.grade == report::Grade::kBounded) row.unseen = {1ULL << 20, 300ULL << 20};
+    if (row.grade == report::Grade::kPartial) row.unseen = {5ULL << 30, 7ULL << 30};
     if (i % 4 != 3) {
       // Over, near and within in turn; some were counted beyond what is certain.
       const bool doubted = i % 8 == 1;
       const std::uint64_t percent = doubted ? 101 : 104 - 21 * (i % 4);
       report::Standing standing;
-      standing.limit_bytes = row.best.download * 100 / percent;
-      if (doubted) row.lower_bound.download = standing.limit_bytes / 100 * 83;
-      standing.used_bytes = row.lower_bound.download;
+      standing.limit_bytes = row.counted.download * 100 / percent;
+      if (doubted) row.sure.download = standing.limit_bytes / 100 * 83;
+      standing.used_bytes = row.sure.download;
       standing.percent =
           static_cast<std::uint32_t>(standing.used_bytes * 100 / standing.limit_bytes);
       standing.counted_percent = static_cast<std::uint32_t>(percent);
@@ -71,7 +71,7 @@ inline report::DayRanking SampleDay(std::size_t count, std::string day, bool so_
       row.standing = standing;
     }
     size -= std::min<std::uint64_t>(size / 2, random.Next() % (size / 20 + 1));
-    out.total += row.best;
+    out.total += row.counted;
     out.rows.push_back(std::move(row));
   }
   out.subscriber_count = count;

@@ -69,8 +69,9 @@ void PrintRanking(const v1::GetRankingResponse& response, const UsageFlags& flag
     const v1::SubscriberRef& who = row.subscriber();
     const std::string scope = who.router_id().empty() ? who.site_id() : who.router_id();
     table.Add({absl::StrCat(row.rank()), absl::StrCat(who.name().display_name(), " (", scope, ")"),
-               FormatByteSize(row.usage().best().download_bytes()),
-               FormatByteSize(row.usage().best().upload_bytes()), TotalText(row.usage().best()),
+               FormatByteSize(row.usage().counted().download_bytes()),
+               FormatByteSize(row.usage().counted().upload_bytes()),
+               TotalText(row.usage().counted()),
                absl::StrFormat("%d.%d %%", row.share_permille() / 10, row.share_permille() % 10),
                StandingText(row), LimitText(row), GradeText(row.usage().grade())});
   }
@@ -147,10 +148,10 @@ void PrintUsage(const v1::GetSubscriberUsageResponse& response) {
   table.Add({"DAY", "DOWNLOAD", "UPLOAD", "TOTAL", "AT LEAST", "UNSEEN AT MOST", "GRADE", ""});
   for (const v1::DayUsage& day : response.days()) {
     const v1::Usage& usage = day.usage();
-    table.Add({day.day(), FormatByteSize(usage.best().download_bytes()),
-               FormatByteSize(usage.best().upload_bytes()), TotalText(usage.best()),
-               TotalText(usage.lower_bound()), TotalText(usage.loss_bound()),
-               GradeText(usage.grade()), day.open() ? "so far" : ""});
+    table.Add({day.day(), FormatByteSize(usage.counted().download_bytes()),
+               FormatByteSize(usage.counted().upload_bytes()), TotalText(usage.counted()),
+               TotalText(usage.sure()), TotalText(usage.unseen()), GradeText(usage.grade()),
+               day.open() ? "so far" : ""});
   }
   PrintTable(table);
   if (response.days().empty()) std::printf("no usage on these days\n");
@@ -198,8 +199,8 @@ void PrintWhy(const v1::GetSubscriberUsageResponse& response) {
   for (const v1::DayUsage& day : response.days()) {
     const v1::Usage& usage = day.usage();
     std::printf("\n%s: sure %s; counted %s; unseen at most %s\n", day.day().c_str(),
-                UpDownText(usage.lower_bound()).c_str(), UpDownText(usage.best()).c_str(),
-                UpDownText(usage.loss_bound()).c_str());
+                UpDownText(usage.sure()).c_str(), UpDownText(usage.counted()).c_str(),
+                UpDownText(usage.unseen()).c_str());
     if (day.evidence().empty()) {
       std::printf("  every step between readings was certain\n");
       continue;

@@ -23,13 +23,13 @@ void ExpectSameFigures(const StoredUsage& a, const StoredUsage& b) {
   EXPECT_EQ(a.subscriber_id, b.subscriber_id);
   EXPECT_EQ(a.row.day, b.row.day);
   EXPECT_EQ(a.row.segment, b.row.segment);
-  EXPECT_EQ(a.row.best, b.row.best);
+  EXPECT_EQ(a.row.counted, b.row.counted);
   EXPECT_EQ(a.row.begin_inside, b.row.begin_inside);
   EXPECT_EQ(a.row.begin_outside, b.row.begin_outside);
   EXPECT_EQ(a.row.end_inside, b.row.end_inside);
   EXPECT_EQ(a.row.end_outside, b.row.end_outside);
   EXPECT_EQ(a.row.doubt, b.row.doubt);
-  EXPECT_EQ(a.row.loss_bound, b.row.loss_bound);
+  EXPECT_EQ(a.row.unseen, b.row.unseen);
   EXPECT_EQ(a.row.blind_us, b.row.blind_us);
   EXPECT_EQ(a.row.observed_us, b.row.observed_us);
   EXPECT_EQ(a.row.first_reading_us, b.row.first_reading_us);
@@ -68,7 +68,7 @@ TEST_P(StoreContract, WritingTheSameRowsTwiceChangesNothing) {
   ASSERT_OK_AND_ASSIGN(const auto month,
                        store_->MonthUsage(base::SiteId(), absl::CivilMonth(kDay)));
   ASSERT_THAT(month, SizeIs(2));
-  EXPECT_EQ(month[0].row.best, (base::TrafficBytes{10, 11}));
+  EXPECT_EQ(month[0].row.counted, (base::TrafficBytes{10, 11}));
 }
 
 TEST_P(StoreContract, ASubscribersUsageIsThatOfAllItsQueuesAndNobodyElses) {
@@ -81,7 +81,8 @@ TEST_P(StoreContract, ASubscribersUsageIsThatOfAllItsQueuesAndNobodyElses) {
   ASSERT_OK_AND_ASSIGN(const auto rows,
                        store_->SubscriberUsage(Subscriber(HardName()), kDay, kDay + 1));
   ASSERT_THAT(rows, SizeIs(3));
-  EXPECT_EQ(rows[0].row.best.upload + rows[1].row.best.upload + rows[2].row.best.upload, 7u);
+  EXPECT_EQ(rows[0].row.counted.upload + rows[1].row.counted.upload + rows[2].row.counted.upload,
+            7u);
   EXPECT_EQ(rows[0].row.queue.name, "ali");
   EXPECT_THAT(*store_->SubscriberUsage(Subscriber("nobody"), kDay, kDay), SizeIs(0));
 }
@@ -89,14 +90,14 @@ TEST_P(StoreContract, ASubscribersUsageIsThatOfAllItsQueuesAndNobodyElses) {
 TEST_P(StoreContract, RowsAtTheGreatestNumberAreExactAndBeyondAreRefusedBeforeAnySql) {
   FlushBatch batch = TwoQueues();
   batch.usage = {Usage(1, kDay, base::kMaxStoredBytes - 1)};
-  batch.usage[0].row.loss_bound = {base::kMaxStoredBytes, base::kMaxStoredBytes};
+  batch.usage[0].row.unseen = {base::kMaxStoredBytes, base::kMaxStoredBytes};
   batch.usage[0].row.observed_us = base::kMaxStoredBytes;
   ASSERT_THAT(store_->Flush(fence_, batch), IsOk());
   ASSERT_OK_AND_ASSIGN(const auto rows, store_->UsageBetween(base::SiteId(), kDay, kDay));
   ASSERT_THAT(rows, SizeIs(1));
   ExpectSameFigures(rows[0], batch.usage[0]);
-  EXPECT_EQ(rows[0].row.best.download, base::kMaxStoredBytes);
-  batch.usage[0].row.best.upload = base::kMaxStoredBytes + 1;
+  EXPECT_EQ(rows[0].row.counted.download, base::kMaxStoredBytes);
+  batch.usage[0].row.counted.upload = base::kMaxStoredBytes + 1;
   EXPECT_THAT(store_->Flush(fence_, batch),
               StatusIs(absl::StatusCode::kOutOfRange, HasSubstr("2^63")));
 }
@@ -114,7 +115,7 @@ TEST_P(StoreContract, ManyRowsArePagedAndComplete) {
   ASSERT_THAT(rows, SizeIs(kQueues));
   for (std::uint64_t i = 0; i < kQueues; ++i) {
     ASSERT_EQ(rows[i].queue_id, i + 1);
-    ASSERT_EQ(rows[i].row.best.upload, kQueues - i);
+    ASSERT_EQ(rows[i].row.counted.upload, kQueues - i);
   }
   ASSERT_OK_AND_ASSIGN(const Stored state, ReadBack(*store_));
   EXPECT_THAT(state.queues, SizeIs(kQueues));
@@ -216,16 +217,16 @@ TEST_P(StoreContract, AMonthKeepsTheDaysThatWerePurged) {
   ASSERT_THAT(after, SizeIs(2));
   ExpectSameFigures(before[0], after[0]);
   ExpectSameFigures(before[1], after[1]);
-  EXPECT_EQ(after[0].row.best, (base::TrafficBytes{700, 703}));
+  EXPECT_EQ(after[0].row.counted, (base::TrafficBytes{700, 703}));
   // Only the shares at the month's own edges: the first and the last day's.
   EXPECT_EQ(after[0].row.begin_inside, (base::TrafficBytes{2, 3}));
   EXPECT_EQ(after[0].row.end_inside, (base::TrafficBytes{4, 5}));
   EXPECT_EQ(after[1].row.begin_inside, base::TrafficBytes{});
-  EXPECT_EQ(after[0].row.loss_bound, (base::TrafficBytes{24, 27}));
+  EXPECT_EQ(after[0].row.unseen, (base::TrafficBytes{24, 27}));
   EXPECT_EQ(after[0].row.queue.name, "ali");
   ASSERT_OK_AND_ASSIGN(const auto own, other_->SubscriberMonth(Subscriber("ali"), month));
   ASSERT_THAT(own, SizeIs(1));
-  EXPECT_EQ(own[0].row.best, after[0].row.best);
+  EXPECT_EQ(own[0].row.counted, after[0].row.counted);
 }
 
 // Two queues in November, one in December, all in their months; and a day of January.
@@ -253,7 +254,7 @@ TEST_P(StoreContract, OldMonthsGoInSlicesAndLeaveAMark) {
   ASSERT_OK_AND_ASSIGN(const auto kept,
                        other_->MonthUsage(base::SiteId(), absl::CivilMonth(december)));
   ASSERT_THAT(kept, SizeIs(1));
-  EXPECT_EQ(kept[0].row.best.upload, 400U);
+  EXPECT_EQ(kept[0].row.counted.upload, 400U);
   ASSERT_OK_AND_ASSIGN(history, other_->UsageHistory(base::SiteId(), november, december, {}));
   EXPECT_EQ(history.kept_from, absl::CivilMonth(2025, 12));
   EXPECT_THAT(history.months, SizeIs(1));
@@ -335,7 +336,7 @@ TEST_P(StoreContract, ALateRowOfAPurgedDayAddsToItsMonth) {
   ASSERT_OK_AND_ASSIGN(const auto month,
                        store_->MonthUsage(base::SiteId(), absl::CivilMonth(kDay)));
   ASSERT_THAT(month, SizeIs(1));
-  EXPECT_EQ(month[0].row.best.upload, 107u);
+  EXPECT_EQ(month[0].row.counted.upload, 107u);
 }
 
 TEST_P(StoreContract, DaysThatAreOpenAgainAreNotPurged) {
@@ -378,7 +379,7 @@ TEST_P(StoreContract, AMonthsSumStopsAtTheGreatestNumber) {
     ASSERT_OK_AND_ASSIGN(const auto month,
                          store_->MonthUsage(base::SiteId(), absl::CivilMonth(kDay)));
     ASSERT_THAT(month, SizeIs(1));
-    EXPECT_EQ(month[0].row.best.upload, base::kMaxStoredBytes);
+    EXPECT_EQ(month[0].row.counted.upload, base::kMaxStoredBytes);
     ASSERT_THAT(store_->PurgeDaily(fence_, kDay + 1, 100), IsOk());
   }
 }

@@ -100,13 +100,13 @@ inline StoredUsage Usage(std::uint64_t id, absl::CivilDay day, std::uint64_t byt
   usage.queue_id = id;
   usage.subscriber_id = id;
   usage.row.day = day;
-  usage.row.best = {bytes, bytes + 1};
+  usage.row.counted = {bytes, bytes + 1};
   usage.row.begin_inside = {2, 3};
   usage.row.begin_outside = {12, 13};
   usage.row.end_inside = {4, 5};
   usage.row.end_outside = {14, 15};
   usage.row.doubt = {6, 7};
-  usage.row.loss_bound = {8, 9};
+  usage.row.unseen = {8, 9};
   usage.row.blind_us = 10;
   usage.row.observed_us = 11;
   usage.row.first_reading_us = 12;

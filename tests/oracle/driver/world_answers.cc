@@ -56,8 +56,8 @@ absl::Status World::Usage(Words words, std::string& out) const {
   std::vector<UsageRow> rows = WithStored(book_.SubscriberUsage(key, first, last), first, last);
   std::erase_if(rows, [&key](const UsageRow& row) { return !(row.subscriber == key); });
   const UsageSum sum = accounting::SumUsage(rows, first, last);
-  absl::StrAppend(&out, "usage ", Pair(sum.lower_bound), " ", Pair(sum.best), " ",
-                  Pair(sum.loss_bound), " ", static_cast<int>(sum.grade), "\n");
+  absl::StrAppend(&out, "usage ", Pair(sum.sure), " ", Pair(sum.counted), " ", Pair(sum.unseen),
+                  " ", static_cast<int>(sum.grade), "\n");
   return absl::OkStatus();
 }
 
@@ -69,7 +69,7 @@ void World::Rows(std::string& out) const {
     lines.push_back(absl::StrCat(
         "day ", absl::FormatCivilTime(r.day), " ", r.segment, " ", r.queue.router.value(), " ",
         counters::MenuName(r.queue.menu), " ", r.queue.name, " for ", r.subscriber.name,
-        " counted ", Pair(r.best), " doubt ", Pair(r.doubt), " unseen ", Pair(r.loss_bound),
+        " counted ", Pair(r.counted), " doubt ", Pair(r.doubt), " unseen ", Pair(r.unseen),
         " begin ", Pair(r.begin_inside), " ", Pair(r.begin_outside), " end ", Pair(r.end_inside),
         " ", Pair(r.end_outside), " blind ", r.blind_us, " seen ", r.observed_us, " ",
         r.first_reading_us, " ", r.last_reading_us, " epochs ", r.epochs, " grade ",

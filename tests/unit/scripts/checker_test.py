@@ -111,8 +111,8 @@ TITLES = {DAYS[0]: "Wednesday 25 November 2026, complete",
 CSV_HEAD = ("site,day,state,rank,subscriber,router,download_bytes,upload_bytes,total_bytes,"
             "share_permille,quota_state,quota_percent,quota_used_bytes,quota_limit_bytes,quota_basis,"
             "quota_period,grade,"
-            "lower_bound_download_bytes,lower_bound_upload_bytes,loss_bound_download_bytes,"
-            "loss_bound_upload_bytes,estimated_download_bytes,estimated_upload_bytes\r\n")
+            "sure_download_bytes,sure_upload_bytes,unseen_download_bytes,"
+            "unseen_upload_bytes,estimated_download_bytes,estimated_upload_bytes\r\n")
 MAIL = """From: NetSentinel <alerts@netsentinel.example>
 Subject: NetSentinel lab: alice passed 100 % of 4.88 KiB download
 To: noc@netsentinel.example
@@ -130,8 +130,8 @@ def both(up, down):
 def ranking(day):
     return {"rows": [
         {"rank": rank, "subscriber": {"router_id": "hq-core", "name": {"display_name": name}},
-         "usage": {"best": both(up, down), "lower_bound": both(up, down),
-                   "loss_bound": both(loss, loss), "estimated": both(0, 0),
+         "usage": {"counted": both(up, down), "sure": both(up, down),
+                   "unseen": both(loss, loss), "estimated": both(0, 0),
                    "grade": f"GRADE_{grade.upper()}"},
          "share_permille": share,
          "standing": {"state": f"STANDING_STATE_{quota.upper()}", "percent": down * 100 // LIMIT,

@@ -194,14 +194,15 @@ class BookDriver {
   }
   base::TrafficBytes Total() const {
     base::TrafficBytes total;
-    for (const UsageRow& row : Rows()) total += row.best;
+    for (const UsageRow& row : Rows()) total += row.counted;
     return total;
   }
   // Best bytes of a queue on a day of January 2026, counted from its first.
   base::TrafficBytes On(int day, const std::string& name = "alice") const {
     base::TrafficBytes total;
     for (const UsageRow& row : Rows()) {
-      if (row.day == absl::CivilDay(2026, 1, 1) + day && row.queue.name == name) total += row.best;
+      if (row.day == absl::CivilDay(2026, 1, 1) + day && row.queue.name == name)
+        total += row.counted;
     }
     return total;
   }
@@ -234,10 +235,10 @@ class BookDriver {
     std::vector<std::string> lines;
     for (const UsageRow& r : Rows()) {
       lines.push_back(absl::StrCat(
-          absl::FormatCivilTime(r.day), "/", r.segment, " ", r.queue.name, " ", r.best.upload, "/",
-          r.best.download, " edges ", r.begin_inside.total(), "/", r.begin_outside.total(), "/",
-          r.end_inside.total(), "/", r.end_outside.total(), " doubt ", r.doubt.total(), " loss ",
-          r.loss_bound.total(), " blind ", r.blind_us, " epochs ", r.epochs, " grade ",
+          absl::FormatCivilTime(r.day), "/", r.segment, " ", r.queue.name, " ", r.counted.upload,
+          "/", r.counted.download, " edges ", r.begin_inside.total(), "/", r.begin_outside.total(),
+          "/", r.end_inside.total(), "/", r.end_outside.total(), " doubt ", r.doubt.total(),
+          " loss ", r.unseen.total(), " blind ", r.blind_us, " epochs ", r.epochs, " grade ",
           static_cast<int>(r.grade), " seen ", r.observed_us, " ", r.first_reading_us, " ",
           r.last_reading_us));
     }

@@ -34,14 +34,14 @@ class CasesTest : public ::testing::Test {
   }
   void ExpectHolds(const std::string& name, std::uint64_t truth, int day = 0) const {
     const UsageSum sum = Of(name, day);
-    EXPECT_LE(sum.lower_bound.download, truth) << name;
-    EXPECT_GE(sum.best.download + sum.loss_bound.download, truth) << name;
+    EXPECT_LE(sum.sure.download, truth) << name;
+    EXPECT_GE(sum.counted.download + sum.unseen.download, truth) << name;
   }
   void ExpectExactly(const std::string& name, std::uint64_t truth, int day = 0) const {
     const UsageSum sum = Of(name, day);
-    EXPECT_EQ(sum.lower_bound.download, truth) << name;
-    EXPECT_EQ(sum.best.download, truth) << name;
-    EXPECT_EQ(sum.loss_bound.download, 0U) << name;
+    EXPECT_EQ(sum.sure.download, truth) << name;
+    EXPECT_EQ(sum.counted.download, truth) << name;
+    EXPECT_EQ(sum.unseen.download, 0U) << name;
   }
   int Count(const std::string& kind) const {
     int count = 0;
@@ -54,11 +54,11 @@ class CasesTest : public ::testing::Test {
 TEST_F(CasesTest, AQueueThatGetsAnotherNameAndTargetGoesOn) {
   d.Poll({{1, "alice", 0, k30GB, 30'000'000}}, 100, 50'000);
   d.Poll({{1, "bob", 0, k30GB, 30'000'000, "tower-2"}}, 130, 50'030);
-  EXPECT_EQ(Of("bob").lower_bound.download, 0U);
-  EXPECT_EQ(Of("bob").best.download, 0U);
+  EXPECT_EQ(Of("bob").sure.download, 0U);
+  EXPECT_EQ(Of("bob").counted.download, 0U);
   d.Poll({{1, "bob", 0, k30GB + 700, 30'000'001, "tower-2"}}, 160, 50'060);
-  EXPECT_EQ(Of("bob").lower_bound.download, 700U);
-  EXPECT_EQ(Of("bob").best.download, 700U);
+  EXPECT_EQ(Of("bob").sure.download, 700U);
+  EXPECT_EQ(Of("bob").counted.download, 700U);
   EXPECT_TRUE(d.breaches.empty());
 }
 
@@ -66,7 +66,7 @@ TEST_F(CasesTest, ACounterTooHighForTheLimitIsNoQueueMadeUnderAnOldId) {
   d.Poll({{1, "alice", 0, k30GB, 30'000'000, "", false, k50Mbps}}, 100, 50'000);
   d.Poll({{1, "bob", 0, k30GB + 9, 30'000'001, "", false, k50Mbps}}, 130, 50'030);
   ExpectExactly("bob", 9);
-  EXPECT_EQ(Of("alice").loss_bound.download, 0U);
+  EXPECT_EQ(Of("alice").unseen.download, 0U);
 }
 
 TEST_F(CasesTest, ARestoredImageIsABaselineAndNoRestart) {
@@ -75,9 +75,9 @@ TEST_F(CasesTest, ARestoredImageIsABaselineAndNoRestart) {
   d.Poll({{1, "alice", 0, k30GB - kMiB, 29'000'000}, {2, "idle", 0, 7'000'000, 7000}}, 130,
          6 * kDay);
   for (const std::string name : {"alice", "idle"}) {
-    EXPECT_EQ(Of(name).lower_bound.download, 0U) << name;
-    EXPECT_EQ(Of(name).best.download, 0U) << name;
-    EXPECT_GT(Of(name).loss_bound.download, 0U) << name;
+    EXPECT_EQ(Of(name).sure.download, 0U) << name;
+    EXPECT_EQ(Of(name).counted.download, 0U) << name;
+    EXPECT_GT(Of(name).unseen.download, 0U) << name;
     EXPECT_NE(Of(name).grade, Grade::kComplete) << name;
   }
   EXPECT_EQ(Count("timeline_changed"), 1);
@@ -90,8 +90,8 @@ TEST_F(CasesTest, AnUptimeThatRanAheadIsAnotherTimelineUnlessTheHostMayHavePause
   d.session = 2;
   Unlimited(1700, 130, 50'630);
   // Either the collector's host stood still for ten minutes, or this is a clone.
-  EXPECT_EQ(Of("alice").best.download, 700U);
-  EXPECT_EQ(Of("alice").lower_bound.download, 0U);
+  EXPECT_EQ(Of("alice").counted.download, 700U);
+  EXPECT_EQ(Of("alice").sure.download, 0U);
   EXPECT_NE(Of("alice").grade, Grade::kComplete);
 }
 
@@ -104,7 +104,7 @@ TEST_F(CasesTest, AnotherToolThatResetsEachMinuteIsSeenForWhatItIs) {
   const std::uint64_t truth = 480 * kSteady;
   ExpectHolds("alice", truth);
   // What passes between a reading and the reset after it is on no counter.
-  EXPECT_GE(Of("alice").best.download, truth * 3 / 4);
+  EXPECT_GE(Of("alice").counted.download, truth * 3 / 4);
   EXPECT_EQ(Count("foreign_resets"), 1);
   EXPECT_NE(Of("alice").grade, Grade::kComplete);
 }
@@ -112,20 +112,20 @@ TEST_F(CasesTest, AnotherToolThatResetsEachMinuteIsSeenForWhatItIs) {
 TEST_F(CasesTest, ACounterThatFallsByOneByteWasNotReset) {
   Limited(5'000'000'000, 100, 50'000);
   Limited(4'999'999'999, 130, 50'030);
-  EXPECT_EQ(Of("alice").lower_bound.download, 0U);
-  EXPECT_EQ(Of("alice").best.download, 0U);
-  EXPECT_GT(Of("alice").loss_bound.download, 0U);
+  EXPECT_EQ(Of("alice").sure.download, 0U);
+  EXPECT_EQ(Of("alice").counted.download, 0U);
+  EXPECT_GT(Of("alice").unseen.download, 0U);
   Limited(5'000'000'050, 160, 50'060);
   // 50 if the reading was wrong, 51 if the router took a byte back.
-  EXPECT_EQ(Of("alice").lower_bound.download, 50U);
-  EXPECT_EQ(Of("alice").best.download, 51U);
+  EXPECT_EQ(Of("alice").sure.download, 50U);
+  EXPECT_EQ(Of("alice").counted.download, 51U);
   EXPECT_TRUE(d.breaches.empty());
 }
 
 TEST_F(CasesTest, WhatNoLineCarriesIsHeldUntilTheCounterIsBack) {
   Unlimited(1000, 100, 50'000);
   Unlimited(1'000'000'000'000'000, 130, 50'030);
-  EXPECT_EQ(Of("alice").best.download, 0U);
+  EXPECT_EQ(Of("alice").counted.download, 0U);
   Unlimited(1500, 160, 50'060);
   ExpectExactly("alice", 500);
 }
@@ -138,7 +138,7 @@ TEST_F(CasesTest, WhatAChildMovedUnseenIsDoubtOfItsParent) {
          50'030);
   ExpectHolds("site", 960'000);
   ExpectHolds("child", 480'000);
-  EXPECT_EQ(Of("site").best.download, 1'340'000U);
+  EXPECT_EQ(Of("site").counted.download, 1'340'000U);
   EXPECT_NE(Of("site").grade, Grade::kComplete);
 }
 
@@ -147,7 +147,7 @@ TEST_F(CasesTest, OneReplyIsNoProofThatAQueueWasNotThere) {
   d.Poll({{1, "alice", 0, k30GB, 30'000'000, "", false, k50Mbps}, {2, "other", 0, 1, 1}}, 130,
          50'030);
   ExpectHolds("alice", 0);
-  EXPECT_EQ(Of("alice").best.download, 0U);
+  EXPECT_EQ(Of("alice").counted.download, 0U);
   EXPECT_NE(Of("alice").grade, Grade::kComplete);
 }
 
@@ -155,25 +155,25 @@ TEST_F(CasesTest, AQueueThatTwoRepliesLackedWasMadeSince) {
   d.Poll({{2, "other", 0, 1, 1}}, 100, 50'000);
   d.Poll({{2, "other", 0, 1, 1}}, 130, 50'030);
   d.Poll({{1, "alice", 0, 7000, 7, "", false, k50Mbps}, {2, "other", 0, 1, 1}}, 160, 50'060);
-  EXPECT_EQ(Of("alice").lower_bound.download, 7000U);
-  EXPECT_EQ(Of("alice").best.download, 7000U);
+  EXPECT_EQ(Of("alice").sure.download, 7000U);
+  EXPECT_EQ(Of("alice").counted.download, 7000U);
 }
 
 TEST_F(CasesTest, ZerosInTheVeryFirstReplyAreNoCounter) {
   Limited(0, 100, 50'000);
   Limited(k500GB, 130, 50'030);
   ExpectHolds("alice", 77);
-  EXPECT_EQ(Of("alice").best.download, 0U);
+  EXPECT_EQ(Of("alice").counted.download, 0U);
   EXPECT_NE(Of("alice").grade, Grade::kComplete);
   Limited(k500GB + 300, 160, 50'060);
-  EXPECT_EQ(Of("alice").lower_bound.download, 300U);
+  EXPECT_EQ(Of("alice").sure.download, 300U);
 }
 
 TEST_F(CasesTest, ZerosTwiceAndTheOldCounterAgainAreBadReadings) {
   Limited(k500GB, 100, 50'000);
   Limited(0, 130, 50'030);
   Limited(0, 160, 50'060);
-  EXPECT_EQ(Of("alice").lower_bound.download, 0U);
+  EXPECT_EQ(Of("alice").sure.download, 0U);
   Limited(k500GB + 77, 190, 50'090);
   ExpectExactly("alice", 77);
 }
@@ -190,9 +190,9 @@ TEST_F(CasesTest, AChildsResetIsNotItsParentsTraffic) {
   poll(20'000'000 + kMoved, kMoved, 160);
   ExpectHolds("site", 0);
   ExpectHolds("c", kMoved);
-  EXPECT_EQ(Of("site").lower_bound.download, 0U);
-  EXPECT_EQ(Of("site").best.download, 0U);
-  EXPECT_EQ(Of("c").best.download, kMoved);
+  EXPECT_EQ(Of("site").sure.download, 0U);
+  EXPECT_EQ(Of("site").counted.download, 0U);
+  EXPECT_EQ(Of("c").counted.download, kMoved);
   EXPECT_TRUE(d.breaches.empty());
 }
 
@@ -209,7 +209,7 @@ TEST_F(CasesTest, AChildMissingFromOneReplyIsNotItsParentsTraffic) {
   d.Poll({site(20'701'000), child(10'701'000), other}, 160, 50'060);
   ExpectHolds("site", 0);
   ExpectHolds("c", 701'000);
-  EXPECT_EQ(Of("site").lower_bound.download, 0U);
+  EXPECT_EQ(Of("site").sure.download, 0U);
   EXPECT_NE(Of("site").grade, Grade::kComplete);
 }
 
@@ -219,7 +219,7 @@ TEST_F(CasesTest, WhatTheGapCanCarryIsUnseenBesideABadReading) {
   Limited(600'000, 160, 50'060);
   // 3 MB passed before a reset that left 1.6 kB.
   ExpectHolds("alice", 3'000'000 + 600'000);
-  EXPECT_EQ(Of("alice").lower_bound.download, 500'000U);
+  EXPECT_EQ(Of("alice").sure.download, 500'000U);
 }
 
 TEST_F(CasesTest, ASessionThatIsBackUnderItsIdMayBeANewOne) {
@@ -233,7 +233,7 @@ TEST_F(CasesTest, ASessionThatIsBackUnderItsIdMayBeANewOne) {
   d.Poll({session(kBefore + 40'000'000), other}, 160, 50'060);
   // 29 s at the full rate unseen, then a new session.
   ExpectHolds("alice", 29 * kRate + kBefore + 40'000'000);
-  EXPECT_EQ(Of("alice").lower_bound.download, 40'000'000U);
+  EXPECT_EQ(Of("alice").sure.download, 40'000'000U);
 }
 
 TEST_F(CasesTest, ASlowReplyShowsTheCountersOfItsBegin) {
@@ -254,7 +254,7 @@ TEST_F(CasesTest, AQueueFirstSeenAfterARestartMayHaveLivedBeforeIt) {
   d.session = 2;
   d.Poll({{1, "alice", 0, 700, 1, "", false, k50Mbps}, {2, "other", 0, 1, 1}}, 190, 10);
   ExpectHolds("alice", 25 * kRate + 700);
-  EXPECT_EQ(Of("alice").lower_bound.download, 700U);
+  EXPECT_EQ(Of("alice").sure.download, 700U);
   EXPECT_NE(Of("alice").grade, Grade::kComplete);
 }
 
@@ -263,7 +263,7 @@ TEST_F(CasesTest, ADayBesideAMidnightThatNobodyReadHoldsTheWholeDelta) {
   d.session = 1;
   constexpr std::uint64_t kAll = 2'000'000'000;
   Unlimited(kAll, kDay + 2 * kHour, static_cast<std::uint64_t>(50'000 + 3 * kHour));
-  EXPECT_EQ(Of("alice", 0).best.download + Of("alice", 1).best.download, kAll);
+  EXPECT_EQ(Of("alice", 0).counted.download + Of("alice", 1).counted.download, kAll);
   ExpectHolds("alice", kAll, 0);
   ExpectHolds("alice", 0, 0);
   ExpectHolds("alice", kAll, 1);
@@ -272,8 +272,8 @@ TEST_F(CasesTest, ADayBesideAMidnightThatNobodyReadHoldsTheWholeDelta) {
   std::vector<UsageRow> rows = d.Rows();
   const UsageSum both =
       SumUsage(absl::MakeConstSpan(rows), absl::CivilDay(2026, 1, 1), absl::CivilDay(2026, 1, 2));
-  EXPECT_EQ(both.lower_bound.download, kAll);
-  EXPECT_EQ(both.loss_bound.download, 0U);
+  EXPECT_EQ(both.sure.download, kAll);
+  EXPECT_EQ(both.unseen.download, 0U);
 }
 
 TEST_F(CasesTest, EvidenceSaysWhatADisputedStepMayBe) {
@@ -301,12 +301,12 @@ TEST_F(CasesTest, AnOpenDisputeIsShownAndSurvivesARestart) {
   Limited(k500GB, 100, 50'000);
   Limited(40'000, 130, 50'030);
   const std::string open = d.Ledger();
-  EXPECT_GT(Of("alice").loss_bound.download, 0U);
+  EXPECT_GT(Of("alice").unseen.download, 0U);
   d.Flush(140);
   d.Restart(150);
   EXPECT_EQ(d.Ledger(), open);
   Limited(50'000, 160, 50'060);
-  EXPECT_EQ(Of("alice").lower_bound.download, 50'000U);
+  EXPECT_EQ(Of("alice").sure.download, 50'000U);
 }
 
 }  // namespace

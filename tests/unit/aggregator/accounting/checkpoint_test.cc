@@ -116,9 +116,9 @@ TEST_F(CheckpointTest, TimesAndSumsOutOfRangeAreRefused) {
   DaySpan span;
   span.day = absl::CivilDay(2026, 1, 1);
   StoredRow row;
-  row.row.best.download = base::kMaxStoredBytes;
+  row.row.counted.download = base::kMaxStoredBytes;
   EXPECT_THAT(DecodeRows(EncodeRows(span, {row})), test::IsOk());
-  ++row.row.best.download;
+  ++row.row.counted.download;
   EXPECT_THAT(DecodeRows(EncodeRows(span, {row})), IsDamage());
   StoredRouter router;
   router.open_from_us = kLatestUs + 1;

@@ -52,17 +52,17 @@ TEST_F(DoubtTest, TheTimeBetweenTwoDevicesIsBlindOnce) {
   d.session = 2;
   d.Poll({Limited(1, "alice", 5000), Limited(2, "carol", 5000)}, 130, 90'000);
   for (const std::string name : {"alice", "bob", "carol"}) {
-    EXPECT_EQ(d.RowOf(name).best, TrafficBytes{}) << name;
+    EXPECT_EQ(d.RowOf(name).counted, TrafficBytes{}) << name;
     EXPECT_EQ(d.RowOf(name).blind_us, 30'000'000U) << name;
-    EXPECT_GE(d.RowOf(name).loss_bound.upload, 30'000'000U) << name;
-    EXPECT_LE(d.RowOf(name).loss_bound.upload, CeilingBytes(kMegabyteASecond, d.Reach(30))) << name;
+    EXPECT_GE(d.RowOf(name).unseen.upload, 30'000'000U) << name;
+    EXPECT_LE(d.RowOf(name).unseen.upload, CeilingBytes(kMegabyteASecond, d.Reach(30))) << name;
     EXPECT_EQ(d.RowOf(name).grade, Grade::kBounded) << name;
   }
   // The one that comes back goes on; what the other moved meanwhile is blind in its turn.
   d.serial = "SN1";
   d.session = 3;
   d.Poll({Limited(1, "alice", 150), Limited(2, "bob", 150)}, 160, 50'060);
-  EXPECT_EQ(d.RowOf("alice").best, (TrafficBytes{50, 50}));
+  EXPECT_EQ(d.RowOf("alice").counted, (TrafficBytes{50, 50}));
   EXPECT_EQ(d.RowOf("alice").blind_us, 60'000'000U);
   EXPECT_EQ(d.RowOf("carol").blind_us, 60'000'000U);
   EXPECT_EQ(d.RowOf("bob").blind_us, 30'000'000U);
@@ -73,8 +73,8 @@ TEST_F(DoubtTest, ADeviceThatStartedSinceIsBlindUntilItsStartAndTheOldOneAfterIt
   d.serial = "SN2";
   d.session = 2;
   d.Poll({Limited(1, "alice", 70), Limited(3, "carol", 7)}, 400, 60);
-  EXPECT_EQ(d.RowOf("alice").best, (TrafficBytes{70, 70}));
-  EXPECT_EQ(d.RowOf("carol").best, (TrafficBytes{7, 7}));
+  EXPECT_EQ(d.RowOf("alice").counted, (TrafficBytes{70, 70}));
+  EXPECT_EQ(d.RowOf("carol").counted, (TrafficBytes{7, 7}));
   EXPECT_EQ(d.RowOf("alice").blind_us, 300'000'000U);
   EXPECT_EQ(d.RowOf("bob").blind_us, 300'000'000U);
   EXPECT_EQ(d.RowOf("carol").blind_us, 240'000'000U);
@@ -103,20 +103,20 @@ TEST_F(DoubtTest, ACounterThatIsRefusedEntersTheLossBound) {
   d.Start();
   One(1, 1, 1, 100, 50'000);
   d.Poll({{1, "alice", 1, 1, 1}, {2, "bob", 0, 900 * kMiB, 1'000'000}}, 130, 50'030);
-  EXPECT_EQ(d.RowOf("bob").best, TrafficBytes{});
-  EXPECT_EQ(d.RowOf("bob").loss_bound.download, CeilingBytes(kMegabyteASecond, d.Reach(30)));
+  EXPECT_EQ(d.RowOf("bob").counted, TrafficBytes{});
+  EXPECT_EQ(d.RowOf("bob").unseen.download, CeilingBytes(kMegabyteASecond, d.Reach(30)));
   EXPECT_EQ(d.RowOf("bob").grade, Grade::kPartial);
 }
 
 TEST_F(DoubtTest, AJumpBeyondWhatTheLineCarriesIsHeldUntilTheCounterIsBack) {
   One(1, 1, 1, 100, 50'000);
   One(5, base::kMaxStoredBytes + 6, 2, 130, 50'030);
-  EXPECT_EQ(d.RowOf("alice").best, TrafficBytes{});
-  EXPECT_EQ(d.RowOf("alice").loss_bound.download, CeilingBytes(10'000'000'000, d.Reach(30)));
+  EXPECT_EQ(d.RowOf("alice").counted, TrafficBytes{});
+  EXPECT_EQ(d.RowOf("alice").unseen.download, CeilingBytes(10'000'000'000, d.Reach(30)));
   EXPECT_EQ(d.RowOf("alice").grade, Grade::kBounded);
   One(6, 10, 3, 160, 50'060);
-  EXPECT_EQ(d.RowOf("alice").best, (TrafficBytes{5, 9}));
-  EXPECT_EQ(d.RowOf("alice").loss_bound, TrafficBytes{});
+  EXPECT_EQ(d.RowOf("alice").counted, (TrafficBytes{5, 9}));
+  EXPECT_EQ(d.RowOf("alice").unseen, TrafficBytes{});
   EXPECT_EQ(d.RowOf("alice").grade, Grade::kComplete);
 }
 

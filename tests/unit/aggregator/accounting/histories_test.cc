@@ -19,7 +19,7 @@ constexpr int kPolls = 400;
 
 std::map<std::string, TrafficBytes> Counted(const BookDriver& d) {
   std::map<std::string, TrafficBytes> counted;
-  for (const UsageRow& row : d.Rows()) counted[row.queue.name] += row.best;
+  for (const UsageRow& row : d.Rows()) counted[row.queue.name] += row.counted;
   std::erase_if(counted, [](const auto& entry) { return entry.second.zero(); });
   return counted;
 }
@@ -79,8 +79,8 @@ bool Outside(const BookDriver& d, const RouterSim& sim) {
   TrafficBytes sure;
   TrafficBytes most;
   for (const UsageRow& row : d.Rows()) {
-    sure += Less(row.best, row.doubt);
-    most += row.best + row.loss_bound;
+    sure += Less(row.counted, row.doubt);
+    most += row.counted + row.unseen;
   }
   TrafficBytes shown;
   for (const auto& [key, bytes] : Shown(sim)) shown += bytes;
@@ -183,8 +183,9 @@ TEST(HistoriesTest, EachDayHasItsOwnBytesToTheByte) {
     std::map<std::pair<int, std::string>, TrafficBytes> counted;
     for (const UsageRow& row : d.Rows()) {
       EXPECT_TRUE((row.begin_inside + row.end_inside).zero()) << "seed " << seed;
-      if (row.best.zero()) continue;
-      counted[{static_cast<int>(row.day - absl::CivilDay(2026, 1, 1)), row.queue.name}] += row.best;
+      if (row.counted.zero()) continue;
+      counted[{static_cast<int>(row.day - absl::CivilDay(2026, 1, 1)), row.queue.name}] +=
+          row.counted;
     }
     auto shown = sim.shown_by_day();
     std::erase_if(shown, [](const auto& entry) { return entry.second.zero(); });
@@ -208,8 +209,8 @@ TEST(HistoriesTest, UnseenBytesLieWithinTheStatedLossBound) {
     RunHistory(d, sim, Nothing);
     std::map<std::string, TrafficBytes> bound;
     for (const UsageRow& row : d.Rows()) {
-      bound[row.queue.name] += row.loss_bound;
-      EXPECT_TRUE(row.loss_bound.zero() || row.grade >= Grade::kBounded);
+      bound[row.queue.name] += row.unseen;
+      EXPECT_TRUE(row.unseen.zero() || row.grade >= Grade::kBounded);
     }
     for (const auto& [name, bytes] : sim.unseen()) {
       ASSERT_LE(bytes.upload, bound[name].upload) << "seed " << seed << " " << name;
@@ -345,10 +346,10 @@ TEST(HistoriesTest, RestartsFlushesAndLostBatchesChangeNothing) {
     std::map<std::tuple<absl::CivilDay, int, QueueKey, SubscriberKey>, TrafficBytes> live;
     std::map<std::tuple<absl::CivilDay, int, QueueKey, SubscriberKey>, TrafficBytes> stored;
     for (const UsageRow& row : rough.Rows()) {
-      live[{row.day, row.segment, row.queue, row.subscriber}] = row.best;
+      live[{row.day, row.segment, row.queue, row.subscriber}] = row.counted;
     }
     for (const auto& [key, row] : rough.usage) {
-      stored[{row.day, row.segment, row.queue, row.subscriber}] = row.best;
+      stored[{row.day, row.segment, row.queue, row.subscriber}] = row.counted;
     }
     ASSERT_FALSE(live.empty());
     ASSERT_EQ(live, stored) << "seed " << seed;

@@ -15,10 +15,9 @@ std::string Bytes(const BookDriver& d, bool lives) {
   for (const UsageRow& r : d.Rows()) {
     // Where something is in doubt, how much depends on which steps it is judged over.
     const bool doubtful = !r.doubt.zero() || r.queue.name == "all" || lives;
-    const std::string bounds =
-        doubtful ? std::string() : absl::StrCat(" loss ", r.loss_bound.total());
+    const std::string bounds = doubtful ? std::string() : absl::StrCat(" loss ", r.unseen.total());
     lines.push_back(absl::StrCat(absl::FormatCivilTime(r.day), " ", r.queue.name, " ",
-                                 r.best.upload, "/", r.best.download, bounds));
+                                 r.counted.upload, "/", r.counted.download, bounds));
   }
   std::sort(lines.begin(), lines.end());
   std::string text;

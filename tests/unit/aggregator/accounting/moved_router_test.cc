@@ -66,14 +66,14 @@ TEST_F(MovedRouterTest, ADayThatGoesOnAtTheNewSiteIsClosedNoLonger) {
   Poll(97, 19 * kHour + 90);
   d.Flush(19 * kHour + 100);
   d.Restart(20 * kHour);
-  EXPECT_EQ(RowAt(lahore_, kFirst).best.download, 70U);
-  EXPECT_EQ(RowAt(lahore_, kFirst + 1).best.download, 20U);
-  EXPECT_EQ(RowAt(lima_, kFirst).best.download, 7U);
+  EXPECT_EQ(RowAt(lahore_, kFirst).counted.download, 70U);
+  EXPECT_EQ(RowAt(lahore_, kFirst + 1).counted.download, 20U);
+  EXPECT_EQ(RowAt(lima_, kFirst).counted.download, 7U);
   // It closes when it is over in Lima, and once.
   d.PollBoundary({{1, "alice", 0, 100, 100}}, 29 * kHour, 50'000 + 29 * kHour);
   d.Flush(29 * kHour + 30);
   EXPECT_EQ(ClosedDays(), std::vector<absl::CivilDay>{kFirst});
-  EXPECT_EQ(RowAt(lima_, kFirst).best.download, 10U);
+  EXPECT_EQ(RowAt(lima_, kFirst).counted.download, 10U);
   EXPECT_EQ(RowAt(lahore_, kFirst).grade, Grade::kComplete);
 }
 
@@ -108,7 +108,7 @@ TEST_F(MovedRouterTest, WhatASilentRouterLeavesAtTheOldSiteIsPartial) {
   // What was not seen meanwhile counts where the router is when it is read.
   Poll(190, 3 * kDay + 60);
   std::uint64_t lima = 0;
-  for (const UsageRow& row : d.book.Usage(lima_, kFirst, kFirst + 9)) lima += row.best.download;
+  for (const UsageRow& row : d.book.Usage(lima_, kFirst, kFirst + 9)) lima += row.counted.download;
   EXPECT_EQ(lima, 100U);
 }
 

@@ -90,9 +90,9 @@ TEST_F(RestartTest, RowsStayWithTheSiteAtWhichTheyWereCounted) {
   d.Poll({{1, "alice", 0, 57, 3}}, 160, 50'060);
   const absl::CivilDay day(2026, 1, 1);
   ASSERT_EQ(d.book.Usage(base::SiteId("site"), day, day).size(), 1U);
-  EXPECT_EQ(d.book.Usage(base::SiteId("site"), day, day)[0].best.download, 50U);
+  EXPECT_EQ(d.book.Usage(base::SiteId("site"), day, day)[0].counted.download, 50U);
   ASSERT_EQ(d.book.SubscriberSums(other, day, day).size(), 1U);
-  EXPECT_EQ(d.book.SubscriberSums(other, day, day)[0].second.best.download, 7U);
+  EXPECT_EQ(d.book.SubscriberSums(other, day, day)[0].second.counted.download, 7U);
 }
 
 // --- quotas over weeks and months
@@ -157,7 +157,7 @@ TEST_F(RestartTest, NewMappingRulesMoveLaterDeltasOnly) {
   d.SetPolicy(140);
   d.Poll({{1, "alice", 0, 57, 3}}, 160, 50'060);
   std::map<std::string, std::uint64_t> downloads;
-  for (const UsageRow& row : d.Rows()) downloads[row.subscriber.name] += row.best.download;
+  for (const UsageRow& row : d.Rows()) downloads[row.subscriber.name] += row.counted.download;
   EXPECT_EQ(downloads, (std::map<std::string, std::uint64_t>{{"alice", 50}, {"ice", 7}}));
 }
 
@@ -261,7 +261,7 @@ TEST_F(RestartTest, DaysOf23And25HoursAreDividedExactly) {
     fresh.Poll({{1, "alice", 0, hours * 1001, 9}}, to,
                50'000 + static_cast<std::uint64_t>(to - from));
     std::map<int, std::uint64_t> by_day;
-    for (const UsageRow& row : fresh.Rows()) by_day[row.day.day()] += row.best.download;
+    for (const UsageRow& row : fresh.Rows()) by_day[row.day.day()] += row.counted.download;
     const auto of_change = static_cast<std::uint64_t>(change.hours);
     EXPECT_EQ(by_day, (std::map<int, std::uint64_t>{{change.day - 1, 24 * 1001},
                                                     {change.day, of_change * 1001},

@@ -90,8 +90,7 @@ TEST_F(RulesTest, OneZeroReplyCountsNothing) {
   // It could also have been a reset that was overtaken: then all that the line carries passed
   // before it, and the new counter as a whole after it.
   const std::uint64_t most = CeilingBytes(10'000'000'000, d.Reach(30));
-  EXPECT_EQ(d.RowOf("alice").loss_bound,
-            (TrafficBytes{most + 100'010 - 10, most + 4'000'020 - 20}));
+  EXPECT_EQ(d.RowOf("alice").unseen, (TrafficBytes{most + 100'010 - 10, most + 4'000'020 - 20}));
   EXPECT_EQ(d.RowOf("alice").grade, Grade::kBounded);
 }
 
@@ -224,7 +223,7 @@ TEST_F(RulesTest, ARebootWithAnImpossibleCounterIsABaselineAndIsFlagged) {
   d.session = 2;
   One(0, 901 * kMiB, 1'001'000, 160, 20);
   EXPECT_EQ(d.Total(), TrafficBytes{});
-  EXPECT_EQ(d.RowOf("alice").loss_bound.download, CeilingBytes(8'000'000, d.Reach(60)));
+  EXPECT_EQ(d.RowOf("alice").unseen.download, CeilingBytes(8'000'000, d.Reach(60)));
   EXPECT_EQ(d.RowOf("alice").grade, Grade::kPartial);
 }
 
@@ -352,10 +351,10 @@ TEST_F(RulesTest, AnOutageOverMidnightIsDividedByTimeToTheByte) {
   EXPECT_EQ(d.RowOf("alice", 0).grade, Grade::kEstimated);
   const std::vector<UsageRow> rows = d.Rows();
   const absl::CivilDay first(2026, 1, 1);
-  EXPECT_EQ(SumUsage(absl::MakeConstSpan(rows), first, first).lower_bound, TrafficBytes{});
+  EXPECT_EQ(SumUsage(absl::MakeConstSpan(rows), first, first).sure, TrafficBytes{});
   // Both days together hold every byte for sure.
   const UsageSum both = SumUsage(absl::MakeConstSpan(rows), first, first + 1);
-  EXPECT_EQ(both.lower_bound, (TrafficBytes{10, 1001}));
+  EXPECT_EQ(both.sure, (TrafficBytes{10, 1001}));
   EXPECT_EQ(both.grade, Grade::kComplete);
 }
 
@@ -364,9 +363,9 @@ TEST_F(RulesTest, AMonthsLowerBoundDoesNotTakeInWholeDaysOfADeltaThatLeavesIt) {
   One(0, 4000, 10, kDay / 2 + 4 * kDay, 50'000 + 4 * kDay);
   const std::vector<UsageRow> rows = d.Rows();
   const absl::CivilDay first(2026, 1, 1);
-  EXPECT_EQ(SumUsage(absl::MakeConstSpan(rows), first, first + 3).lower_bound, TrafficBytes{});
-  EXPECT_EQ(SumUsage(absl::MakeConstSpan(rows), first, first + 3).best.download, 3500U);
-  EXPECT_EQ(SumUsage(absl::MakeConstSpan(rows), first, first + 4).lower_bound.download, 4000U);
+  EXPECT_EQ(SumUsage(absl::MakeConstSpan(rows), first, first + 3).sure, TrafficBytes{});
+  EXPECT_EQ(SumUsage(absl::MakeConstSpan(rows), first, first + 3).counted.download, 3500U);
+  EXPECT_EQ(SumUsage(absl::MakeConstSpan(rows), first, first + 4).sure.download, 4000U);
 }
 
 TEST_F(RulesTest, AHoldKeepsTheDayOpenUntilItIsExplained) {
@@ -387,7 +386,7 @@ TEST_F(RulesTest, TotalsAreHeldAtTheLargestStoredNumber) {
   One(0, base::kMaxStoredBytes, 10, 130, 50'030);
   EXPECT_EQ(d.Total().download, base::kMaxStoredBytes);
   One(0, base::kMaxStoredBytes + 5000, 20, 160, 50'060);
-  EXPECT_EQ(d.RowOf("alice").best.download, base::kMaxStoredBytes);
+  EXPECT_EQ(d.RowOf("alice").counted.download, base::kMaxStoredBytes);
 }
 
 TEST_F(RulesTest, TreeRowsCountOnlyThroughAMappingRule) {

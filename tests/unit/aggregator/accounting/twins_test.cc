@@ -52,7 +52,7 @@ class TwinsTest : public ::testing::Test {
   std::uint64_t Counted(const std::string& router) const {
     std::uint64_t sum = 0;
     for (const UsageRow& row : d_.Rows()) {
-      if (row.queue.router.value() == router) sum += row.best.download;
+      if (row.queue.router.value() == router) sum += row.counted.download;
     }
     return sum;
   }
@@ -238,7 +238,7 @@ TEST_F(TwinsTest, AParentsOwnUseIsTakenOverWithoutItsChildrens) {
     ReadRows("r2", second, rows(second));
   }
   std::map<std::string, std::uint64_t> use;
-  for (const UsageRow& row : d_.Rows()) use[row.queue.name] += row.best.download;
+  for (const UsageRow& row : d_.Rows()) use[row.queue.name] += row.counted.download;
   EXPECT_EQ(use["all"], 3 * 610'000U);
   EXPECT_EQ(use["kid"], 2 * 610'000U);
 }

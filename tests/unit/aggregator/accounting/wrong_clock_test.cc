@@ -36,13 +36,13 @@ class WrongClockTest : public ::testing::Test {
   std::uint64_t CountedOn(int day) const {
     std::uint64_t sum = 0;
     for (const UsageRow& row : d_.Rows()) {
-      if (row.day == absl::CivilDay(2026, 1, 1) + day) sum += row.best.download;
+      if (row.day == absl::CivilDay(2026, 1, 1) + day) sum += row.counted.download;
     }
     return sum;
   }
   std::uint64_t Counted() const {
     std::uint64_t sum = 0;
-    for (const UsageRow& row : d_.Rows()) sum += row.best.download;
+    for (const UsageRow& row : d_.Rows()) sum += row.counted.download;
     return sum;
   }
 

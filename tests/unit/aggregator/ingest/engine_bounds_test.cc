@@ -99,7 +99,7 @@ class EngineBoundsTest : public EngineFixture {
       std::uint64_t sum = 0;
       for (const accounting::UsageRow& row : book.Usage(
                base::SiteId("lab"), absl::CivilDay(2020, 1, 1), absl::CivilDay(2100, 1, 1))) {
-        sum += row.best.download;
+        sum += row.counted.download;
       }
       return sum;
     });
@@ -179,7 +179,7 @@ TEST_F(EngineBoundsTest, ALongJournalIsMadeDurableWhileItIsReplayed) {
                        other->UsageBetween(base::SiteId("lab"), absl::CivilDay(2020, 1, 1),
                                            absl::ToCivilDay(absl::Now(), absl::UTCTimeZone()) + 1));
   std::uint64_t stored = 0;
-  for (const store::StoredUsage& usage : rows) stored += usage.row.best.download;
+  for (const store::StoredUsage& usage : rows) stored += usage.row.counted.download;
   EXPECT_EQ(stored, 49'000U);
 
   // And it goes on from there.

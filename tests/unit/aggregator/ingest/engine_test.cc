@@ -133,7 +133,7 @@ class EngineTest : public EngineFixture {
       std::uint64_t sum = 0;
       for (const accounting::UsageRow& row : book.Usage(
                base::SiteId("lab"), absl::CivilDay(2020, 1, 1), absl::CivilDay(2100, 1, 1))) {
-        sum += row.best.download;
+        sum += row.counted.download;
       }
       return sum;
     });
@@ -235,7 +235,7 @@ TEST_F(EngineTest, SaysThatAFlushFailedAndWritesItsRowsAgain) {
     const auto rows = other_->UsageBetween(base::SiteId("lab"), absl::CivilDay(2020, 1, 1),
                                            absl::ToCivilDay(absl::Now(), absl::UTCTimeZone()) + 1);
     if (rows.ok()) {
-      for (const store::StoredUsage& usage : *rows) sum += usage.row.best.download;
+      for (const store::StoredUsage& usage : *rows) sum += usage.row.counted.download;
     }
     return sum;
   };

@@ -17,7 +17,7 @@ std::vector<SubscriberSum> RandomSubscribers(base::SeededRandom& random, std::si
     subscribers[i].first.name = absl::StrCat("user-", i);
     // Few different figures, so that many are equal; now and then enormous ones.
     const std::uint64_t scale = random.Next() % 10 == 0 ? 1ULL << 55 : 1;
-    subscribers[i].second.best = {random.Next() % 5 * scale, random.Next() % 7 * scale};
+    subscribers[i].second.counted = {random.Next() % 5 * scale, random.Next() % 7 * scale};
   }
   return subscribers;
 }
@@ -44,8 +44,8 @@ TEST(RankingTest, OrdersByTheBasisAndEqualFiguresByName) {
       const auto& [above_key, above] = ranking.rows[i - 1].subscriber;
       const auto& [key, sum] = ranking.rows[i].subscriber;
       EXPECT_EQ(ranking.rows[i].rank, i + 1);
-      EXPECT_GE(quota::Amount(basis, above.best), quota::Amount(basis, sum.best));
-      if (quota::Amount(basis, above.best) == quota::Amount(basis, sum.best)) {
+      EXPECT_GE(quota::Amount(basis, above.counted), quota::Amount(basis, sum.counted));
+      if (quota::Amount(basis, above.counted) == quota::Amount(basis, sum.counted)) {
         EXPECT_LT(above_key, key);
       }
     }

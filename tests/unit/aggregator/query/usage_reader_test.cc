@@ -89,7 +89,7 @@ class UsageReaderTest : public ::testing::Test {
     shared_.Write([&](accounting::Book& book) { driver_.book = std::move(book); });
     if (!sums.ok()) return sums.status();
     std::map<std::string, std::uint64_t> figures;
-    for (const auto& [key, sum] : *sums) figures[key.router.value()] = sum.best.download;
+    for (const auto& [key, sum] : *sums) figures[key.router.value()] = sum.counted.download;
     return figures;
   }
   absl::StatusOr<std::vector<accounting::UsageRow>> Rows(absl::CivilDay first,
@@ -130,7 +130,7 @@ TEST_F(UsageReaderTest, ASilentRouterHidesNoDayOfAnother) {
   EXPECT_EQ(figures["r1"], 10U);
   ASSERT_OK_AND_ASSIGN(const auto rows, Rows(kFirst, kFirst + 5));
   std::uint64_t sum = 0;
-  for (const accounting::UsageRow& row : rows) sum += row.best.download;
+  for (const accounting::UsageRow& row : rows) sum += row.counted.download;
   EXPECT_EQ(sum, 1050U);
 }
 

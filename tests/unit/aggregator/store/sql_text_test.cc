@@ -111,7 +111,7 @@ StoredUsage Day(absl::CivilDay day, std::uint64_t bytes) {
   StoredUsage usage;
   usage.queue_id = usage.subscriber_id = 1;
   usage.row.day = day;
-  usage.row.best = {bytes, 1};
+  usage.row.counted = {bytes, 1};
   usage.row.begin_inside = {10, 0};
   usage.row.end_inside = {100, 0};
   usage.row.first_reading_us = day.day() * 100;
@@ -127,7 +127,7 @@ TEST(MonthSums, OnlyTheMonthsOwnEdgesKeepTheirEstimates) {
   sums.AddDay(Day(absl::CivilDay(2026, 2, 1), 11));
   const std::vector<StoredUsage> months = sums.Take();
   ASSERT_EQ(months.size(), 2u);
-  EXPECT_EQ(months[0].row.best, (base::TrafficBytes{21, 3}));
+  EXPECT_EQ(months[0].row.counted, (base::TrafficBytes{21, 3}));
   EXPECT_EQ(months[0].row.begin_inside.upload, 10u);
   EXPECT_EQ(months[0].row.end_inside.upload, 100u);
   EXPECT_EQ(months[0].row.first_reading_us, 100);
@@ -146,7 +146,7 @@ TEST(MonthSums, ADayWithoutReadingsDoesNotMoveTheFirstOne) {
   const std::vector<StoredUsage> months = sums.Take();
   ASSERT_EQ(months.size(), 1u);
   EXPECT_EQ(months[0].row.first_reading_us, 300);
-  EXPECT_EQ(months[0].row.best.upload, base::kMaxStoredBytes);
+  EXPECT_EQ(months[0].row.counted.upload, base::kMaxStoredBytes);
 }
 
 }  // namespace

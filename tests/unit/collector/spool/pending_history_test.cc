@@ -24,9 +24,10 @@ constexpr int kPolls = 240;
 std::string Figures(const BookDriver& d) {
   std::vector<std::string> lines;
   for (const accounting::UsageRow& r : d.Rows()) {
-    lines.push_back(absl::StrCat(
-        absl::FormatCivilTime(r.day), " ", r.queue.name, " ", r.best.upload, "/", r.best.download,
-        " loss ", r.loss_bound.total(), " blind ", r.blind_us, " epochs ", r.epochs, "\n"));
+    lines.push_back(absl::StrCat(absl::FormatCivilTime(r.day), " ", r.queue.name, " ",
+                                 r.counted.upload, "/", r.counted.download, " loss ",
+                                 r.unseen.total(), " blind ", r.blind_us, " epochs ", r.epochs,
+                                 "\n"));
   }
   std::sort(lines.begin(), lines.end());
   std::string text;
