@@ -9,8 +9,10 @@ import datetime
 import pathlib
 import random
 import sys
+import tempfile
 
 import driver_client
+import real_peers
 from model import SECOND, Row, Snap, command
 from peers import PEERS
 
@@ -20,6 +22,7 @@ HOUR = 3600
 POLL = 60
 OFFSET = 17  # seconds after the minute at which everybody polls
 BEGIN, END = MIDNIGHT - 4 * HOUR, MIDNIGHT + 30 * HOUR
+WINDOW = (MIDNIGHT, MIDNIGHT + 24 * HOUR)
 GRADES = {1: "complete", 2: "estimated", 3: "bounded", 4: "partial"}
 BEGIN_MARK = "<!-- hard cases: made by scripts/hard-cases -->"
 END_MARK = "<!-- end of hard cases -->"
@@ -275,22 +278,23 @@ def amount(value, unit):
     return f"{value / unit:,.3f}"
 
 
+def series_of(case):
+    """What the others are told of: a series for each name the queue had."""
+    readings = case.readings()
+    if isinstance(case, Case):
+        names = [who for who in ("alice", "bob") if any(r[2][0] == who for r in readings)]
+        return [[r for r in readings if r[2][0] == who] for who in names]
+    return [readings] * len(case.routers)
+
+
 def line(case, answer):
     sure, counted, upper, grade = answer
     truth = case.truth()
     unit = 10**9 if isinstance(case, Case) else 10**6
     cells = [f"{case.name} {case.words}", amount(truth, unit), amount(sure[1], unit),
              amount(counted[1], unit), amount(upper[1] - counted[1], unit), GRADES[grade]]
-    readings = case.readings()
-    begin, end = MIDNIGHT, MIDNIGHT + 24 * HOUR
-    for name, count in PEERS:
-        if isinstance(case, Case):
-            got = sum(count([r for r in readings if r[2][0] == who], begin, end)
-                      for who in ("alice", "bob") if any(r[2][0] == who for r in readings))
-        else:
-            got = count(readings, begin, end)
-            if len(case.routers) > 1:
-                got *= len(case.routers)
+    for _, count in PEERS:
+        got = sum(count(readings, *WINDOW) for readings in series_of(case))
         cells.append(error(got, truth))
     inside = sure[1] <= truth <= upper[1]
     return "| " + " | ".join(cells) + " |", inside
@@ -315,6 +319,31 @@ def table(driver_path):
     return "\n".join(out) + "\n", outside
 
 
+def against_real_peers():
+    """Prints where a peer itself says something else than peers.py by 0.1 % of the truth."""
+    absent = real_peers.missing()
+    if absent:
+        print(f"hard-cases: error: not installed here: {', '.join(absent)}. Install prometheus, "
+              "victoria-metrics and rrdtool.", file=sys.stderr)
+        return 1
+    cases = list(CASES) + small_cases()
+    series = [(case, readings) for case in cases for readings in series_of(case)]
+    differing = 0
+    rules = dict(PEERS)
+    for name, ask in real_peers.REAL_PEERS:
+        with tempfile.TemporaryDirectory() as folder:
+            said = ask([readings for _, readings in series], *WINDOW, pathlib.Path(folder))
+        for case in cases:
+            real = sum(s for (c, _), s in zip(series, said) if c is case)
+            ours = sum(rules[name](r, *WINDOW) for c, r in series if c is case)
+            if abs(real - ours) > 0.001 * max(case.truth(), abs(real)):
+                differing += 1
+                print(f"{case.name}: {name} itself {error(real, case.truth())}, "
+                      f"peers.py {error(ours, case.truth())}")
+    print(f"{len(cases)} cases, {real_peers.versions()}: {differing} figures differ")
+    return 1 if differing else 0
+
+
 def page_with(text, rows):
     begin, end = text.index(BEGIN_MARK) + len(BEGIN_MARK), text.index(END_MARK)
     return text[:begin] + "\n" + rows + text[end:]
@@ -325,7 +354,10 @@ def main():
     parser.add_argument("--driver", required=True)
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--check", action="store_true")
+    parser.add_argument("--against-peers", action="store_true")
     options = parser.parse_args()
+    if options.against_peers:
+        return against_real_peers()
     rows, outside = table(options.driver)
     page = pathlib.Path(__file__).resolve().parents[2] / "docs" / "accounting.md"
     text = page.read_text(encoding="utf-8")
