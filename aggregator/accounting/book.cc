@@ -120,7 +120,7 @@ void Book::Impl::ChooseDevice(const counters::SnapshotHeader& header, MenuChange
   if (known != nullptr) {
     change.device = known;
     event("device_returned", absl::StrCat("device ", base::DisplayName(key),
-                                          " is back and goes on from its own counters"));
+                                          " is back and continues from its own counters"));
     return;
   }
   change.new_device = std::make_unique<DeviceState>();

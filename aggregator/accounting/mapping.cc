@@ -92,7 +92,7 @@ absl::StatusOr<Mapper> Mapper::Compile(const std::vector<MappingRule>& rules) {
       if (e.code() == std::regex_constants::error_complexity) {
         return bad("name has a back reference or is too complex: write it without");
       }
-      return bad(absl::StrCat("name is no regular expression: ", e.what()));
+      return bad(absl::StrCat("name is not a regular expression: ", e.what()));
     }
     if (const absl::Status status = CheckTemplate(rule.subscriber, compiled.pattern.mark_count());
         !status.ok()) {

@@ -415,7 +415,7 @@ class Aggregator {
   absl::StatusOr<base::CollectorId> Admit(grpc::CallbackServerContext& call) const {
     if (!CurrentFence().has_value()) {
       return absl::UnavailableError(
-          "this aggregator stands by or waits for its store; connect to the active one");
+          "this aggregator is a standby or waits for its store; connect to the active one");
     }
     NS_ASSIGN_OR_RETURN(const rpc::PeerIdentity peer,
                         authority_.RequireRole(call, {rpc::Role::kCollector}));

@@ -51,7 +51,8 @@ std::optional<absl::Duration> ParseLocalTime(const std::string& text) {
 absl::Duration ReadLocalTime(Section& section, absl::string_view key, const std::string& text) {
   const std::optional<absl::Duration> time = ParseLocalTime(text);
   if (!time.has_value()) {
-    section.Fail(key, absl::StrCat("\"", text, "\" is no local time"), "\"HH:MM\" or \"HH:MM:SS\"");
+    section.Fail(key, absl::StrCat("\"", text, "\" is not a local time"),
+                 "\"HH:MM\" or \"HH:MM:SS\"");
   }
   return time.value_or(absl::ZeroDuration());
 }

@@ -56,7 +56,7 @@ void ReadMonthlyRetention(config::Section& retention, Retention& result) {
   if (absl::ConsumeSuffix(&number, "mo")) {
     if (!absl::c_all_of(number, [](unsigned char c) { return absl::ascii_isdigit(c); }) ||
         !absl::SimpleAtoi(number, &months) || months < 1 || months > kMonthsMax) {
-      retention.Fail("monthly", absl::StrCat("\"", text, "\" is no number of months"),
+      retention.Fail("monthly", absl::StrCat("\"", text, "\" is not a number of months"),
                      "1mo to 1200mo");
     }
     result.monthly_months = static_cast<int>(months);
@@ -64,7 +64,7 @@ void ReadMonthlyRetention(config::Section& retention, Retention& result) {
   }
   const absl::StatusOr<absl::Duration> days = base::ParseDuration(text);
   if (!days.ok() || *days < absl::Hours(31 * kHoursPerDay)) {
-    retention.Fail("monthly", absl::StrCat("\"", text, "\" is no time to keep months for"),
+    retention.Fail("monthly", absl::StrCat("\"", text, "\" is not a time to keep months for"),
                    "months such as 24mo, or days such as 730d, at least 31d");
     return;
   }

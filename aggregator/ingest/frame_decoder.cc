@@ -238,7 +238,7 @@ absl::Status FrameDecoder::TakeRows(const FrameColumns& frame) {
   std::uint64_t index = 0;
   for (std::size_t i = 0; i < rows; ++i) {
     const std::uint32_t gap = frame.queue_index[i];
-    if (i > 0 && gap == 0) return Malformed("a queue index stands twice");
+    if (i > 0 && gap == 0) return Malformed("a queue index is repeated");
     index = i == 0 ? gap : index + gap;
     if (index >= live_.size() || !live_[index].alive) {
       return Malformed(absl::StrCat("queue index ", index, " is not in the dictionary"));

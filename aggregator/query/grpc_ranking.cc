@@ -39,7 +39,7 @@ absl::StatusOr<std::optional<quota::State>> AtLeast(const v1::GetRankingRequest&
       return quota::State::kOver;
     default:
       return absl::InvalidArgumentError(
-          absl::StrCat("at_least: ", static_cast<int>(request.at_least()), " is no state"));
+          absl::StrCat("at_least: ", static_cast<int>(request.at_least()), " is not a state"));
   }
 }
 

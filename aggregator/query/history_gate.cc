@@ -16,7 +16,7 @@ absl::StatusOr<HistoryGate::Pass> HistoryGate::Enter(const std::function<bool()>
   for (absl::Duration waited = kLook;
        !changed_.wait_for(lock.native(), absl::ToChronoMilliseconds(kLook), free);
        waited += kLook) {
-    if (gone()) return absl::CancelledError("whoever asked has gone");
+    if (gone()) return absl::CancelledError("the caller cancelled the request");
     if (waited >= wait_max_) {
       return absl::ResourceExhaustedError(absl::StrCat(
           answers_max_, " answers from stored days are being made, and none was done within ",

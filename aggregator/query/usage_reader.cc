@@ -23,7 +23,7 @@ constexpr int kDaysAside = 5;
 constexpr int kRowsSliceDays = 7;
 
 absl::Status StillWaited(const std::function<bool()>& gone) {
-  return gone() ? absl::CancelledError("whoever asked has gone") : absl::OkStatus();
+  return gone() ? absl::CancelledError("the caller cancelled the request") : absl::OkStatus();
 }
 
 // The last day for which the store is asked.

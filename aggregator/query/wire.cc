@@ -232,7 +232,7 @@ absl::StatusOr<quota::Basis> BasisFromWire(v1::QuotaBasis basis) {
       return quota::Basis::kUpload;
     default:
       return absl::InvalidArgumentError(
-          absl::StrCat("order_by: ", static_cast<int>(basis), " is no quota basis"));
+          absl::StrCat("order_by: ", static_cast<int>(basis), " is not a quota basis"));
   }
 }
 

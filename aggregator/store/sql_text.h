@@ -24,7 +24,7 @@ absl::string_view ForUpdate(Dialect dialect);
 
 // "2026-01-31". Comparisons and key order are those of the calendar.
 std::string DayText(absl::CivilDay day);
-// kDataLoss for what is no day.
+// kDataLoss for what is not a day.
 absl::StatusOr<absl::CivilDay> ParseDay(const std::string& text);
 
 // An unsigned 64-bit counter kept as text; kDataLoss for what is none.

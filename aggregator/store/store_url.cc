@@ -72,7 +72,7 @@ absl::StatusOr<StoreHost> ParseHost(absl::string_view text) {
   if (port.empty()) return host;
   std::uint32_t number = 0;
   if (!absl::SimpleAtoi(port, &number) || number == 0 || number > 65535) {
-    return Wrong(absl::StrCat("\"", port, "\" is no port (1 to 65535)"), kMysqlForm);
+    return Wrong(absl::StrCat("\"", port, "\" is not a port (1 to 65535)"), kMysqlForm);
   }
   host.port = static_cast<std::uint16_t>(number);
   return host;

@@ -52,7 +52,7 @@ std::vector<counters::Menu> ReadQueues(config::Section& router) {
   for (const std::string& word : words) {
     const bool tree = word == "tree";
     if (!tree && word != "simple") {
-      router.Fail("queues", absl::StrCat("\"", word, "\" is no queue menu"), "simple, tree");
+      router.Fail("queues", absl::StrCat("\"", word, "\" is not a queue menu"), "simple, tree");
       continue;
     }
     const counters::Menu menu = tree ? counters::Menu::kTree : counters::Menu::kSimple;

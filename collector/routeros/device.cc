@@ -43,7 +43,7 @@ absl::StatusOr<std::uint64_t> ReadUptime(Sentence row) {
     return RouterStatus(
         RouterError::kIncompleteReply,
         absl::StrCat("/system/resource has the uptime '", base::DisplayName(text->substr(0, 64)),
-                     "', which is no duration"));
+                     "', which is not a duration"));
   }
   const auto seconds = static_cast<std::uint64_t>(absl::ToInt64Seconds(*uptime));
   if (seconds > counters::kMaxUptimeSeconds) {

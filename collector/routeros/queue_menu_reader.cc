@@ -302,7 +302,7 @@ bool QueueMenuReader::AddFresh(Sentence words, CounterWords* counters) {
   if (!seen[kName]) return Fail(words, "has no `name`");
   if (!budget_.Add(*descriptor)) {
     return Fail(words,
-                absl::StrCat("brings the texts of the reply beyond ", counters::kMostMenuTextBytes,
+                absl::StrCat("takes the texts of the reply beyond ", counters::kMostMenuTextBytes,
                              " bytes: shorten names, targets and comments on the router"));
   }
   known.row_id = descriptor->row_id;
@@ -501,10 +501,11 @@ void QueueMenuReader::SetRemark() {
   remark_.clear();
   for (const Known& known : known_) {
     if (!known.limit_unread) continue;
-    remark_ = absl::StrCat("a limit of '", ShownName(known.descriptor->name), "' in /queue/",
-                           counters::MenuName(menu_),
-                           " is no rate and was taken as unlimited: set max-limit and burst-limit "
-                           "anew on the router");
+    remark_ =
+        absl::StrCat("a limit of '", ShownName(known.descriptor->name), "' in /queue/",
+                     counters::MenuName(menu_),
+                     " is not a rate and was taken as unlimited: set max-limit and burst-limit "
+                     "anew on the router");
     return;
   }
 }

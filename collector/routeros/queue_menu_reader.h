@@ -32,8 +32,8 @@ namespace netsentinel::routeros {
 // none, a `.id` twice, a name or parent longer than counters::kMaxNameBytes, or packet counters in
 // some rows only make Finish fail with a RouterStatus of kIncompleteReply that names the row, and
 // nothing changes; so do more text or new names than counters/limits.h allows. A target or comment
-// longer than counters::kMaxDescriptionBytes is shortened; a limit that is no rate is taken as none
-// and remarked. One thread.
+// longer than counters::kMaxDescriptionBytes is shortened; a limit that is not a rate is taken as
+// none and remarked. One thread.
 class QueueMenuReader {
  public:
   // `table` holds the descriptors of the last accepted reply, which nobody else may add to. Others

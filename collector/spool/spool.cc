@@ -276,7 +276,7 @@ absl::Status Spool::ResumeAfter(const MenuKey& key, std::uint64_t sequence) {
   if (sequence > 0 && (known == menus_.end() || sequence > known->second.newest)) {
     return absl::OutOfRangeError(
         absl::StrCat("spool: the aggregator has sequence ", sequence, " of ", MenuKeyText(key),
-                     ", this spool stands at ", known == menus_.end() ? 0 : known->second.newest,
+                     ", this spool is at ", known == menus_.end() ? 0 : known->second.newest,
                      ": it is older than what was sent and takes a new uuid"));
   }
   if (known == menus_.end()) return absl::OkStatus();

@@ -166,7 +166,7 @@ void SpoolKeeper::Report(const absl::Status& status) {
   }
   if (!status.ok() && was_ok) {
     logger_.Error("spool.failing",
-                  "readings stay in memory: polling goes on, time resolution is lost, bytes are "
+                  "readings stay in memory: polling continues, time resolution is lost, bytes are "
                   "not; free the disk or raise the limit named in the error",
                   {{"folder", options_.folder}, {"error", status}});
   }

@@ -189,7 +189,7 @@ absl::Status Spool::CheckAgainstMark() {
   if (!fresh && !same) {
     Report(SpoolIncident::Kind::kRestored,
            absl::StrCat(mark.has_value() ? "the spool is an older copy than the mark beside it"
-                                         : "the spool stands without a sound spool.mark beside it",
+                                         : "there is no sound spool.mark beside the spool",
                         "; it takes a new uuid and asks for a new lease"));
   }
   next.reserved_sequence = std::max(last_sequence_, next.reserved_sequence) + 1;

@@ -168,7 +168,7 @@ void Uplink::Disconnect(absl::string_view why) {
   connect_at_ = clock_.MonotonicNow() + pause;
   if (!stopped_ && news) {
     logger_.Warn("uplink.disconnected",
-                 "snapshots wait in the spool until the aggregator is back; polling goes on",
+                 "snapshots wait in the spool until the aggregator is back; polling continues",
                  {{"why", why}, {"next_try_in", pause}});
   }
 }
@@ -197,7 +197,7 @@ bool Uplink::StreamIsDead(absl::Duration now) {
     return true;
   }
   if (now - opened_at_ > options_.stream_age_max) {
-    Disconnect("the stream is old: a new one brings new boundaries");
+    Disconnect("the stream is old: a new one gets new boundaries");
     connect_at_ = now;
     return true;
   }

@@ -91,8 +91,7 @@ absl::StatusOr<Address> ParseTarget(absl::string_view text) {
   absl::string_view rest = text;
   if (!absl::ConsumePrefix(&rest, "dns:///") && !absl::ConsumePrefix(&rest, "ipv4:") &&
       !absl::ConsumePrefix(&rest, "ipv6:") && absl::StrContains(rest, "/")) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("\"", text, "\" is no target that is known here"));
+    return absl::InvalidArgumentError(absl::StrCat("\"", text, "\" is not a known target"));
   }
   NS_ASSIGN_OR_RETURN(Address address, ParseAddress(rest));
   if (address.port == 0) {

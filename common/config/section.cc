@@ -111,7 +111,7 @@ absl::StatusOr<std::int64_t> IntegerIn(absl::string_view text, Range<std::int64_
   std::int64_t value = 0;
   if (text.empty() || absl::ascii_isspace(static_cast<unsigned char>(text.front())) ||
       text.front() == '+' || !absl::SimpleAtoi(text, &value)) {
-    return absl::InvalidArgumentError(absl::StrCat(Quoted(text), " is no whole number"));
+    return absl::InvalidArgumentError(absl::StrCat(Quoted(text), " is not a whole number"));
   }
   NS_RETURN_IF_ERROR(
       CheckRange(value, range, [](std::int64_t number) { return absl::StrCat(number); }));
@@ -134,14 +134,14 @@ absl::StatusOr<TimeOfDay> ParseTimeOfDay(absl::string_view text) {
       number(0) < 24 && number(3) < 60) {
     return TimeOfDay{number(0), number(3)};
   }
-  return absl::InvalidArgumentError(absl::StrCat(Quoted(text), " is no time of day"));
+  return absl::InvalidArgumentError(absl::StrCat(Quoted(text), " is not a time of day"));
 }
 
 absl::StatusOr<absl::TimeZone> ParseTimeZone(absl::string_view text) {
   absl::TimeZone zone;
   if (absl::LoadTimeZone(text, &zone)) return zone;
   return absl::InvalidArgumentError(
-      absl::StrCat(Quoted(text), " is no time zone that this host knows"));
+      absl::StrCat(Quoted(text), " is not a time zone that this host knows"));
 }
 
 }  // namespace
@@ -308,7 +308,7 @@ bool Section::OptionalBool(absl::string_view key, bool fallback) {
   if (node == nullptr) return fallback;
   if (node->plain && node->scalar == "true") return true;
   if (node->plain && node->scalar == "false") return false;
-  Report(*node, absl::StrCat(Quoted(node->scalar), " is no yes-or-no value"), "true or false",
+  Report(*node, absl::StrCat(Quoted(node->scalar), " is not a yes-or-no value"), "true or false",
          "write it without quotes");
   return fallback;
 }

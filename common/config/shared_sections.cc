@@ -18,7 +18,8 @@ TlsFiles ReadTlsFiles(Section& section) {
 void RefuseInsecure(Section& section, absl::string_view host) {
   section.Fail(
       "insecure",
-      absl::StrCat("plaintext is allowed on a loopback address only, and ", host, " is none"),
+      absl::StrCat("plaintext is allowed on a loopback address only, and ", host,
+                   " is not a loopback address"),
       "tls: {ca, cert, key}",
       "make certificates with `netsentinelctl certs init` and `netsentinelctl certs issue --role "
       "ROLE "

@@ -42,7 +42,7 @@ absl::StatusOr<FetchResult> Fetch(const config::Address& address, absl::string_v
   asio::io_context context(1);
   beast::error_code error;
   const asio::ip::address host = asio::ip::make_address(ReachableHost(address.host), error);
-  if (error) return absl::InvalidArgumentError(absl::StrCat(address.host, " is no IP address"));
+  if (error) return absl::InvalidArgumentError(absl::StrCat(address.host, " is not an IP address"));
 
   beast::tcp_stream stream(context);
   stream.expires_after(absl::ToChronoMilliseconds(timeout));

@@ -25,7 +25,7 @@ absl::Status CheckUsableFolder(const std::string& path) {
   for (;;) {
     struct stat info = {};
     if (::stat(at.c_str(), &info) == 0) {
-      if (!S_ISDIR(info.st_mode)) return InTheWay(path, at, "is no folder");
+      if (!S_ISDIR(info.st_mode)) return InTheWay(path, at, "is not a folder");
       if (::access(at.c_str(), W_OK | X_OK) == 0) return absl::OkStatus();
       return InTheWay(path, at,
                       absl::StrCat("is not writable by this user (", std::strerror(errno),

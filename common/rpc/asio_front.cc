@@ -443,8 +443,8 @@ void AsioFront::Impl::Refresh() {
   bool renewed = false;
   const absl::Status status = tls_->Refresh(renewed);
   if (!status.ok()) {
-    const std::string words = absl::StrCat(
-        "new files are not taken over, what was read before goes on serving: ", status.message());
+    const std::string words =
+        absl::StrCat("the new files are not used, the old ones stay in use: ", status.message());
     around_.readiness.NotReady(kCertificates, words);
     if (std::exchange(certificate_trouble_, words) != words) {
       around_.logger.Warn("rpc.certificates_unusable", words);

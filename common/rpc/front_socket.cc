@@ -45,7 +45,7 @@ socklen_t ToSocketAddress(const config::Address& address, sockaddr_storage& out)
 absl::StatusOr<io::FileDescriptor> ListenOn(const config::Address& address, bool both_kinds) {
   sockaddr_storage where;
   const socklen_t length = ToSocketAddress(address, where);
-  if (length == 0) return absl::UnavailableError("is no IP address");
+  if (length == 0) return absl::UnavailableError("is not an IP address");
   io::FileDescriptor listening(::socket(where.ss_family, kSocketFlags, 0));
   if (!listening.valid()) return Failed("socket");
   const int on = 1;
@@ -107,7 +107,7 @@ absl::StatusOr<InProcess> ConnectInProcess(base::RandomSource& random) {
                  absl::StrFormat("netsentinel-%016x%016x", random.Next(), random.Next())};
   sockaddr_un name{};
   name.sun_family = AF_UNIX;
-  // A leading zero byte makes it a name that is no file.
+  // A leading zero byte makes it a name that is not a file.
   std::memcpy(&name.sun_path[1], made.token.data(), made.token.size());
   const auto length =
       static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + made.token.size());

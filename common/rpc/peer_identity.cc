@@ -36,10 +36,10 @@ absl::StatusOr<Role> ParseRole(absl::string_view name) {
   for (const auto& [role, known] : kRoles) {
     if (known == name) return role;
   }
-  return absl::InvalidArgumentError(
-      absl::StrCat("\"", base::DisplayName(name),
-                   "\" is no role; the roles are collector, aggregator, notifier, operator, viewer "
-                   "and admin"));
+  return absl::InvalidArgumentError(absl::StrCat(
+      "\"", base::DisplayName(name),
+      "\" is not a role; the roles are collector, aggregator, notifier, operator, viewer "
+      "and admin"));
 }
 
 bool IsPeerName(absl::string_view name) {

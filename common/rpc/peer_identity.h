@@ -7,7 +7,7 @@
 
 namespace netsentinel::rpc {
 
-// What a certificate is for. kLocal is no certificate's: whoever reaches a listener that is
+// What a certificate is for. kLocal is not a certificate's: whoever reaches a listener that is
 // configured with `insecure: true`, on a loopback address only, and may do what every role may.
 enum class Role { kCollector, kAggregator, kNotifier, kOperator, kViewer, kAdmin, kLocal };
 

@@ -128,7 +128,7 @@ NotifierSettings ReadNotifierSettings(config::Section root) {
   for (const std::string& host : settings.web_hosts) {
     if (host.empty()) continue;  // Reported already.
     if (host.find_first_of(" /:*") != std::string::npos) {
-      listen.Fail("web_hosts", absl::StrCat("\"", host, "\" is no host name"),
+      listen.Fail("web_hosts", absl::StrCat("\"", host, "\" is not a host name"),
                   "names such as reports.example.net, without scheme, port or path");
     }
   }

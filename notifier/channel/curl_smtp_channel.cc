@@ -196,7 +196,7 @@ absl::StatusOr<std::unique_ptr<CurlSmtpChannel>> CurlSmtpChannel::Create(SmtpSet
   if (settings.tls == SmtpTls::kNone && !config::IsLoopback(settings.host)) {
     return absl::InvalidArgumentError(
         absl::StrCat("smtp: plaintext goes to a loopback address only, and ", settings.host,
-                     " is none: use `starttls: required`"));
+                     " is not a loopback address: use `starttls: required`"));
   }
   NS_RETURN_IF_ERROR(CheckMailAddress(settings.from.address));
   if (HasControl(settings.username) || HasControl(settings.password.reveal()) ||

@@ -18,7 +18,7 @@ std::string MessageId(absl::string_view letter_id, absl::string_view recipient,
 // The letter as RFC 5322 with CRLF: text, HTML beside it, the CSV attached. The same arguments give
 // the same bytes: Message-ID and boundaries come from the letter's id and the recipient, the Date
 // from the letter. Non-ASCII headers by RFC 2047. kInvalidArgument when the subject has a control
-// character or is not UTF-8, or the recipient is no address. One thread at a time.
+// character or is not UTF-8, or the recipient is not an address. One thread at a time.
 absl::StatusOr<std::string> BuildMail(const Letter& letter, const Mailbox& from,
                                       const std::string& recipient);
 

@@ -17,7 +17,7 @@ absl::Status Refuse(absl::string_view text, absl::string_view why) {
 }  // namespace
 
 absl::Status CheckMailAddress(absl::string_view address) {
-  if (address.empty() || address.size() > 254) return Refuse(address, "is no mail address");
+  if (address.empty() || address.size() > 254) return Refuse(address, "is not a mail address");
   for (const char c : address) {
     if (c <= 0x20 || c >= 0x7F ||
         absl::string_view("<>()[],;:\\\"").find(c) != absl::string_view::npos) {

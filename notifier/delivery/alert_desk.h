@@ -61,7 +61,7 @@ class AlertDesk {
 };
 
 // Says why an alert can never be delivered, or OK: a breach id that is not 64 hexadecimal digits, a
-// site that is no name, texts that are longer than 4 KiB, an instant or date out of range.
+// site that is not a name, texts that are longer than 4 KiB, an instant or date out of range.
 absl::Status CheckAlert(const report::Alert& alert);
 
 }  // namespace netsentinel::delivery

@@ -83,7 +83,7 @@ void QueueWatch::LookAtIntake() {
   }
   const std::string sentence =
       absl::StrCat("no alerts are accepted, the aggregator keeps them: ", intake.message(),
-                   "; it goes on by itself when there is room");
+                   "; it continues by itself when there is room");
   parts_.readiness.NotReady("intake", sentence);
   if (shown_intake_.empty()) parts_.logger.Error("queue.intake_stopped", sentence);
   shown_intake_ = sentence;
@@ -103,7 +103,8 @@ void QueueWatch::LookAtDamage() {
       absl::StrCat("the delivery queue's file was damaged, ", damage->count,
                    damage->count == 1 ? " time" : " times", ", last at ",
                    absl::FormatTime("%Y-%m-%d %H:%M UTC", damage->at, absl::UTCTimeZone()), ": ",
-                   damage->reason, "; the rest goes on. Check the disk; this is shown for 7 days"));
+                   damage->reason,
+                   "; the other rows are delivered. Check the disk; this is shown for 7 days"));
 }
 
 void QueueWatch::Count() {

@@ -42,8 +42,8 @@ absl::StatusOr<std::string> DayOf(const Site& site, const std::string& day) {
   absl::CivilDay current;
   if (!absl::ParseCivilTime(site.current_day, &current)) {
     return absl::InternalError(absl::StrCat("the aggregator's current day of site ", site.id,
-                                            " is none: \"", base::DisplayName(site.current_day),
-                                            "\""));
+                                            " is not a date: \"",
+                                            base::DisplayName(site.current_day), "\""));
   }
   absl::CivilDay civil = current;
   if (!day.empty() && !absl::ParseCivilTime(day, &civil)) {
@@ -197,7 +197,8 @@ absl::StatusOr<ReportSettings> ReportDesk::FindReport(const std::string& name) c
 
 absl::StatusOr<report::Rendering> ReportDesk::RenderDay(const Site& site, const std::string& day) {
   absl::CivilDay civil;
-  if (!absl::ParseCivilTime(day, &civil)) return absl::InternalError("a day that is none");
+  if (!absl::ParseCivilTime(day, &civil))
+    return absl::InternalError(absl::StrCat("\"", base::DisplayName(day), "\" is not a date"));
   report::RankedReport report{.site_id = site.id, .zone = site.zone};
   NS_ASSIGN_OR_RETURN(report.day, parts_.source.GetRanking(site.id, day));
   NS_ASSIGN_OR_RETURN(report::DayRanking before,
@@ -245,7 +246,7 @@ absl::StatusOr<std::vector<std::string>> ReportDesk::Send(const Wish& wish) {
           "one site at a time");
     }
     if (wish.gone && wish.gone()) {
-      return absl::CancelledError("whoever asked has gone; nothing was queued");
+      return absl::CancelledError("the caller cancelled the request; nothing was queued");
     }
     made.push_back({site, day, *std::move(rendering)});
   }

@@ -162,7 +162,7 @@ Site SiteFromWire(const v1::SiteInfo& site) {
                              "\" is not known on this host: install tzdata");
   } else if (!site.day_start().empty() && !ParseLocalTime(site.day_start(), out.day_start)) {
     out.fault = absl::StrCat("site ", base::DisplayName(site.site_id()), ": day_start \"",
-                             base::DisplayName(site.day_start()), "\" is no time of day");
+                             base::DisplayName(site.day_start()), "\" is not a time of day");
   }
   return out;
 }

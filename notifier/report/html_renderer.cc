@@ -199,7 +199,7 @@ absl::StatusOr<std::string> HtmlRenderer::ReportHtml(const RankedReport& report,
               "1 KiB is 1024 bytes, 1 GiB is 1024 MiB. Grades: complete, every byte was read "
               "inside the day; estimated, some were divided by time at a day's edge; bounded, "
               "some may have passed unseen at a reconnect or reset; partial, more is missing. "
-              "The exact figures are in the CSV file that the mail brings."}}));
+              "The exact figures are in the CSV file attached to the mail."}}));
     body += legend;
     return templates_->page.Render(
         {{"title", ReportSubject(report)},

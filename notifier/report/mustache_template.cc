@@ -30,7 +30,7 @@ absl::StatusOr<std::set<std::string>> FieldsOf(absl::string_view text) {
     const absl::string_view name = text.substr(begin, end - begin);
     if (!IsFieldName(name)) {
       return absl::InvalidArgumentError(
-          absl::StrCat("template: \"", name, "\" is no plain field; sections are not used"));
+          absl::StrCat("template: \"", name, "\" is not a plain field; sections are not used"));
     }
     if (raw != absl::EndsWith(name, "_html")) {
       return absl::InvalidArgumentError(absl::StrCat(

@@ -227,7 +227,7 @@ std::string MoreText(const DayRanking& day, const ShownRows& shown) {
   const std::size_t in_file = std::max(shown.inline_rows, shown.file_rows);
   if (in_file > shown.inline_rows) {
     sentences.push_back(
-        count(in_file - shown.inline_rows, " in the CSV file that the mail brings."));
+        count(in_file - shown.inline_rows, " in the CSV file attached to the mail."));
   }
   if (day.rows.size() > in_file) {
     sentences.push_back(

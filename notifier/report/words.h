@@ -48,7 +48,7 @@ struct ShownRows {
   // Of the mail's CSV file; the first inline_rows are among them.
   std::size_t file_rows = 0;
 };
-// "12 more subscribers are in the CSV file that the mail brings." Empty when all are shown.
+// "12 more subscribers are in the CSV file attached to the mail." Empty when all are shown.
 std::string MoreText(const DayRanking& day, const ShownRows& shown);
 
 // The subject of the report.

@@ -143,7 +143,7 @@ MUTATIONS = {function.__name__: function for function in (
 def check_name(name):
     """A misspelt mutation would falsify nothing, and the checker would pass."""
     if name and name not in MUTATIONS:
-        raise Failure(f"NS_MUTATE={name} is none of {', '.join(MUTATIONS)}")
+        raise Failure(f"NS_MUTATE={name} is not one of {', '.join(MUTATIONS)}")
 
 
 def falsify(name, story, readings):

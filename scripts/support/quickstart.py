@@ -59,7 +59,7 @@ def check(options):
         if options.once:
             raise Failure("--time-zone does not go with --once, whose day ends midway")
         if options.time_zone not in zoneinfo.available_timezones():
-            raise Failure(f"--time-zone {options.time_zone} is no zone such as Asia/Karachi")
+            raise Failure(f"--time-zone {options.time_zone} is not a zone such as Asia/Karachi")
     if options.router is None:
         given = [f"--{name.replace('_', '-')}" for name in
                  ("user", "password_file", "pin_sha256", "ca", "line_rate")
@@ -79,7 +79,7 @@ def check_router(options):
         read_secret(options.password_file)
     if options.line_rate is not None and not re.fullmatch(r"\d+(\.\d+)?[kMGT]?bps",
                                                           options.line_rate):
-        raise Failure(f"--line-rate {options.line_rate} is no rate such as 500Mbps or 10Gbps")
+        raise Failure(f"--line-rate {options.line_rate} is not a rate such as 500Mbps or 10Gbps")
     trusts = [trust for trust in (options.pin_sha256, options.ca) if trust is not None]
     if options.transport == "api":
         if trusts:
@@ -93,7 +93,7 @@ def check_router(options):
         raise Failure("--pin-sha256 takes 64 hexadecimal digits, with or without colons: the "
                       "certificate's SHA-256 fingerprint")
     if options.ca is not None and not pathlib.Path(options.ca).is_file():
-        raise Failure(f"--ca {options.ca} is no file")
+        raise Failure(f"--ca {options.ca} is not a file")
 
 
 def router_password(options, setup):

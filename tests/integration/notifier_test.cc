@@ -475,9 +475,8 @@ TEST_F(NotifierTest, ChecksItsConfigurationAndNamesMistakes) {
   text.replace(text.find("state_dir: state"), 16, "state_dir: notifier.yaml/state");
   std::ofstream(Config()) << text;
   EXPECT_EQ(test::RunProgram({NS_NOTIFIER, "--config", Config(), "--check-config"}, log), 2);
-  EXPECT_THAT(
-      test::ReadWhole(log),
-      HasSubstr("state_dir: " + Config() + "/state cannot be made: " + Config() + " is no folder"));
+  EXPECT_THAT(test::ReadWhole(log), HasSubstr("state_dir: " + Config() + "/state cannot be made: " +
+                                              Config() + " is not a folder"));
 }
 
 TEST_F(NotifierTest, TakesOverNewRecipientsOnReload) {

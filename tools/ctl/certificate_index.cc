@@ -37,7 +37,7 @@ absl::StatusOr<IndexEntry> ParseEntry(absl::string_view text, std::size_t line) 
   std::int64_t revoked = 0;
   if (!absl::SimpleAtoi(fields[3], &begin) || !absl::SimpleAtoi(fields[4], &end) ||
       (fields[7] != "-" && !absl::SimpleAtoi(fields[7], &revoked))) {
-    return Unreadable(line, "a time is no number");
+    return Unreadable(line, "a time is not a number");
   }
   entry.not_before = absl::FromUnixSeconds(begin);
   entry.not_after = absl::FromUnixSeconds(end);
@@ -79,7 +79,7 @@ absl::StatusOr<CertificateIndex> ParseIndex(absl::string_view text) {
   absl::string_view head = lines[0];
   int version = 0;
   if (!absl::ConsumePrefix(&head, kHead) || !absl::SimpleAtoi(head, &version)) {
-    return Unreadable(1, "it is no index of certificates");
+    return Unreadable(1, "it is not an index of certificates");
   }
   if (version != kVersion) {
     return absl::FailedPreconditionError(
@@ -87,7 +87,7 @@ absl::StatusOr<CertificateIndex> ParseIndex(absl::string_view text) {
                      ": use the netsentinelctl that wrote it, or a newer one"));
   }
   if (!absl::SimpleAtoi(lines[1], &index.list_number)) {
-    return Unreadable(2, "the number of the revocation list is no number");
+    return Unreadable(2, "the number of the revocation list is not a number");
   }
   for (std::size_t i = 2; i < lines.size(); ++i) {
     NS_ASSIGN_OR_RETURN(IndexEntry entry, ParseEntry(lines[i], i + 1));

@@ -294,9 +294,8 @@ void AddIssue(CLI::App& certs, CommandContext& context) {
 
 void AddRenew(CLI::App& certs, CommandContext& context) {
   const auto flags = std::make_shared<CertsFlags>();
-  CLI::App* renew =
-      Add(certs, context, "renew",
-          "give certificates a new time, in place; programs need no restart", flags, Renew);
+  CLI::App* renew = Add(certs, context, "renew",
+                        "renew certificates in place; programs need no restart", flags, Renew);
   renew->add_option("name", flags->name, "whom the certificate names");
   renew->add_option("--role", flags->role, "where one name has several: which");
   renew->add_flag("--due", flags->due, "those that end within --within days");
@@ -329,27 +328,26 @@ void AddRevoke(CLI::App& certs, CommandContext& context) {
 }  // namespace
 
 void AddCertsCommand(CLI::App& app, CommandContext& context) {
-  CLI::App* certs = app.add_subcommand("certs", "a private authority and its certificates");
+  CLI::App* certs = app.add_subcommand("certs", "the certificate authority and its certificates");
   certs->require_subcommand(1);
   const auto init_flags = std::make_shared<CertsFlags>();
   CLI::App* init = Add(*certs, context, "init", "make a new authority", init_flags, Init);
   AddDays(*init, init_flags->authority_days, "how long it is valid");
   AddIssue(*certs, context);
   const auto list_flags = std::make_shared<CertsFlags>();
-  CLI::App* list = Add(*certs, context, "list", "what was issued, until when, and where it lies",
-                       list_flags, List);
+  CLI::App* list = Add(*certs, context, "list",
+                       "issued certificates: until when, and where each is", list_flags, List);
   list->add_option("name", list_flags->name, "only those of this name");
   list->add_flag("--all", list_flags->all, "also those whose files have been replaced");
   AddRenew(*certs, context);
   AddRevoke(*certs, context);
   const auto publish_flags = std::make_shared<CertsFlags>();
   Add(*certs, context, "publish",
-      "sign the revocation list anew and write ca.crt and ca.crl to where they are used",
-      publish_flags,
+      "sign the revocation list anew; copy ca.crt and ca.crl to where they are used", publish_flags,
       [](const CertsFlags& flags, const base::Clock& clock) { return Publish(flags, clock); });
   const auto rotate_flags = std::make_shared<CertsFlags>();
-  CLI::App* rotate = Add(*certs, context, "rotate-ca",
-                         "replace the authority while everything goes on", rotate_flags, Rotate);
+  CLI::App* rotate = Add(*certs, context, "rotate-ca", "replace the authority without downtime",
+                         rotate_flags, Rotate);
   rotate->add_flag("--begin", rotate_flags->begin, "make the new one and trust both");
   rotate->add_flag("--finish", rotate_flags->finish, "trust the new one only");
   rotate->add_flag("--force", rotate_flags->force,

@@ -19,7 +19,7 @@ void AddDayFlags(CLI::App& command, DayFlags& flags, const std::string& otherwis
 
 // The days as every request has them: ISO dates, inclusive. No days are what the question means
 // without them, a first day alone is until today, one day is first and last. kInvalidArgument, in
-// the words of the flags, for what is no date, --day beside the others, --to alone, and an end
+// the words of the flags, for what is not a date, --day beside the others, --to alone, and an end
 // before the begin. Whether a day has begun is the server's to say. Pure.
 struct Days {
   std::string first, last;

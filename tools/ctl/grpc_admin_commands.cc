@@ -220,7 +220,7 @@ void AddReportCommand(CLI::App& app, CommandContext& context) {
   const auto flags = std::make_shared<ReportFlags>();
   CLI::App* report = app.add_subcommand("report", "the ranked report");
   report->require_subcommand(1);
-  CLI::App* now = report->add_subcommand("now", "send it, or render it, as it would be now");
+  CLI::App* now = report->add_subcommand("now", "send or show the report as of now");
   // All sites' reports are rendered before the first is queued.
   flags->client.timeout_s = 300;
   AddClientFlags(*now, flags->client);

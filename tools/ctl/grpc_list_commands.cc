@@ -99,7 +99,7 @@ void AddListCommands(CLI::App& app, CommandContext& context) {
       AddQuestion<QuestionFlags>(app, context, {"events", "what happened, newest first"}, Events);
   events->add_option("--site", happened->site, "one site only");
   events->add_option("--router", happened->router, "one router only");
-  AddDayFlags(*events, happened->days, "whenever");
+  AddDayFlags(*events, happened->days, "all days");
   AddLimitFlag(*events, *happened, kListMost);
 
   const auto [breaches, crossed] = AddQuestion<BreachFlags>(
@@ -107,7 +107,7 @@ void AddListCommands(CLI::App& app, CommandContext& context) {
   breaches->add_option("--site", crossed->site, "one site only");
   breaches->add_option("--router", crossed->router, "subscribers of one router only");
   breaches->add_option("--name", crossed->name, "one subscriber, as ranking shows the name");
-  AddDayFlags(*breaches, crossed->days, "whenever");
+  AddDayFlags(*breaches, crossed->days, "all days");
   AddLimitFlag(*breaches, *crossed, kListMost);
 }
 

@@ -297,10 +297,10 @@ absl::Status Routers(const UsageFlags& flags, const CommandContext& context) {
 
 void AddUsageCommands(CLI::App& app, CommandContext& context) {
   const auto [ranking, ranked] = AddQuestion<UsageFlags>(
-      app, context, {"ranking", "subscribers by what they moved, most first"}, Ranking);
+      app, context, {"ranking", "subscribers by usage, highest first"}, Ranking);
   ranking->add_option("--site", ranked->site, "one site only");
   AddDayFlags(*ranking, ranked->days, "today");
-  ranking->add_option("--by", ranked->order, "what to order by")
+  ranking->add_option("--by", ranked->order, "order by total, download or upload")
       ->check(CLI::IsMember({"total", "download", "upload"}))
       ->capture_default_str();
   CLI::Option* over =

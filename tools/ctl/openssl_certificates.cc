@@ -124,7 +124,7 @@ absl::StatusOr<Key> ParseKey(const base::Secret& pem) {
   ERR_clear_error();
   if (key == nullptr) {
     return absl::FailedPreconditionError(
-        "the authority's key is no PEM key that can be read without a pass phrase");
+        "the authority's key is not a PEM key that can be read without a pass phrase");
   }
   return key;
 }
@@ -155,15 +155,15 @@ absl::StatusOr<std::string> AlternativeNames(const CertificateRequest& request) 
   std::vector<std::string> names = {absl::StrCat("URI:", rpc::PeerUri(request.role, request.name))};
   for (const std::string& dns : request.dns_names) {
     if (!IsDnsName(dns) || config::IsIpLiteral(dns)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("\"", base::DisplayName(dns), "\" is no host name; give addresses as --ip"));
+      return absl::InvalidArgumentError(absl::StrCat(
+          "\"", base::DisplayName(dns), "\" is not a host name; give addresses as --ip"));
     }
     names.push_back(absl::StrCat("DNS:", dns));
   }
   for (const std::string& ip : request.ip_addresses) {
     if (!config::IsIpLiteral(ip)) {
       return absl::InvalidArgumentError(absl::StrCat(
-          "\"", base::DisplayName(ip), "\" is no IP address; give host names as --dns"));
+          "\"", base::DisplayName(ip), "\" is not an IP address; give host names as --dns"));
     }
     names.push_back(absl::StrCat("IP:", ip));
   }

@@ -108,7 +108,7 @@ absl::Status AddEntry(X509_CRL& list, const RevokedSerial& one) {
   const WholeNumber serial(number == nullptr ? nullptr : BN_to_ASN1_INTEGER(number.get(), nullptr));
   if (serial == nullptr || static_cast<std::size_t>(digits) != one.serial.size()) {
     return absl::InvalidArgumentError(
-        absl::StrCat("\"", base::DisplayName(one.serial), "\" is no serial number"));
+        absl::StrCat("\"", base::DisplayName(one.serial), "\" is not a serial number"));
   }
   Entry entry(X509_REVOKED_new());
   const Instant at(ASN1_TIME_set(nullptr, absl::ToTimeT(one.at)));
@@ -172,7 +172,7 @@ absl::Status CheckRevocationReason(const std::string& reason) {
     if (reason == name) return absl::OkStatus();
   }
   return absl::InvalidArgumentError(absl::StrCat(
-      "\"", base::DisplayName(reason), "\" is no reason; the reasons are ",
+      "\"", base::DisplayName(reason), "\" is not a reason; the reasons are ",
       absl::StrJoin(kReasons, ", ", [](std::string* out, const auto& one) { *out += one.first; })));
 }
 

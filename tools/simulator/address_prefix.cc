@@ -51,7 +51,7 @@ bool Holds(const Prefix& prefix, const Prefix& address) {
 absl::Status CheckPrefix(absl::string_view prefix) {
   if (Parse(prefix).has_value()) return absl::OkStatus();
   return absl::InvalidArgumentError(
-      absl::StrCat("\"", prefix, "\" is no prefix such as 10.10.0.0/24 or fd00::/8"));
+      absl::StrCat("\"", prefix, "\" is not a prefix such as 10.10.0.0/24 or fd00::/8"));
 }
 
 bool InPrefixes(const std::vector<std::string>& prefixes, absl::string_view address) {

@@ -65,7 +65,8 @@ absl::StatusOr<std::uint16_t> Simulator::Listen(RouterHost& host, std::uint16_t 
   boost::system::error_code error;
   const auto address = asio::ip::make_address(options_.listen, error);
   if (error) {
-    return absl::InvalidArgumentError(absl::StrCat("--listen is no address: ", options_.listen));
+    return absl::InvalidArgumentError(
+        absl::StrCat("--listen is not an address: ", options_.listen));
   }
   auto acceptor = std::make_unique<Acceptor>(io_);
   const tcp::endpoint endpoint(address, port);

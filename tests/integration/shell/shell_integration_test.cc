@@ -293,7 +293,7 @@ TEST_F(ShellIntegrationTest, CertificatesFromTheCommandLineServeAProcess) {
   EXPECT_THAT(issue("aggregator", "main"),
               HasSubstr("issued spiffe://netsentinel/aggregator/main"));
   EXPECT_THAT(issue("collector", "lahore-hq"), testing::StartsWith("0 "));
-  EXPECT_THAT(issue("king", "x"), HasSubstr("\"king\" is no role"));
+  EXPECT_THAT(issue("king", "x"), HasSubstr("\"king\" is not a role"));
   for (const char* purpose : {"sslclient", "sslserver"}) {
     EXPECT_THAT(run("openssl", {"verify", "-x509_strict", "-purpose", purpose, "-CAfile",
                                 authority + "/ca.crt", Path("lahore-hq/lahore-hq.crt")}),

@@ -31,7 +31,7 @@ std::string Text(absl::string_view word) { return word == "-" ? std::string() : 
 template <typename T>
 T Number(absl::string_view word) {
   T value = 0;
-  // The other end is our own script: a word that is no number is a mistake in it.
+  // The other end is our own script: a word that is not a number is a mistake in it.
   if (!absl::SimpleAtoi(word, &value)) value = static_cast<T>(-1);
   return value;
 }

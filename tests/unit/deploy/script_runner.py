@@ -88,7 +88,7 @@ class Runner:
             return self.binary(value, scopes, row)
         if kind == "word":
             return self.bare(value[1], row)
-        raise ScriptStop(f"a {kind} is no value")
+        raise ScriptStop(f"a {kind} is not a value")
 
     def bare(self, word, row):
         if word in ("true", "false"):

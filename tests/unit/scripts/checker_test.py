@@ -259,7 +259,7 @@ class CheckerTest(unittest.TestCase):
                       checker.problems(told, heard))
 
     def test_an_unknown_lie_is_refused(self):
-        with self.assertRaisesRegex(Failure, "lose_one_bite is none of lose_one_byte,"):
+        with self.assertRaisesRegex(Failure, "lose_one_bite is not one of lose_one_byte,"):
             falsify.falsify("lose_one_bite", story(), read())
 
     def test_a_loss_bound_below_what_moved_unseen_is_noticed(self):

@@ -173,7 +173,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadFrame{"UnknownIndex", Frame(2, false).Row(2, 1, 1, 1), "queue index 2"},
         BadFrame{"IndexOverflow", Frame(2, false).Row(1, 1, 1, 1).Row(4294967295U, 1, 1, 1),
                  "not in the dictionary"},
-        BadFrame{"IndexTwice", Frame(2, false).Row(1, 1, 1, 1).Row(0, 1, 1, 1), "stands twice"},
+        BadFrame{"IndexTwice", Frame(2, false).Row(1, 1, 1, 1).Row(0, 1, 1, 1), "is repeated"},
         BadFrame{"RetiredTwice", Frame(1, false).Retire(0).Retire(0), "retired but not live"},
         BadFrame{"RowOfRetired", Frame(1, false).Retire(0).Row(0, 1, 1, 1), "queue index 0"},
         BadFrame{"UnequalColumns", UnequalColumns(), "unequal length"},

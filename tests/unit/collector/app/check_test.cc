@@ -93,7 +93,7 @@ TEST_F(CollectorCheckTest, SaysThatAFolderForItsStateCannotBeMade) {
   EXPECT_THAT(app_.Check(settings_),
               test::StatusIs(absl::StatusCode::kFailedPrecondition,
                              "collector.state_dir: " + Path("junk/state") +
-                                 " cannot be made: " + Path("junk") + " is no folder"));
+                                 " cannot be made: " + Path("junk") + " is not a folder"));
 }
 
 TEST_F(CollectorCheckTest, NamesTheRouterWhoseAuthorityIsNone) {

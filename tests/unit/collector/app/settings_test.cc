@@ -148,7 +148,7 @@ TEST(CollectorSettingsTest, NamesEveryMistakeWithPlaceAndKey) {
        "routers[0].password"},
       {"queues: [simple, tree]", "queues: simple", ":11:13: routers[0].queues", "in brackets"},
       {"queues: [simple, tree]", "queues: []", ":11:13:", "routers[0].queues"},
-      {"queues: [simple, tree]", "queues: [bush]", ":11:13:", "\"bush\" is no queue menu"},
+      {"queues: [simple, tree]", "queues: [bush]", ":11:13:", "\"bush\" is not a queue menu"},
       {"queues: [simple, tree]", "queues: [tree, tree]", ":11:13:", "\"tree\" is named twice"},
       {"login: plain", "login: kerberos", ":12:12: routers[0].login", "plain, legacy"},
       {"reply_limit: 10m", "reply_limit: 1s", ":14:", "smallest allowed value, 30s"},

@@ -266,7 +266,7 @@ TEST_F(QueueMenuReaderTest, TakesALimitThatIsNoRateForNoneAndSaysSo) {
   EXPECT_EQ(DescriptorOf(0).max_limit_upload, 0U);
   EXPECT_EQ(DescriptorOf(0).max_limit_download, 0U);
   EXPECT_EQ(DescriptorOf(1).max_limit_download, 2'000'000U);
-  EXPECT_THAT(reader_.remark(), HasSubstr("a limit of 'a\\x01' in /queue/simple is no rate"));
+  EXPECT_THAT(reader_.remark(), HasSubstr("a limit of 'a\\x01' in /queue/simple is not a rate"));
   ASSERT_THAT(Read({odd, good}), test::IsOk());
   EXPECT_THAT(reader_.remark(), HasSubstr("a\\x01")) << "as long as it is so";
   ASSERT_THAT(Read({Simple(1, "a\x01", "1/2"), good}), test::IsOk());

@@ -99,12 +99,12 @@ INSTANTIATE_TEST_SUITE_P(
             [](Section& s) {
               s.RequiredInteger("k", {1, 9});
             },
-            "9", "nine", "\"nine\" is no whole number; expected a whole number from 1 to 9"},
+            "9", "nine", "\"nine\" is not a whole number; expected a whole number from 1 to 9"},
         Row{"IntegerWithFraction",
             [](Section& s) {
               s.OptionalInteger("k", 1, {1, 9});
             },
-            "", "1.5", "\"1.5\" is no whole number; expected a whole number from 1 to 9"},
+            "", "1.5", "\"1.5\" is not a whole number; expected a whole number from 1 to 9"},
         Row{"IntegerTooLarge",
             [](Section& s) {
               s.RequiredInteger("k", {1, 9});
@@ -113,9 +113,9 @@ INSTANTIATE_TEST_SUITE_P(
             "\"10\" is more than the largest allowed value, 9; expected a whole number from 1 to "
             "9"},
         Row{"BoolThatIsYes", [](Section& s) { s.OptionalBool("k", false); }, "true", "yes",
-            "\"yes\" is no yes-or-no value; expected true or false; write it without quotes"},
+            "\"yes\" is not a yes-or-no value; expected true or false; write it without quotes"},
         Row{"BoolInQuotes", [](Section& s) { s.OptionalBool("k", false); }, "false", "\"true\"",
-            "\"true\" is no yes-or-no value; expected true or false; write it without quotes"},
+            "\"true\" is not a yes-or-no value; expected true or false; write it without quotes"},
         Row{"StringThatIsAMap", [](Section& s) { s.RequiredString("k"); }, "x", "{a: b}",
             "is a group of keys; expected text; write the value"},
         Row{"StringThatIsEmpty", [](Section& s) { s.RequiredString("k"); }, "x", "\"\"",
@@ -129,9 +129,10 @@ INSTANTIATE_TEST_SUITE_P(
             "\"hq core\" is not allowed as a name; expected a name of at most 64 letters, digits, "
             "dots, underscores and dashes"},
         Row{"TimeOfDay", [](Section& s) { s.RequiredTimeOfDay("k"); }, "18:15", "24:00",
-            "\"24:00\" is no time of day; expected a time such as \"18:15\""},
+            "\"24:00\" is not a time of day; expected a time such as \"18:15\""},
         Row{"TimeZone", [](Section& s) { s.RequiredTimeZone("k"); }, "Asia/Karachi", "Asia/Lahore",
-            "\"Asia/Lahore\" is no time zone that this host knows; expected an IANA time zone such "
+            "\"Asia/Lahore\" is not a time zone that this host knows; expected an IANA time zone "
+            "such "
             "as Asia/Karachi"},
         Row{"Address", [](Section& s) { s.RequiredAddress("k"); }, "\"127.0.0.1:0\"", "localhost",
             std::string("\"localhost\" has no port") + kAddressForm},

@@ -41,11 +41,11 @@ TEST(SecurityTest, PlaintextIsAllowedOnLoopbackOnly) {
   Security security;
   EXPECT_EQ(ServerComplaint(absl::StrCat(kLoopback, "insecure: true\n"), &security), "");
   EXPECT_TRUE(security.insecure);
-  EXPECT_EQ(
-      ServerComplaint(absl::StrCat(kOpen, "insecure: true\n")),
-      "/etc/ns/x.yaml:2:11: insecure: plaintext is allowed on a loopback address only, and "
-      "0.0.0.0 is none; expected tls: {ca, cert, key}; make certificates with `netsentinelctl "
-      "certs init` and `netsentinelctl certs issue --role ROLE --name NAME`");
+  EXPECT_EQ(ServerComplaint(absl::StrCat(kOpen, "insecure: true\n")),
+            "/etc/ns/x.yaml:2:11: insecure: plaintext is allowed on a loopback address only, and "
+            "0.0.0.0 is not a loopback address; expected tls: {ca, cert, key}; make certificates "
+            "with `netsentinelctl "
+            "certs init` and `netsentinelctl certs issue --role ROLE --name NAME`");
 }
 
 TEST(SecurityTest, NeitherAndBothAreReported) {

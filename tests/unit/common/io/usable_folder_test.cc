@@ -25,10 +25,10 @@ TEST(UsableFolderTest, AFileInTheWayIsNamed) {
   const std::string file = folder.path() + "/file";
   std::ofstream(file) << "x";
   EXPECT_THAT(CheckUsableFolder(file),
-              test::StatusIs(absl::StatusCode::kFailedPrecondition, file + " is no folder"));
+              test::StatusIs(absl::StatusCode::kFailedPrecondition, file + " is not a folder"));
   EXPECT_THAT(CheckUsableFolder(file + "/a/b"),
               test::StatusIs(absl::StatusCode::kFailedPrecondition,
-                             file + "/a/b cannot be made: " + file + " is no folder"));
+                             file + "/a/b cannot be made: " + file + " is not a folder"));
 }
 
 }  // namespace

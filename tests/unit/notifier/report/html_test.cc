@@ -80,7 +80,7 @@ TEST_F(HtmlRendererTest, EscapesMarkupAndIsolatesNames) {
 TEST_F(HtmlRendererTest, ShowsTwoHundredRowsAndCountsTheRest) {
   const std::string html = Html(test::SampleReport(5000));
   EXPECT_EQ(Count(html, "<td class=\"r\">"), 200U);
-  EXPECT_EQ(Count(html, "4,900 more subscribers are in the CSV file that the mail brings."), 2U);
+  EXPECT_EQ(Count(html, "4,900 more subscribers are in the CSV file attached to the mail."), 2U);
   EXPECT_LE(html.size(), kMaxHtmlBytes);
 }
 
@@ -92,7 +92,7 @@ TEST_F(HtmlRendererTest, KeepsToTheSizeWhenEveryNameIsAsLongAsItGets) {
   const std::string html = Html(report);
   EXPECT_LE(html.size(), kMaxHtmlBytes);
   EXPECT_GT(html.size(), kMaxHtmlBytes - 4'000);
-  EXPECT_THAT(html, HasSubstr("more subscribers are in the CSV file that the mail brings."));
+  EXPECT_THAT(html, HasSubstr("more subscribers are in the CSV file attached to the mail."));
   EXPECT_THAT(html, HasSubstr("</div></body></html>"));
 }
 

@@ -86,7 +86,7 @@ TEST(RankingTextTest, SaysWhenNothingMoved) {
 
 TEST(RankingTextTest, CountsTheRowsThatOnlyTheFileHas) {
   const std::string text = Text(test::SampleReport(5000));
-  EXPECT_THAT(text, HasSubstr("4,900 more subscribers are in the CSV file that the mail brings."));
+  EXPECT_THAT(text, HasSubstr("4,900 more subscribers are in the CSV file attached to the mail."));
   EXPECT_THAT(text, HasSubstr("\n100. customer-00099"));
   EXPECT_THAT(text, Not(HasSubstr("\n101. ")));
 }
