@@ -20,6 +20,8 @@ class AggregatorClockTest : public AggregatorFixture {
     std::filesystem::rename(Path("clock.next"), Path("clock"));
   }
   void StartUnderSetClock() {
+    ASSERT_TRUE(std::filesystem::exists(NS_FAKETIME))
+        << NS_FAKETIME << " is missing: run scripts/install-deps test";
     std::filesystem::remove(Path("ports"));
     aggregator_ = std::make_unique<test::ChildProcess>(
         std::vector<std::string>{"/usr/bin/env", std::string("LD_PRELOAD=") + NS_FAKETIME,
