@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <ranges>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -16,7 +17,8 @@ namespace {
 // A step is agreed to by whoever stands nearer to the new time than to the old, and no further off
 // than this.
 constexpr std::int64_t kNearUs = 30'000'000;
-constexpr char kVersion = 1;
+constexpr char kVersion = 2;
+constexpr char kVersionWithoutDatabase = 1;
 
 std::int64_t Median(std::vector<std::int64_t>& values) {
   const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
@@ -30,6 +32,25 @@ std::string Amount(std::int64_t us) {
 
 }  // namespace
 
+std::optional<std::int64_t> AgreedTime::Witnesses::FurthestFrom(std::int64_t offset_us) const {
+  if (offsets.empty()) return std::nullopt;
+  return *std::ranges::max_element(
+      offsets, {}, [offset_us](std::int64_t one) { return std::abs(one - offset_us); });
+}
+
+bool AgreedTime::Witnesses::AnyWithin(std::int64_t offset_us, std::int64_t most_us) const {
+  return std::ranges::any_of(
+      offsets, [&](std::int64_t one) { return std::abs(one - offset_us) <= most_us; });
+}
+
+std::int64_t AgreedTime::Standing::For(std::int64_t value, std::int64_t boot_us) {
+  if (!value_us.has_value() || std::abs(*value_us - value) > kFollowUs) {
+    value_us = value;
+    since_us = boot_us;
+  }
+  return boot_us - since_us;
+}
+
 void AgreedTime::Begin(std::int64_t wall_us, std::int64_t boot_us,
                        const std::vector<TimeAnchor>& stored) {
   offset_us_ = wall_us - boot_us;
@@ -40,17 +61,22 @@ void AgreedTime::Begin(std::int64_t wall_us, std::int64_t boot_us,
     if (anchor.boot_id != boot_id_) continue;
     // It was agreed once in this boot; a step since then is judged like any other.
     offset_us_ = anchor.offset_us;
-    anchored_ = true;
+    database_steady_us_ = anchor.database_us;
+    borne_out_ = true;
   }
   HearStored(newest_us, wall_us, boot_us);
 }
 
 void AgreedTime::HearStored(std::int64_t newest_us, std::int64_t wall_us, std::int64_t boot_us) {
-  if (newest_us != 0 && agreed_ && !anchored_ && !confirmed_ &&
-      std::abs(wall_us - newest_us) > kDoubtUs) {
-    agreed_ = false;
-    off_by_us_ = wall_us - newest_us;
-    candidate_us_.reset();
+  if (newest_us != 0 && agreed_ && !borne_out_ && !confirmed_) {
+    if (std::abs(wall_us - newest_us) > kDoubtUs) {
+      agreed_ = false;
+      store_contradicts_ = true;
+      off_by_us_ = wall_us - newest_us;
+      candidate_ = {};
+    } else {
+      borne_out_ = true;
+    }
   }
   Look(wall_us, boot_us);
 }
@@ -70,92 +96,114 @@ void AgreedTime::HearCollector(const base::CollectorId& collector, bool of_this_
   collectors_[collector] = {collector_us - boot_us, boot_us, of_this_host};
 }
 
-std::optional<AgreedTime::Witness> AgreedTime::Ask(std::int64_t boot_us) const {
-  if (database_.has_value() && database_->boot_us + kFreshUs >= boot_us) {
-    return Witness{database_->offset_us, true};
-  }
+AgreedTime::Witnesses AgreedTime::Ask(std::int64_t boot_us) const {
+  Witnesses found;
   std::vector<std::int64_t> others;
   std::vector<std::int64_t> own;
   for (const auto& [id, heard] : collectors_) {
     if (heard.boot_us + kFreshUs < boot_us) continue;
     (heard.of_this_host ? own : others).push_back(heard.offset_us);
   }
-  if (!others.empty()) return Witness{Median(others), true};
-  if (!own.empty()) return Witness{Median(own), false};
-  return std::nullopt;
+  const bool database = database_.has_value() && database_->boot_us + kFreshUs >= boot_us;
+  if (database && !database_shares_clock_) found.offsets.push_back(database_->offset_us);
+  if (!others.empty()) found.offsets.push_back(Median(others));
+  found.independent = !found.offsets.empty();
+  if (found.independent) return found;
+  if (database) own.push_back(database_->offset_us);
+  if (!own.empty()) found.offsets.push_back(Median(own));
+  return found;
 }
 
 void AgreedTime::Look(std::int64_t wall_us, std::int64_t boot_us) {
   const std::int64_t offset = wall_us - boot_us;
-  if (agreed_) {
-    LookAtStep(offset, boot_us);
-  } else {
-    LookAtDoubt(offset, boot_us);
-  }
+  LookAtDatabase(offset - offset_us_);
+  if (!agreed_) return LookAtDoubt(offset, boot_us);
+  if (std::abs(offset - offset_us_) > kFollowUs) return LookAtStep(offset, boot_us);
+  offset_us_ = offset;
+  off_by_us_ = 0;
+  if (!confirmed_) return LookAtBegin(offset, boot_us);
+  candidate_ = {};
 }
 
-bool AgreedTime::Settled(std::int64_t offset_us, std::int64_t boot_us, bool supported,
-                         bool independent) {
-  if (!candidate_us_.has_value() || std::abs(*candidate_us_ - offset_us) > kFollowUs ||
-      !supported) {
-    candidate_us_ = offset_us;
-    candidate_since_us_ = boot_us;
-    return false;
+// A clock of its own does not move when ours is set.
+void AgreedTime::LookAtDatabase(std::int64_t step_us) {
+  if (!database_.has_value()) return;
+  if (std::abs(step_us) <= kFollowUs) {
+    if (agreed_) database_steady_us_ = database_->offset_us;
+    return;
   }
-  return boot_us - candidate_since_us_ >= (independent ? kAgreeForUs : kAloneForUs);
+  if (!database_steady_us_.has_value()) return;
+  const std::int64_t moved = database_->offset_us - *database_steady_us_;
+  if (std::abs(moved - step_us) <= kFollowUs) database_shares_clock_ = true;
+}
+
+// Nobody has been asked yet whether this clock was right to begin with.
+void AgreedTime::LookAtBegin(std::int64_t offset_us, std::int64_t boot_us) {
+  const Witnesses witnesses = Ask(boot_us);
+  if (witnesses.offsets.empty()) {
+    candidate_ = {};
+    return;
+  }
+  const std::int64_t furthest = *witnesses.FurthestFrom(offset_us);
+  const bool contradicted = borne_out_ ? !witnesses.AnyWithin(offset_us, kDoubtUs)
+                                       : std::abs(furthest - offset_us) > kDoubtUs;
+  if (!contradicted) {
+    contradiction_ = {};
+    // What is supported here is the begin itself, for as long as a step has to be.
+    confirmed_ = candidate_.For(offset_us, boot_us) >= LongEnough(witnesses);
+    return;
+  }
+  candidate_ = {};
+  const bool stood = contradiction_.For(furthest, boot_us) >= LongEnough(witnesses);
+  if (borne_out_ && !stood) return;
+  agreed_ = false;
+  doubt_may_pass_ = !stood;
+  LookAtDoubt(offset_us, boot_us);
 }
 
 void AgreedTime::LookAtStep(std::int64_t offset_us, std::int64_t boot_us) {
-  const std::optional<Witness> witness = Ask(boot_us);
   const std::int64_t step = offset_us - offset_us_;
-  if (std::abs(step) <= kFollowUs) {
-    offset_us_ = offset_us;
-    off_by_us_ = 0;
-    if (confirmed_ || !witness.has_value()) {
-      candidate_us_.reset();
-      return;
-    }
-    // Nobody has been asked yet whether this clock was right to begin with.
-    off_by_us_ = offset_us_ - witness->offset_us;
-    if (std::abs(off_by_us_) > kDoubtUs) {
-      agreed_ = false;
-      candidate_us_.reset();
-      return LookAtDoubt(offset_us, boot_us);
-    }
-    off_by_us_ = 0;
-    if (!Settled(offset_us, boot_us, true, witness->independent)) return;
-    confirmed_ = true;
-    candidate_us_.reset();
+  const std::int64_t near = std::min(kNearUs, std::abs(step) / 2);
+  const Witnesses witnesses = Ask(boot_us);
+  off_by_us_ = step;
+  const bool supported = witnesses.offsets.empty() || (witnesses.AnyWithin(offset_us, near) &&
+                                                       !witnesses.AnyWithin(offset_us_, near));
+  if (!supported) {
+    candidate_ = {};
     return;
   }
-  off_by_us_ = step;
-  bool supported = true;
-  if (witness.has_value()) {
-    const std::int64_t away = std::abs(witness->offset_us - offset_us);
-    supported = away <= std::min(kNearUs, std::abs(step) / 2);
-  }
-  if (!Settled(offset_us, boot_us, supported, witness.has_value() && witness->independent)) return;
+  if (candidate_.For(offset_us, boot_us) < LongEnough(witnesses)) return;
   offset_us_ = offset_us;
-  confirmed_ = witness.has_value();
+  confirmed_ = !witnesses.offsets.empty();
   off_by_us_ = 0;
-  candidate_us_.reset();
+  candidate_ = {};
 }
 
 void AgreedTime::LookAtDoubt(std::int64_t offset_us, std::int64_t boot_us) {
-  const std::optional<Witness> witness = Ask(boot_us);
-  // The best guess there is, for what must be said at once.
-  offset_us_ = witness.has_value() ? witness->offset_us : offset_us;
-  bool supported = true;
-  if (witness.has_value()) {
-    off_by_us_ = offset_us - witness->offset_us;
-    supported = std::abs(off_by_us_) <= kDoubtUs;
+  const Witnesses witnesses = Ask(boot_us);
+  const std::optional<std::int64_t> furthest = witnesses.FurthestFrom(offset_us);
+  if (!furthest.has_value()) {
+    if (!contradiction_.value_us.has_value()) offset_us_ = offset_us;
+  } else if (std::abs(*furthest - offset_us) > kDoubtUs) {
+    off_by_us_ = offset_us - *furthest;
+    candidate_ = {};
+    const bool stood = contradiction_.For(*furthest, boot_us) >= LongEnough(witnesses);
+    if (stood) doubt_may_pass_ = false;
+    if (stood || store_contradicts_) offset_us_ = *furthest;
+    return;
+  } else {
+    contradiction_ = {};
+    offset_us_ = offset_us;
   }
-  if (!Settled(offset_us, boot_us, supported, witness.has_value() && witness->independent)) return;
+  if (!doubt_may_pass_ && candidate_.For(offset_us, boot_us) < LongEnough(witnesses)) return;
   offset_us_ = offset_us;
   agreed_ = true;
-  confirmed_ = witness.has_value();
+  confirmed_ = furthest.has_value() && !doubt_may_pass_;
+  doubt_may_pass_ = false;
+  store_contradicts_ = false;
   off_by_us_ = 0;
-  candidate_us_.reset();
+  candidate_ = {};
+  contradiction_ = {};
 }
 
 std::string AgreedTime::trouble() const {
@@ -236,6 +284,10 @@ std::string EncodeAnchor(const TimeAnchor& anchor) {
   std::string out(1, kVersion);
   base::AppendVarint(out, base::ZigZag(anchor.offset_us));
   base::AppendVarint(out, base::ZigZag(anchor.noted_us));
+  base::AppendVarint(out, anchor.database_us.has_value() ? 1 : 0);
+  if (anchor.database_us.has_value()) {
+    base::AppendVarint(out, base::ZigZag(*anchor.database_us));
+  }
   const std::uint32_t sum = base::Crc32c(out);
   for (int i = 0; i < 4; ++i) out.push_back(static_cast<char>((sum >> (8 * i)) & 0xFF));
   return out;
@@ -245,7 +297,9 @@ absl::StatusOr<TimeAnchor> DecodeAnchor(const std::string& boot_id, absl::string
   const auto damaged = [&boot_id] {
     return absl::DataLossError(absl::StrCat("damaged time anchor of boot ", boot_id));
   };
-  if (bytes.size() < 7 || bytes.front() != kVersion) return damaged();
+  if (bytes.size() < 7) return damaged();
+  const char version = bytes.front();
+  if (version != kVersion && version != kVersionWithoutDatabase) return damaged();
   const absl::string_view body = bytes.substr(0, bytes.size() - 4);
   std::uint32_t sum = 0;
   for (int i = 0; i < 4; ++i) {
@@ -256,8 +310,16 @@ absl::StatusOr<TimeAnchor> DecodeAnchor(const std::string& boot_id, absl::string
   base::ByteReader in(body.substr(1));
   const auto offset = in.Varint();
   const auto noted = in.Varint();
-  if (!offset.has_value() || !noted.has_value() || !in.done()) return damaged();
-  return TimeAnchor{boot_id, base::UnZigZag(*offset), base::UnZigZag(*noted)};
+  if (!offset.has_value() || !noted.has_value()) return damaged();
+  TimeAnchor anchor{boot_id, base::UnZigZag(*offset), base::UnZigZag(*noted), std::nullopt};
+  const std::uint64_t with_database = version == kVersion ? in.Varint().value_or(2) : 0;
+  if (with_database == 1) {
+    const auto database = in.Varint();
+    if (!database.has_value()) return damaged();
+    anchor.database_us = base::UnZigZag(*database);
+  }
+  if (with_database > 1 || !in.done()) return damaged();
+  return anchor;
 }
 
 }  // namespace netsentinel::ingest

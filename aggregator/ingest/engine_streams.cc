@@ -7,6 +7,11 @@
 
 // The engine's dealings with streams: who is there, what they may, what they send.
 namespace netsentinel::ingest {
+namespace {
+
+constexpr std::size_t kLookAtEachHello = 100;
+
+}  // namespace
 
 void Engine::Handle(StreamEvent event) {
   if (auto* opened = std::get_if<StreamOpened>(&event.what)) {
@@ -117,6 +122,9 @@ void Engine::HandleHello(StreamId id, Stream& stream, const HelloMessage& hello)
   CloseOlderStreams(id, hello.collector);
   stream.host_boot_id = hello.host_boot_id;
   HearCollector(stream, hello.collector_time_us);
+  // Before this collector is told the time, which its own clock may contradict. Among many one
+  // more does not move the median; the next look is within a second.
+  if (streams_.size() <= kLookAtEachHello) LookAtClock();
   stream.party = LeaseParty{.collector = hello.collector, .spool_uuid = hello.spool_uuid};
 
   WelcomeMessage welcome;
@@ -290,10 +298,8 @@ const RouterAdmission* Engine::Admit(const Stream& stream, RefusalMessage& refus
   return &admission->second;
 }
 
-// Before anything is told by the time it may change.
 void Engine::HearCollector(const Stream& stream, std::int64_t collector_us) {
   parts_.clock.HearCollector(stream.identity, stream.host_boot_id, collector_us);
-  LookAtClock();
 }
 
 void Engine::HandlePart(Stream& stream, SnapshotPart part) {

@@ -201,22 +201,127 @@ TEST_F(AgreedTimeTest, AnotherStartInOneBootGoesOnByTheTimeThatWasAgreed) {
   EXPECT_FALSE(elsewhere.agreed()) << "it was noted long ago";
 }
 
+// One wrong clock among five, heard first, with a look after each.
 TEST_F(AgreedTimeTest, OneCollectorOfManyWithAWrongClockDecidesNothing) {
-  Begin();
-  for (int second = 0; second < 200; ++second) {
-    Pass(absl::Seconds(1));
+  const auto hear_all = [this] {
     for (int i = 0; i < 5; ++i) {
       const bool wrong = i == 0;
       agreed_->HearCollector(base::CollectorId(std::string(1, static_cast<char>('a' + i))), "b",
-                             true_us_ + (wrong ? 86'400'000'000 : 0));
+                             true_us_ + (wrong ? 3'456'000'000'000 : 0));
+      agreed_->Look();
+      EXPECT_EQ(Off(), absl::ZeroDuration()) << i;
+    }
+  };
+  for (const bool stored : {false, true}) {
+    Renew();
+    if (stored) agreed_->HearStored(true_us_ - 60'000'000);
+    hear_all();
+    EXPECT_TRUE(agreed_->agreed()) << "the doubt of the first hello ended with the others";
+    for (int second = 0; second < 200; ++second) {
+      Pass(absl::Seconds(1));
+      hear_all();
+      EXPECT_TRUE(agreed_->agreed());
+    }
+    EXPECT_THAT(agreed_->trouble(), IsEmpty());
+  }
+}
+
+TEST_F(AgreedTimeTest, AStartThatIsBorneOutIsDoubtedOnlyWhenItIsContradictedForAMinute) {
+  Begin();
+  Pass(absl::Minutes(3));
+  const TimeAnchor anchor{
+      kOwnBoot, absl::ToUnixMicros(clock_.WallNow()) - absl::ToInt64Microseconds(clock_.BootNow()),
+      true_us_, std::nullopt};
+  for (const bool anchored : {false, true}) {
+    agreed_ = std::make_unique<AgreedClock>(clock_, kOwnBoot);
+    if (anchored) {
+      Begin({anchor});
+    } else {
+      Begin({}, true_us_);
+    }
+    far_ = true;
+    far_off_us_ = absl::ToInt64Microseconds(absl::Hours(960));
+    Pass(absl::Seconds(59));
+    EXPECT_TRUE(agreed_->agreed());
+    EXPECT_EQ(Off(), absl::ZeroDuration());
+    EXPECT_EQ(agreed_->ReceiptUs(), true_us_);
+    Pass(absl::Seconds(3));
+    EXPECT_FALSE(agreed_->agreed());
+    EXPECT_THAT(agreed_->trouble(), HasSubstr("no day closes"));
+    far_off_us_ = 0;
+    Pass(absl::Seconds(63));
+    EXPECT_TRUE(agreed_->agreed());
+    far_ = false;
+    Pass(absl::Minutes(3));
+  }
+}
+
+// The database is another container of this host: it goes wherever the host's clock is set to.
+class SharedClockTest : public AgreedTimeTest {
+ protected:
+  void PassWithDatabase(absl::Duration time) {
+    for (absl::Duration gone; gone < time; gone += absl::Seconds(1)) {
+      Pass(absl::Seconds(1));
+      agreed_->HearDatabase(absl::ToUnixMicros(clock_.WallNow()));
+      agreed_->Look();
     }
   }
-  EXPECT_TRUE(agreed_->agreed());
+};
+
+TEST_F(SharedClockTest, ADatabaseThatStepsTogetherWithThisHostIsNoWitness) {
+  for (const bool restarted : {false, true}) {
+    far_ = true;
+    Renew();
+    PassWithDatabase(absl::Minutes(3));
+    if (restarted) {
+      const std::optional<TimeAnchor> anchor = agreed_->Anchor();
+      ASSERT_TRUE(anchor.has_value());
+      ASSERT_OK_AND_ASSIGN(const TimeAnchor kept, DecodeAnchor(kOwnBoot, EncodeAnchor(*anchor)));
+      agreed_ = std::make_unique<AgreedClock>(clock_, kOwnBoot);
+      Begin({kept}, true_us_);
+    }
+    clock_.StepWall(absl::Hours(960));
+    PassWithDatabase(absl::Minutes(30));
+    EXPECT_EQ(Off(), absl::ZeroDuration()) << "collectors elsewhere contradict it";
+    EXPECT_THAT(agreed_->trouble(), HasSubstr("960h"));
+    clock_.StepWall(-absl::Hours(960));
+    PassWithDatabase(absl::Minutes(3));
+    EXPECT_THAT(agreed_->trouble(), IsEmpty());
+  }
+}
+
+TEST_F(SharedClockTest, AloneItIsAskedLikeACollectorOfThisHost) {
+  Begin();
+  PassWithDatabase(absl::Minutes(12));
+  clock_.StepWall(absl::Hours(2));
+  PassWithDatabase(absl::Minutes(9));
+  EXPECT_EQ(Off(), absl::ZeroDuration());
+  PassWithDatabase(absl::Minutes(2));
+  EXPECT_EQ(Off(), absl::Hours(2));
+}
+
+TEST_F(SharedClockTest, AStartAfterABootWithAWrongClockIsNotBelievedAgainstCollectors) {
+  far_ = true;
+  clock_.StepWall(absl::Hours(960));
+  Begin({}, true_us_ - 60'000'000);
+  PassWithDatabase(absl::Minutes(30));
+  EXPECT_FALSE(agreed_->agreed());
   EXPECT_EQ(Off(), absl::ZeroDuration());
 }
 
+TEST_F(AgreedTimeTest, ACollectorThatContradictsOutweighsTheDatabase) {
+  far_ = true;
+  database_ = true;
+  Begin();
+  Pass(absl::Minutes(3));
+  clock_.StepWall(-absl::Minutes(20));
+  far_off_us_ = absl::ToInt64Microseconds(-absl::Minutes(20));
+  Pass(absl::Minutes(10));
+  EXPECT_EQ(Off(), absl::ZeroDuration()) << "the database stands near the old time";
+}
+
 TEST_F(AgreedTimeTest, AnAnchorComesBackFromItsBytesOrIsRefused) {
-  const TimeAnchor anchor{"boot", -5, 1'700'000'000'000'000};
+  const TimeAnchor anchor{"boot", -5, 1'700'000'000'000'000, std::nullopt};
   const std::string bytes = EncodeAnchor(anchor);
   ASSERT_OK_AND_ASSIGN(const TimeAnchor back, DecodeAnchor("boot", bytes));
   EXPECT_EQ(back, anchor);
@@ -226,6 +331,9 @@ TEST_F(AgreedTimeTest, AnAnchorComesBackFromItsBytesOrIsRefused) {
     EXPECT_FALSE(DecodeAnchor("boot", bad).ok()) << bit;
   }
   EXPECT_FALSE(DecodeAnchor("boot", "").ok());
+  const TimeAnchor with_database{"boot", -5, 1'700'000'000'000'000, -7};
+  ASSERT_OK_AND_ASSIGN(const TimeAnchor again, DecodeAnchor("boot", EncodeAnchor(with_database)));
+  EXPECT_EQ(again, with_database);
 }
 
 }  // namespace
