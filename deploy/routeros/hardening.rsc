@@ -186,6 +186,10 @@
 :foreach nsService in=[/ip service find where name="winbox" and dynamic!=yes] do={ :do { :local run [:parse "/ip service set $nsService address=$nsManage"]; $run } on-error={ :error "netsentinel: service winbox was not set: check nsAdmins and nsAdmins6" }; :if ([:len [:tostr [/ip service get $nsService address]]] = 0) do={ :error "netsentinel: service winbox is open to everyone: set its address by hand, then import the file again" } }
 :foreach nsService in=[/ip service find where name="www-ssl" and dynamic!=yes] do={ :do { :local run [:parse "/ip service set $nsService address=$nsManage"]; $run } on-error={ :error "netsentinel: service www-ssl was not set: check nsAdmins and nsAdmins6" }; :if ([:len [:tostr [/ip service get $nsService address]]] = 0) do={ :error "netsentinel: service www-ssl is open to everyone: set its address by hand, then import the file again" } }
 
+# A later version may bring a service that this file does not know.
+:foreach nsService in=[/ip service find where name!="api-ssl" and name!="ssh" and name!="winbox" and name!="www-ssl" and disabled=no and dynamic!=yes] do={ :put ("netsentinel: service " . [/ip service get $nsService name] . " was on and is closed"); /ip service set $nsService disabled=yes }
+:if ([:len [/ip service find where name!="api-ssl" and name!="ssh" and name!="winbox" and name!="www-ssl" and disabled=no and dynamic!=yes]] > 0) do={ :error "netsentinel: a service that this file does not know is still on: look at /ip service print, then import the file again" }
+
 # --- The rest of the posture: a menu that this router lacks is named and passed over ------------
 :do { :local run [:parse "/ip ssh set strong-crypto=yes"]; $run } on-error={ :put "netsentinel: /ip ssh could not be set here: check it by hand" }
 :do { :local run [:parse "/ip dns set allow-remote-requests=$nsServeDns"]; $run } on-error={ :put "netsentinel: /ip dns could not be set here: check it by hand" }

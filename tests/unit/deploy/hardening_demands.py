@@ -403,6 +403,8 @@ def services_are_closed_or_bound(text):
                     if row.get("dynamic") != "yes"}
         for closed in ("api", "telnet", "ftp", "www"):
             assert services[closed]["disabled"] == "yes", f"{name}: {closed} is open"
+        left = {name for name, row in services.items() if row["disabled"] != "yes"}
+        assert left == {"api-ssl", "ssh", "winbox", "www-ssl"}, f"{name}: open: {sorted(left)}"
         tls = services["api-ssl"]
         assert tls["disabled"] == "no" and tls.get("tls-version") == "only-1.2", tls
         assert tls.get("certificate") == "netsentinel-api", tls

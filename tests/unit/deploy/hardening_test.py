@@ -121,6 +121,8 @@ MUTATIONS = {
     "the API left in the clear": replaced(
         'name="api" and dynamic!=yes] do={ /ip service set $nsService disabled=yes',
         'name="api" and dynamic!=yes] do={ /ip service set $nsService disabled=no'),
+    "a service of a later version left open": lambda text: "".join(
+        line for line in text.splitlines(keepends=True) if 'find where name!="api-ssl"' not in line),
     "a service set by its name": replaced(
         ':foreach nsService in=[/ip service find where name="ftp" and dynamic!=yes] do={ '
         "/ip service set $nsService disabled=yes }", "/ip service set ftp disabled=yes"),

@@ -86,7 +86,8 @@ class Router:
                 if menu.startswith("*"):
                     self.insert(name, {})
         self.rows["/system resource"][0]["version"] = version
-        for name in "telnet ftp www ssh www-ssl api api-ssl winbox".split():
+        known = "telnet ftp www ssh www-ssl api api-ssl winbox".split()
+        for name in known + (["reverse-proxy"] if version.startswith("7.2") else []):
             self.insert("/ip service", {"name": name, "disabled": "no"})
             if connections:
                 self.insert("/ip service", {
