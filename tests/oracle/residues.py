@@ -38,10 +38,16 @@ class Residues:
             life.items += [("self", True, d, last) for _, _, d, last in own]
         waits = self._waiting()
         for life in everyone:
-            if life.gone and life.vanished == k and life in waits:
+            if life.gone and life.vanished == k and (life in waits or self._waited(life, k)):
                 life.held = True
             if life not in waits or life.gone:
                 self._residue(life, k)
+
+    @staticmethod
+    def _waited(life, k):
+        """True when it waited until now for a child whose dispute this reply settled."""
+        return any(kind == "child" and d.first < k - 1 for kind, _, d, _ in life.items) and any(
+            kind == "self" and last < k for kind, _, _, last in life.items)
 
     def _waiting(self):
         waits = set()
