@@ -24,6 +24,9 @@ class Residues:
             own = [x for x in life.items if x[0] == "own"]
             life.items = [x for x in life.items if x[0] != "own"]
             handed.append((life, own))
+        if not self.residue:
+            self._settle_roots(handed, parents_before)
+            return
         # Bytes of a child go to its parents at both ends of the step.
         live = set(self.live.values())
         for life, own in handed:
@@ -42,6 +45,17 @@ class Residues:
                 life.held = True
             if life not in waits or life.gone:
                 self._residue(life, k)
+
+    def _settle_roots(self, handed, parents_before):
+        """Only a row without a parent counts: without one at every reading of the step."""
+        live = set(self.live.values())
+        for life, own in handed:
+            now = life.parent if life in live else parents_before.get(life)
+            parents = {now, parents_before.get(life, now)} | life.past
+            if parents == {None}:
+                self.deltas += [d for _, _, d, _ in own]
+            life.past = parents if life.disputed() else set()
+            life.items = []
 
     @staticmethod
     def _waited(life, k):
@@ -163,6 +177,8 @@ class Residues:
                       upper, visible, words)
             saved[life] = d
         self.asking = False
+        if not self.residue:
+            return result + [d for life, d in saved.items() if {life.parent} | life.past == {None}]
         everyone = list(self.live.values()) + list(self.stones.values())
         items = {life: list(life.items) for life in everyone}
         for life, d in saved.items():
