@@ -153,7 +153,7 @@ def stepped(case):
         off, lasts = rng.choice(STEPS) if rng.random() < 0.4 else (0, SECOND)
         start = max(now + SECOND, received - rng.randrange(1, max(2, lasts // SECOND)) * SECOND // 2)
         script.lines.append(f"clock {start} 0 {who}")
-        if off and rng.random() < 0.2:
+        if abs(off) > 300 * SECOND and rng.random() < 0.2:
             # The host starts anew with a wrong clock: no time is agreed until others say so.
             script.lines.append(f"reboot {start} {off}")
         now = max(start, received)

@@ -20,8 +20,9 @@ KINDS = {
 }
 # What nothing else is combined with.
 ALONE = {"twins", "one-identity"}
-# What may happen to a router that two collectors read: each leaves a sign whoever looks.
-TWIN_EVENTS = ("reboot", "rename", "redial", "recreate", "remove", "add", "limits", "new_session", "cut")
+# What may happen to a router that two collectors read: each leaves a sign whoever looks, and no name
+# ends at another instant for the one than for the other.
+TWIN_EVENTS = ("reboot", "redial", "recreate", "remove", "add", "limits", "new_session", "cut")
 
 
 def kinds_of(seed, forced=None):
