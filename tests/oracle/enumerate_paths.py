@@ -7,7 +7,7 @@ never sees the truth. Amounts are (upload, download) pairs.
 
 from disputes import Disputes
 from evidence_steps import (ANEW, BAD, BAD_BASE, BASELINE, NONE, ON, SAME, SECOND, TIMELINE, TOMBSTONE_US,
-                            Delta, Life, Path, fell, less)
+                            Delta, Life, Path, all_zero, fell, less)
 from residues import Residues
 
 
@@ -159,7 +159,8 @@ class Menu(Disputes, Residues):
         if s == {"restart"} and found[0][1] == (row.up, row.down):
             self._restarted(life, k, row, found[0])
             return
-        self._take(life, reading, found, unconfirmed=unsure)
+        # Nothing after nothing settles nothing.
+        self._take(life, reading, found, unconfirmed=unsure or doubted and all_zero(row))
 
     def _restarted(self, life, k, row, step):
         """Bytes since the boot, and what can have passed before it, over their own times."""

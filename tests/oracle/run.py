@@ -151,17 +151,25 @@ def _covers(mine, begin, end, days, part):
         k[3] for k in segments) >= last
 
 
+def _outside(seed, script, answers):
+    """Where the truth lies outside when snapshots were merged in the spool."""
+    found = []
+    for (part, what, name, begin, end), (sure, _, upper, _) in zip(script.asked, answers):
+        truth = true_bytes(part.world, name, begin, end)
+        if not contained(truth, sure, upper):
+            found.append(Found(seed, "truth outside", f"{name} {what}, merged in the spool: truth {truth}, "
+                               f"sure {sure}, upper {upper}", part))
+    return found
+
+
 class Told:
     """The scripts of a case, in the order in which the driver is given them."""
 
     def __init__(self, case):
-        world = case.world
         self.case = case
         self.plain = scripts.plain(case)
         self.by_name = {"restart": scripts.disturbed(case)}
-        # Where a stamp is ahead of its receipt, when it is delivered decides what it counts for, so
-        # a spool that waits changes the figures; of two entries it decides which counts.
-        if "stamp" not in world.themes and not world.twin_snaps:
+        if case.may_wait():
             self.by_name["merge"] = scripts.thinned(case)
         if "clock" in case.kinds:
             self.by_name["clock"] = scripts.stepped(case)
@@ -184,6 +192,9 @@ class Told:
         usage, expected = driver_client.usage(lines), driver_client.usage(one)[-asked:]
         seed = self.case.seed
         if name == "merge":
+            outside = _outside(seed, script, usage)
+            if outside:
+                return outside
             if [(u[0], u[2]) for u in expected] != [(u[0], u[2]) for u in usage] or (
                     driver_client.complaints(lines)):
                 return [Found(seed, "merge", "the figures differ when snapshots are merged in the spool",

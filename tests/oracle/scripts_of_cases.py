@@ -89,7 +89,7 @@ def disturbed(case):
     script = Script(case)
     waiting = 0
     # Two entries for one device, and stamps ahead of their receipt: when they are delivered matters.
-    late = "stamp" not in case.world.themes and not case.world.twin_snaps
+    late = case.may_wait()
     all_of_them = deliveries(case)
     for i, (received, _, _, snaps) in enumerate(all_of_them):
         for snap in snaps:
