@@ -1,5 +1,6 @@
 """Talks to oracle_driver: tests/oracle/driver/main.cc says how."""
 
+import re
 import subprocess
 
 
@@ -50,6 +51,11 @@ def usage(lines):
 
 def rows(lines):
     return [line for line in lines if line.startswith("day ")]
+
+
+def rows_without_watch(lines):
+    """Without how long a queue was watched, which depends on when its day closed."""
+    return [re.sub(r" seen \d+ \d+ \d+", "", line) for line in rows(lines)]
 
 
 def complaints(lines):
