@@ -285,6 +285,8 @@ class Menu(Disputes, Residues):
             found.append((BAD, NONE, c, 9))
         if life.unconfirmed:
             found.append((BAD_BASE, NONE, c, 8))
+        elif life.first and all_zero(base[1]) and not on and not did_fall:
+            found.append((BAD_BASE, NONE, c, 6))
         found += self._explain(base, (k, row), rows, s - {"same"}, life.rate)
         if not found:
             found.append((BASELINE, NONE, c, 8))

@@ -3,6 +3,10 @@
 from evidence_steps import NONE, Delta, add, judge, less
 
 
+def _unsure(d):
+    return Delta(d.life, d.first, d.start, d.end, NONE, d.counted, d.upper, d.visible, d.why)
+
+
 class Residues:
     """The part of a Menu that knows who is whose child."""
 
@@ -47,13 +51,16 @@ class Residues:
                 self._residue(life, k)
 
     def _settle_roots(self, handed, parents_before):
-        """Only a row without a parent counts: without one at every reading of the step."""
+        """Only a row without a parent counts: without one at every reading of the step. Of a dispute
+        in which it had one for a time nothing is sure."""
         live = set(self.live.values())
         for life, own in handed:
             now = life.parent if life in live else parents_before.get(life)
             parents = {now, parents_before.get(life, now)} | life.past
             if parents == {None}:
                 self.deltas += [d for _, _, d, _ in own]
+            elif None in parents and life.past:
+                self.deltas += [_unsure(d) for _, _, d, _ in own]
             life.past = parents if life.disputed() else set()
             life.items = []
 
