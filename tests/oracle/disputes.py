@@ -117,7 +117,8 @@ class Disputes(Steps):
                 best = min(to[last], key=Path.key)
                 self.reset_now += any(w.startswith(RESET) for w in best.words)
                 before = readings[-2]
-                if life.rate is None and not all_zero(before[1]) and self._goes_on(
+                if life.rate is None and row.up + row.down > before[1].up + before[1].down and (
+                        not all_zero(before[1])) and self._goes_on(
                         before, reading, [before[1], row]):
                     life.rate = (row.up + row.down - before[1].up - before[1].down,
                                  self.times(before[0], k).elapsed)

@@ -15,8 +15,10 @@
 //                              puts a snapshot into the collector's spool, encoded
 //   session ROUTER · ask ROUTER MENU... · bytes ROUTER HEX · hangup ROUTER
 //                              the router's own bytes through the collector's session and readers
-//   take ROUTER MENU HOST BEGIN_US END_US SESSION STAMP_US SERIAL BOUNDARY SKEW_MS PAUSED_US DECIDED
-//                              the reply of that menu into the spool                -> taken | lost WHY
+//   take ROUTER MENU HOST BEGIN_US END_US SESSION STAMP_US SERIAL BOUNDARY SKEW_MS PAUSED_US
+//   DECIDED
+//                              the reply of that menu into the spool                -> taken | lost
+//                              WHY
 //   thin INDEX [BOUNDARY_US…]  merges that snapshot of the spool into the next    -> thin 0|1
 //   deliver COUNT NOW_US TOGETHER    decodes, stages and installs the oldest      -> refused …
 //   clock TRUE_US OFF_US WHO   the aggregator's clocks go on; NOW_US may then be `agreed`

@@ -67,13 +67,14 @@ absl::Status World::Take(Words words, std::string& out) {
   h.boundary_skew_ms = Number<std::uint32_t>(words[10]);
   h.host_paused_us = Number<std::int64_t>(words[11]);
   h.pause_decided = words[12] == "1";
-  spool_.push_back({snapshot.router, menu, counters::EncodeSelfContained(snapshot, line.table(menu))});
+  spool_.push_back(
+      {snapshot.router, menu, counters::EncodeSelfContained(snapshot, line.table(menu))});
   out += "taken\n";
   return absl::OkStatus();
 }
 
-// clock TRUE_US OFF_US WHO: true time goes on to TRUE_US with the wall clock OFF_US ahead of it, and
-// who can be asked is heard: 1 a collector elsewhere, 2 one on this host, 4 a database.
+// clock TRUE_US OFF_US WHO: true time goes on to TRUE_US with the wall clock OFF_US ahead of it,
+// and who can be asked is heard: 1 a collector elsewhere, 2 one on this host, 4 a database.
 absl::Status World::Clock(Words words) {
   NS_RETURN_IF_ERROR(Need(words, 4));
   const auto until_us = Number<std::int64_t>(words[1]);
