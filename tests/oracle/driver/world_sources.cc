@@ -110,6 +110,7 @@ void World::LookAtClocks() {
   if ((who_ & 1) != 0) time_->HearCollector(base::CollectorId("far"), false, true_us_, boot_us);
   if ((who_ & 2) != 0) time_->HearCollector(base::CollectorId("near"), true, true_us_, boot_us);
   if ((who_ & 4) != 0) time_->HearDatabase(true_us_, boot_us);
+  if ((who_ & 8) != 0) time_->HearDatabase(true_us_ + off_us_, boot_us);
   time_->Look(true_us_ + off_us_, boot_us);
   if (!time_->agreed()) return;
   const ingest::TimeAnchor anchor = time_->Anchor(boot_us);
