@@ -109,13 +109,16 @@ class Disputes(Steps):
             if to[i] and self._goes_on(readings[i], reading, [r for _, r in readings[i:]]) and all(
                     self._doubtful(readings[i], readings[m], [r for _, r in readings[i:m + 1]])
                     for m in range(i + 1, last)):
-                doubted = any(p.words[0].startswith(BAD_BASE) for p in to[last])
+                # Where the base may be bad: the readings that may be the first good ones then.
+                doubted = {int(p.words[0].split("@")[1]) for p in to[last]
+                           if p.words[0].startswith(BAD_BASE)}
                 self.judged.append((life.name, readings[0][1].name, readings[0][0], k, False, doubted, False))
                 self._emit(life, readings[0][0], k, to[last])
                 best = min(to[last], key=Path.key)
                 self.reset_now += any(w.startswith(RESET) for w in best.words)
                 before = readings[-2]
-                if life.rate is None and not all_zero(before[1]) and self._goes_on(
+                if life.rate is None and row.up + row.down > before[1].up + before[1].down and (
+                        not all_zero(before[1])) and self._goes_on(
                         before, reading, [before[1], row]):
                     life.rate = (row.up + row.down - before[1].up - before[1].down,
                                  self.times(before[0], k).elapsed)

@@ -7,7 +7,7 @@ never sees the truth. Amounts are (upload, download) pairs.
 
 from disputes import Disputes
 from evidence_steps import (ANEW, BAD, BAD_BASE, BASELINE, NONE, ON, SAME, SECOND, TIMELINE, TOMBSTONE_US,
-                            Delta, Life, Path, fell, less)
+                            Delta, Life, Path, all_zero, fell, less)
 from residues import Residues
 
 
@@ -159,7 +159,8 @@ class Menu(Disputes, Residues):
         if s == {"restart"} and found[0][1] == (row.up, row.down):
             self._restarted(life, k, row, found[0])
             return
-        self._take(life, reading, found, unconfirmed=unsure)
+        # Nothing after nothing settles nothing.
+        self._take(life, reading, found, unconfirmed=unsure or doubted and all_zero(row))
 
     def _restarted(self, life, k, row, step):
         """Bytes since the boot, and what can have passed before it, over their own times."""
@@ -284,6 +285,8 @@ class Menu(Disputes, Residues):
             found.append((BAD, NONE, c, 9))
         if life.unconfirmed:
             found.append((BAD_BASE, NONE, c, 8))
+        elif life.first and all_zero(base[1]) and not on and not did_fall:
+            found.append((BAD_BASE, NONE, c, 6))
         found += self._explain(base, (k, row), rows, s - {"same"}, life.rate)
         if not found:
             found.append((BASELINE, NONE, c, 8))

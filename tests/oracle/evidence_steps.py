@@ -46,6 +46,8 @@ class Times:
                 s = frozenset(["restart"])
             else:
                 s = frozenset(["timeline"]) if one_host else frozenset(["restart", "timeline"])
+                if not one_host and b.uptime >= a.uptime:
+                    s |= SAME
         elif self.drift > self.slack:
             s = frozenset(["timeline"]) if b.decided else frozenset(["same", "timeline"])
         else:
@@ -208,10 +210,12 @@ class Steps:
         return self.line_rate
 
     def most(self, i, k, rows, reach=None):
-        """C of both directions over the reach from snapshot i to k, given the row's readings."""
+        """C of both directions over the reach from snapshot i to k, given the row's readings. A
+        queue tree has one direction."""
         if reach is None:
             reach = self.times(i, k).reach
-        return (ceiling(self._limit(i, k, rows, 0), reach),
+        up = 0 if self.snaps[k].menu == "tree" else ceiling(self._limit(i, k, rows, 0), reach)
+        return (up,
                 ceiling(self._limit(i, k, rows, 1), reach))
 
     # --- one step of one row

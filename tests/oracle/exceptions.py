@@ -6,16 +6,17 @@ them for people.
 
 
 def _is_parent(world, name):
-    return any(row.parent == name for snap in world.snaps for row in snap.rows)
+    return any(row.parent == name for snap in world.snaps + world.tree_snaps for row in snap.rows)
 
 
 def _vanished(world, name):
-    shown = False
-    for snap in world.snaps:
-        there = any(row.name == name for row in snap.rows)
-        if shown and not there:
-            return True
-        shown = shown or there
+    for snaps in (world.snaps, world.tree_snaps):
+        shown = False
+        for snap in snaps:
+            there = any(row.name == name for row in snap.rows)
+            if shown and not there:
+                return True
+            shown = shown or there
     return False
 
 

@@ -3,6 +3,10 @@
 from evidence_steps import NONE, Delta, add, judge, less
 
 
+def _unsure(d):
+    return Delta(d.life, d.first, d.start, d.end, NONE, d.counted, d.upper, d.visible, d.why)
+
+
 class Residues:
     """The part of a Menu that knows who is whose child."""
 
@@ -24,6 +28,9 @@ class Residues:
             own = [x for x in life.items if x[0] == "own"]
             life.items = [x for x in life.items if x[0] != "own"]
             handed.append((life, own))
+        if not self.residue:
+            self._settle_roots(handed, parents_before)
+            return
         # Bytes of a child go to its parents at both ends of the step.
         live = set(self.live.values())
         for life, own in handed:
@@ -38,10 +45,30 @@ class Residues:
             life.items += [("self", True, d, last) for _, _, d, last in own]
         waits = self._waiting()
         for life in everyone:
-            if life.gone and life.vanished == k and life in waits:
+            if life.gone and life.vanished == k and (life in waits or self._waited(life, k)):
                 life.held = True
             if life not in waits or life.gone:
                 self._residue(life, k)
+
+    def _settle_roots(self, handed, parents_before):
+        """Only a row without a parent counts: without one at every reading of the step. Of a dispute
+        in which it had one for a time nothing is sure."""
+        live = set(self.live.values())
+        for life, own in handed:
+            now = life.parent if life in live else parents_before.get(life)
+            parents = {now, parents_before.get(life, now)} | life.past
+            if parents == {None}:
+                self.deltas += [d for _, _, d, _ in own]
+            elif None in parents and life.past:
+                self.deltas += [_unsure(d) for _, _, d, _ in own]
+            life.past = parents if life.disputed() else set()
+            life.items = []
+
+    @staticmethod
+    def _waited(life, k):
+        """True when it waited until now for a child whose dispute this reply settled."""
+        return any(kind == "child" and d.first < k - 1 for kind, _, d, _ in life.items) and any(
+            kind == "self" and last < k for kind, _, _, last in life.items)
 
     def _waiting(self):
         waits = set()
@@ -157,6 +184,8 @@ class Residues:
                       upper, visible, words)
             saved[life] = d
         self.asking = False
+        if not self.residue:
+            return result + [d for life, d in saved.items() if {life.parent} | life.past == {None}]
         everyone = list(self.live.values()) + list(self.stones.values())
         items = {life: list(life.items) for life in everyone}
         for life, d in saved.items():

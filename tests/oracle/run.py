@@ -8,211 +8,303 @@ import sys
 import time
 
 import driver_client
+import scripts_of_cases as scripts
 import show
-from check import (broken_assumptions, contained, enumerated, finished_first_day, known, spans,
-                   true_bytes)
+from check import broken_assumptions, contained, known_bytes, make, true_bytes
 from exceptions import excepted
-from world import World
 from world_breaks import BREAKS
+from world_kinds import KINDS
+from world_setup import EVENTS
 
 OWED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "owed_seeds.txt")
-ATTEMPTS = 8
 BATCH = 50
 
 
-def make(seed, broken=None):
-    """The seed's world: the first of its attempts that keeps the stated assumptions."""
-    for attempt in range(ATTEMPTS):
-        world = World(seed, attempt, broken)
-        menu = enumerated(world)
-        why = broken_assumptions(world, menu)
-        if not why or broken is not None:
-            return world, menu
-    return None, None
-
-
-def read_owed(path=OWED):
-    """{seed: kinds} of the seeds that are known to fail."""
+def read_owed(world, path=OWED):
+    """{seed: kinds} of the seeds that are known to fail, of those without --world or with this one."""
     owed = {}
     with open(path, encoding="utf-8") as lines:
         for line in lines:
             if line.strip() and not line.startswith("#"):
-                seed, kinds = line.split(":")
-                owed[int(seed)] = {kind.strip() for kind in kinds.split(",")}
+                name, kinds = line.split(":")
+                *of_world, seed = name.split()
+                if of_world == ([world] if world else []):
+                    owed[int(seed)] = {kind.strip() for kind in kinds.split(",")}
     return owed
 
 
 class Found:
     """One thing that is wrong with a seed; `name` is the queue's, where it is one queue's."""
 
-    def __init__(self, seed, kind, words):
-        self.seed, self.kind, self.words = seed, kind, words
+    def __init__(self, seed, kind, words, part=None):
+        self.seed, self.kind, self.words, self.part = seed, kind, words, part
         self.name = words.split(" ", 1)[0].rstrip(":")
         self.exception = None
 
 
-def compare(world, menu, asked, lines):
+def _sum(answers):
+    return tuple(tuple(sum(a[i][w] for a in answers) for w in (0, 1)) for i in range(3)) + (
+        max(a[3] for a in answers),)
+
+
+def compare(case, script, lines):
     """What is wrong with the product's answers, by kind."""
-    found = []
-    for words in driver_client.complaints(lines):
-        found.append(Found(world.seed, "refused", words))
-    figures = menu.figures()
+    found = [Found(case.seed, "refused", words) for words in driver_client.complaints(lines)]
     answers = driver_client.usage(lines)
-    watched = finished_first_day(world)
-    early = len(watched[1]) * len(world.names) if watched else 0
-    found += monotonic(world, menu, watched, answers[:early])
-    answers = answers[early:]
-    found += add_up(world, asked, answers)
-    at = 0
-    for first, last in asked:
-        for name in sorted(world.names):
-            if at >= len(answers):
-                return found + [Found(world.seed, "refused", "questions without an answer")]
-            sure, counted, upper, _ = answers[at]
-            at += 1
-            truth = true_bytes(world, name, first, last)
-            days = f"{name} days {first}-{last}"
-            if not contained(truth, sure, upper):
-                found.append(Found(world.seed, "truth outside",
-                                   f"{days}: truth {truth}, sure {sure}, upper {upper}"))
-            k_sure, k_counted, k_upper = known(world, figures, name, first, last)
-            if not contained(truth, k_sure, k_upper):
-                found.append(Found(world.seed, "enumerator wrong", f"{days}: truth {truth}, sure "
-                                   f"{k_sure}, upper {k_upper}"))
-                continue
-            if world.large:
-                continue
-            if any(sure[w] < k_sure[w] or upper[w] > k_upper[w] for w in (0, 1)):
-                found.append(Found(world.seed, "wider", f"{days}: sure {sure} upper {upper}, could be "
-                                   f"{k_sure} {k_upper}"))
-            if counted != k_counted:
-                found.append(Found(world.seed, "counted", f"{days}: {counted}, by the list "
-                                   f"{k_counted}"))
+    if len(answers) != len(script.asked):
+        return found + [Found(case.seed, "refused", "questions without an answer")]
+    answered = {}
+    for asked, answer in zip(script.asked, answers):
+        answered.setdefault(asked, []).append(answer)
+    answered = {asked: _sum(of_entries) for asked, of_entries in answered.items()}
+    for part in case.parts:
+        mine = {asked[1:]: answer for asked, answer in answered.items() if asked[0] is part}
+        found += monotonic(case.seed, part, mine)
+        found += add_up(case.seed, part, mine)
+        found += _judge(case.seed, part, mine)
     return found
 
 
-def monotonic(world, menu, watched, answers):
+def _judge(seed, part, answered):
+    world = part.world
+    found = []
+    for (what, name, begin, end), (sure, counted, upper, _) in answered.items():
+        if what.startswith("at reply"):
+            continue
+        truth = true_bytes(world, name, begin, end)
+        days = f"{name} {what}"
+        if not contained(truth, sure, upper):
+            found.append(Found(seed, "truth outside", f"{days}: truth {truth}, sure {sure}, upper "
+                               f"{upper}", part))
+        if world.twin_snaps:
+            continue  # which entry counts is the product's own rule
+        k_sure, k_counted, k_upper = known_bytes(world, part.known.figures(), name, begin, end)
+        if not contained(truth, k_sure, k_upper):
+            found.append(Found(seed, "enumerator wrong", f"{days}: truth {truth}, sure {k_sure}, "
+                               f"upper {k_upper}", part))
+            continue
+        if world.large:
+            continue
+        if any(sure[w] < k_sure[w] or upper[w] > k_upper[w] for w in (0, 1)):
+            found.append(Found(seed, "wider", f"{days}: sure {sure} upper {upper}, could be {k_sure} "
+                               f"{k_upper}", part))
+        if counted != k_counted:
+            found.append(Found(seed, "counted", f"{days}: {counted}, by the list {k_counted}", part))
+    return found
+
+
+def monotonic(seed, part, answered):
     """A finished day's sure bytes never fall as readings arrive. Its upper bound never rises, and a
     parent's sure bytes never fall, once nothing is undecided: a dispute that lies across the day's
     end holds later bytes too."""
     found = []
-    parents = {row.parent for snap in world.snaps for row in snap.rows}
-    names = sorted(world.names)
-    for i in range(len(names), len(answers)):
-        sure, _, upper, _ = answers[i]
-        was_sure, _, was_upper, _ = answers[i - len(names)]
-        k = watched[1][i // len(names)]
-        words = f"{names[i % len(names)]} day {watched[0]} at reply {k}"
-        settled = not menu.open_after[k - 1]
-        if (settled or names[i % len(names)] not in parents) and any(
-                sure[w] < was_sure[w] for w in (0, 1)):
-            found.append(Found(world.seed, "sure fell", f"{words}: {was_sure} to {sure}"))
-        if settled and any(upper[w] > was_upper[w] for w in (0, 1)):
-            found.append(Found(world.seed, "upper rose", f"{words}: {was_upper} to {upper}"))
+    if part.watched is None:
+        return found
+    world = part.world
+    parents = {row.parent for snap in world.snaps + world.tree_snaps for row in snap.rows}
+    day, over = part.watched
+    begin, end = world.edges[day], world.edges[day + 1]
+    for before, k in zip(over, over[1:]):
+        settled = not part.known.open_after[k - 1]
+        for name in sorted(world.names):
+            was_sure, _, was_upper, _ = answered[(f"at reply {before}", name, begin, end)]
+            sure, _, upper, _ = answered[(f"at reply {k}", name, begin, end)]
+            words = f"{name} day {day} at reply {k}"
+            if (settled or name not in parents) and any(sure[w] < was_sure[w] for w in (0, 1)):
+                found.append(Found(seed, "sure fell", f"{words}: {was_sure} to {sure}", part))
+            if settled and any(upper[w] > was_upper[w] for w in (0, 1)):
+                found.append(Found(seed, "upper rose", f"{words}: {was_upper} to {upper}", part))
     return found
 
 
-def add_up(world, asked, answers):
+def add_up(seed, part, answered):
     """What is counted on the days of a span is what is counted on the span; what is sure of the
-    span is at least what is sure of the days, and its upper bound at most theirs."""
-    if len(asked) < 2:
-        return []
+    span is at least what is sure of the days, and its upper bound at most theirs. So of segments
+    and their day."""
     found = []
-    names = len(world.names)
-    for i, name in enumerate(sorted(world.names)):
-        of_days = answers[i:len(answers) - names:names]
-        sure, counted, upper, _ = answers[len(answers) - names + i]
-        for w in (0, 1):
-            if sum(a[1][w] for a in of_days) != counted[w] or sum(
-                    a[0][w] for a in of_days) > sure[w] or sum(a[2][w] for a in of_days) < upper[w]:
-                found.append(Found(world.seed, "sums", f"{name}: days {of_days}, span {sure} "
-                                   f"{counted} {upper}"))
-                break
+    for name in sorted(part.world.names):
+        mine = {key: answer for key, answer in answered.items()
+                if key[1] == name and not key[0].startswith("at reply")}
+        for (what, _, begin, end), (sure, counted, upper, _) in mine.items():
+            inside = [a for key, a in mine.items() if begin <= key[2] and key[3] <= end
+                      and (key[2], key[3]) != (begin, end)]
+            days = [a for key, a in mine.items() if key[0].startswith("days") and key[2] >= begin
+                    and key[3] <= end and (key[2], key[3]) != (begin, end)]
+            parts = days if days else inside
+            covered = what.startswith("days") and parts and _covers(mine, begin, end, days, part)
+            if not covered:
+                continue
+            for w in (0, 1):
+                if sum(a[1][w] for a in parts) != counted[w] or sum(
+                        a[0][w] for a in parts) > sure[w] or sum(a[2][w] for a in parts) < upper[w]:
+                    found.append(Found(seed, "sums", f"{name} {what}: parts {parts}, whole {sure} "
+                                       f"{counted} {upper}", part))
+                    break
     return found
 
 
-def rows(lines):
-    return [line for line in lines if line.startswith("day ")]
+def _covers(mine, begin, end, days, part):
+    """True when the parts that were asked for make up the whole of what was read of it."""
+    if days:
+        return True
+    segments = [key for key in mine if key[0].startswith("day ") and begin <= key[2] < end]
+    first, last = max(begin, part.world.at[0]), min(end, part.world.at[-1])
+    return bool(segments) and min(k[2] for k in segments) <= first and max(
+        k[3] for k in segments) >= last
+
+
+def _outside(seed, script, answers):
+    """Where the truth lies outside when snapshots were merged in the spool."""
+    found = []
+    for (part, what, name, begin, end), (sure, _, upper, _) in zip(script.asked, answers):
+        truth = true_bytes(part.world, name, begin, end)
+        if not contained(truth, sure, upper):
+            found.append(Found(seed, "truth outside", f"{name} {what}, merged in the spool: truth {truth}, "
+                               f"sure {sure}, upper {upper}", part))
+    return found
+
+
+class Told:
+    """The scripts of a case, in the order in which the driver is given them."""
+
+    def __init__(self, case):
+        self.case = case
+        self.plain = scripts.plain(case)
+        self.by_name = {"restart": scripts.disturbed(case)}
+        if case.may_wait():
+            self.by_name["merge"] = scripts.thinned(case)
+        if "clock" in case.kinds:
+            self.by_name["clock"] = scripts.stepped(case)
+        if "replies" in case.kinds:
+            self.by_name["reader"] = scripts.wired(case)
+
+    def lines(self):
+        return [self.plain.lines] + [s.lines for s in self.by_name.values()]
+
+    def judge(self, answers):
+        """What is wrong with the driver's answers."""
+        one = answers[0]
+        found = compare(self.case, self.plain, one)
+        for (name, script), lines in zip(self.by_name.items(), answers[1:]):
+            found += self._same(name, script, one, lines)
+        return found
+
+    def _same(self, name, script, one, lines):
+        asked = len(script.asked)
+        usage, expected = driver_client.usage(lines), driver_client.usage(one)[-asked:]
+        seed = self.case.seed
+        if name == "merge":
+            outside = _outside(seed, script, usage)
+            if outside:
+                return outside
+            if [(u[0], u[2]) for u in expected] != [(u[0], u[2]) for u in usage] or (
+                    driver_client.complaints(lines)):
+                return [Found(seed, "merge", "the figures differ when snapshots are merged in the spool",
+                              self.case.parts[0])]
+            return []
+        found = []
+        if name == "reader":
+            got = [line.split(" ", 1)[0] for line in lines if line.startswith(("taken", "lost"))]
+            if got != script.expected:
+                at = next((i for i, (a, b) in enumerate(zip(got, script.expected)) if a != b), len(got))
+                found.append(Found(seed, "reader", f"reply {at} of {len(script.expected)} was not "
+                                   f"{(script.expected + ['asked for'])[at]}"))
+        rows = driver_client.rows
+        if name == "clock":
+            rows = driver_client.rows_without_watch
+        if rows(one) != rows(lines) or expected != usage or (
+                driver_client.complaints(lines)):
+            found.append(Found(seed, name, WHY_ROWS_DIFFER[name]))
+        return found
+
+
+WHY_ROWS_DIFFER = {
+    "restart": "the rows differ after flushes, restarts and late deliveries",
+    "clock": "the rows differ when the aggregator's own clock steps",
+    "reader": "the rows differ when replies come through the collector's reader",
+}
+
+
+class Done:
+    """What a worker found, and what its worlds were of."""
+
+    def __init__(self):
+        self.found = []
+        self.skipped = 0
+        self.kinds = collections.Counter()
+        self.faults = collections.Counter()
+
+    def add(self, other):
+        self.found += other.found
+        self.skipped += other.skipped
+        self.kinds += other.kinds
+        self.faults += other.faults
 
 
 def work(task):
     """Runs some seeds with a driver of its own."""
-    path, seeds, broken = task
+    path, seeds, broken, kind = task
     driver = driver_client.Driver(path)
-    found, skipped = [], 0
+    done = Done()
     try:
         for begin in range(0, len(seeds), BATCH):
-            worlds = []
+            told = []
             for seed in seeds[begin:begin + BATCH]:
-                world, menu = make(seed, broken)
-                if world is None:
-                    skipped += 1
+                case = make(seed, broken, kind)
+                if case is None:
+                    done.skipped += 1
                     continue
-                worlds.append((world, menu, spans(world)))
-            scripts = []
-            for world, menu, asked in worlds:
-                scripts.append(driver_client.plain(world, asked, finished_first_day(world)))
-                scripts.append(driver_client.disturbed(world, asked))
-                # Where a stamp is ahead of its receipt, when it is delivered decides what it counts
-                # for, so a spool that waits changes the figures.
-                scripts.append(driver_client.thinned(world, asked) if "stamp" not in world.themes
-                               else driver_client.plain(world, asked))
-            answers = driver.run(scripts)
-            for i, (world, menu, asked) in enumerate(worlds):
-                one, two, three = answers[3 * i:3 * i + 3]
-                found += compare(world, menu, asked, one)
-                last = len(driver_client.usage(two))
-                if rows(one) != rows(two) or (
-                        driver_client.usage(one)[-last:] != driver_client.usage(two)):
-                    found.append(Found(world.seed, "restart", "the rows differ after flushes, "
-                                       "restarts and late deliveries"))
-                sure = [(u[0], u[2]) for u in driver_client.usage(one)[-last:]]
-                if sure != [(u[0], u[2]) for u in driver_client.usage(three)] or (
-                        driver_client.complaints(three)):
-                    found.append(Found(world.seed, "merge", "the figures differ when snapshots are "
-                                       "merged in the spool"))
-                if broken is None:
-                    for f in found:
-                        if f.seed == world.seed:
-                            f.exception = excepted(world, menu, f.kind, f.name)
+                told.append(Told(case))
+                done.kinds.update(case.kinds | case.world.happened)
+            answers = driver.run([lines for t in told for lines in t.lines()])
+            at = 0
+            for t in told:
+                count = len(t.lines())
+                found = t.judge(answers[at:at + count])
+                at += count
+                if "reader" in t.by_name:
+                    done.faults += t.by_name["reader"].faults
+                for f in found:
+                    if broken is None and f.part is not None:
+                        f.exception = excepted(f.part.world, f.part.known, f.kind, f.name)
+                    f.part = None
+                done.found += found
     finally:
         driver.close()
-    return found, skipped
+    return done
 
 
-def replay(path, seed, broken):
+def replay(path, seed, broken, kind):
     """Everything about one seed."""
-    world, menu = make(seed, broken)
-    if world is None:
+    case = make(seed, broken, kind)
+    if case is None:
         print(f"oracle: seed {seed}: no attempt keeps the stated assumptions")
         return 0
-    asked = spans(world)
+    script = scripts.plain(case, watch=False)
     driver = driver_client.Driver(path)
-    script = driver_client.plain(world, asked)
-    lines = driver.run([script[:-1] + ["rows", "events"]])[0]
+    lines = driver.run([script.lines + ["events"]])[0]
     driver.close()
     answers = driver_client.usage(lines)
     product = {}
-    at = 0
-    for first, last in asked:
-        for name in sorted(world.names):
-            sure, counted, upper, grade = answers[at]
-            product[(first, last, name)] = (f"sure {sure} counted {counted} upper {upper} "
-                                            f"grade {grade}")
-            at += 1
-    print(show.text(world, menu, product))
+    for asked, answer in zip(script.asked, answers):
+        part, what, name = asked[:3]
+        sure, counted, upper, grade = answer
+        product.setdefault((part, what, name), []).append(
+            f"sure {sure} counted {counted} upper {upper} grade {grade}")
+    for part in case.parts:
+        print(show.text(part, {k[1:]: " + ".join(v) for k, v in product.items() if k[0] is part},
+                        [k[1:] for k in script.asked if k[0] is part]))
     for line in lines:
         if not line.startswith("usage"):
             print("  " + line)
-    found, _ = work((path, [seed], broken))
+    found = work((path, [seed], broken, kind)).found
     for f in found:
         print(f"{f.kind}: {f.words}" + (f" (excepted: {f.exception})" if f.exception else ""))
     return 1 if any(f.exception is None for f in found) else 0
 
 
-def commands(seed, broken):
-    world, _ = make(seed, broken)
-    for line in driver_client.plain(world, spans(world)) + ["run"]:
+def commands(seed, broken, kind):
+    for line in scripts.plain(make(seed, broken, kind)).lines + ["run"]:
         print(line)
 
 
@@ -230,47 +322,74 @@ def broken_report(options, seeds, found):
     return 0 if outside else 1
 
 
-def main():
+def worlds_report(options, kinds, faults):
+    """How many worlds had what; everything must have been there."""
+    wanted = [options.world] if options.world else sorted(set(EVENTS) | set(KINDS))
+    for kind in wanted:
+        print(f"oracle: {kinds[kind]} worlds with {kind}")
+    if faults:
+        print("oracle: replies refused by the collector's reader: "
+              + ", ".join(f"{n} {fault}" for fault, n in sorted(faults.items())))
+    lacking = [kind for kind in wanted if kinds[kind] == 0]
+    if lacking:
+        print(f"oracle: error: no world had {', '.join(lacking)}")
+    return 1 if lacking else 0
+
+
+def arguments():
     parser = argparse.ArgumentParser(prog="scripts/oracle")
     parser.add_argument("--driver", required=True)
     parser.add_argument("--seeds", type=int, default=2000)
     parser.add_argument("--from", dest="first", type=int, default=0)
     parser.add_argument("--seed", type=int)
     parser.add_argument("--break", dest="broken", choices=sorted(BREAKS))
+    parser.add_argument("--world", choices=sorted(set(KINDS) | set(EVENTS)))
+    parser.add_argument("--counts", action="store_true")
     parser.add_argument("--commands", action="store_true")
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1))
     parser.add_argument("--show", type=int, default=10)
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def run_all(options, seeds):
+    part = max(BATCH, min(500, len(seeds) // (4 * options.jobs) + 1))
+    tasks = [(options.driver, list(seeds[i:i + part]), options.broken, options.world)
+             for i in range(0, len(seeds), part)]
+    done = Done()
+    with multiprocessing.Pool(options.jobs) as pool:
+        for more in pool.imap_unordered(work, tasks):
+            done.add(more)
+    return done
+
+
+def main():
+    options = arguments()
     if options.seed is not None:
         if options.commands:
-            commands(options.seed, options.broken)
+            commands(options.seed, options.broken, options.world)
             return 0
-        return replay(options.driver, options.seed, options.broken)
+        return replay(options.driver, options.seed, options.broken, options.world)
     began = time.monotonic()
     seeds = range(options.first, options.first + options.seeds)
-    part = max(BATCH, min(500, len(seeds) // (4 * options.jobs) + 1))
-    tasks = [(options.driver, list(seeds[i:i + part]), options.broken) for i in range(0, len(seeds), part)]
-    found, skipped = [], 0
-    with multiprocessing.Pool(options.jobs) as pool:
-        for more, left_out in pool.imap_unordered(work, tasks):
-            found += more
-            skipped += left_out
+    done = run_all(options, seeds)
+    found, skipped = done.found, done.skipped
     if options.broken is not None:
         return broken_report(options, seeds, found)
     passed_over = collections.Counter()
     for title, seed in {(f.exception, f.seed) for f in found if f.exception}:
         passed_over[title] += 1
     found = [f for f in found if f.exception is None]
-    owed = read_owed()
+    owed = read_owed(options.world)
     failing = {f.seed for f in found}
     passes = sorted(seed for seed in owed if seed in seeds and seed not in failing)
     still = {f.seed for f in found if f.kind in owed.get(f.seed, ())}
     found = [f for f in found if f.kind not in owed.get(f.seed, ())]
     kinds = collections.Counter(f.kind for f in found)
     failed = {f.seed for f in found}
+    again = f" --world {options.world}" if options.world else ""
     for kind in kinds:
         for f in sorted((f for f in found if f.kind == kind), key=lambda f: f.seed)[:options.show]:
-            print(f"oracle: {kind}: {f.words}\n        replay: scripts/oracle --seed {f.seed}")
+            print(f"oracle: {kind}: {f.words}\n        replay: scripts/oracle{again} --seed {f.seed}")
     print(f"oracle: {len(seeds)} seeds in {time.monotonic() - began:.0f} s, {skipped} without a world "
           f"that keeps the assumptions, {len(failed)} failed"
           + "".join(f"; {kind} {n}" for kind, n in kinds.items()))
@@ -280,7 +399,10 @@ def main():
         print(f"oracle: {len(still)} seeds fail that are listed as owed in tests/oracle/owed_seeds.txt")
     if passes:
         print(f"oracle: these pass now, take them out of tests/oracle/owed_seeds.txt: {passes}")
-    return 1 if found else 0
+    lacking = 0
+    if options.counts or options.world:
+        lacking = worlds_report(options, done.kinds, done.faults)
+    return 1 if found or lacking else 0
 
 
 if __name__ == "__main__":

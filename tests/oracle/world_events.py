@@ -6,15 +6,17 @@ from model import SECOND, Row
 class Queue:
     """A queue as the router has it. `pending` are true bytes that no reply has shown yet, by day."""
 
-    __slots__ = ("row", "mode", "pending", "shown", "shown_name", "changed_name", "missed",
-                 "run")
+    __slots__ = ("row", "mode", "pending", "shown", "shown_name", "shown_parent", "changed_name",
+                 "missed", "run", "menu")
 
     def __init__(self, row, mode):
         self.row = row
         self.mode = mode
+        self.menu = "simple"
         self.pending = {}
         self.shown = False
         self.shown_name = row.name
+        self.shown_parent = row.parent
         self.changed_name = False
         self.missed = 0  # replies in a row that lacked it
         self.run = 0  # of the router's counters, in which a reply last showed it
@@ -23,8 +25,10 @@ class Queue:
         r = self.row
         q = Queue(Row(r.id, r.name, r.target, r.parent, r.dynamic, r.max_up, r.max_down, r.burst_up,
                       r.burst_down, r.up, r.down, r.packets), self.mode)
+        q.menu = self.menu
         q.shown = self.shown
         q.shown_name = self.shown_name
+        q.shown_parent = self.shown_parent
         return q
 
 
@@ -37,10 +41,11 @@ class Events:
     def _broke(self, q, kind):
         if q.row.up == 0 and q.row.down == 0:
             return  # nothing to lose
-        self.breaks.append((len(self.snaps), q.shown_name, q.row.id, kind))
+        self.breaks.append((len(self.snaps), q.shown_name, q.row.id, kind, q.menu))
 
     def _pick(self, shown=True, leaf=False):
-        able = [q for q in self.queues if (q.shown or not shown) and not q.changed_name]
+        able = [q for q in self.queues if (q.shown or not shown) and not q.changed_name
+                and self.counts(q.row.name)]
         if leaf:
             able = [q for q in able if not any(c.row.parent == q.row.name for c in self.queues)]
         return self.rng.choice(able) if able else None
@@ -51,6 +56,12 @@ class Events:
 
     def _event(self, kind):
         """One thing that happens now; what concerns a reply is done by _reply."""
+        before = len(self.log)
+        self._one_event(kind)
+        if len(self.log) > before or kind in ("new_session",):
+            self.happened.add("cron" if kind == "reset_all" and "cron" in self.themes else kind)
+
+    def _one_event(self, kind):
         rng = self.rng
         if kind in ("reset", "dip", "redial", "redial_same_id", "recreate", "remove", "rename",
                     "rename_target", "retarget", "reuse_id", "reparent", "limits"):
@@ -70,7 +81,7 @@ class Events:
             self._note("reboot")
             self.boot = self.now
             self.session += 1
-            self.rebooted = True
+            self.turn = "restart"
             for q in self.queues:
                 self._zero(q)
                 if q.row.dynamic and rng.random() < 0.5:
@@ -139,14 +150,19 @@ class Events:
             other = self._make(f"u{len(self.log)}", row.parent, row.max_down)
             other.row.id = row.id
             other.row.dynamic = row.dynamic
-            self.queues.append(other)
+            if q.menu == "tree":
+                self._to_tree(other)
+            else:
+                self.queues.append(other)
         elif kind == "reparent":
+            q.changed_name = True  # its limit changes with it: must be shown by the next reply
+            top = "tall" if q.menu == "tree" else "site"
             row.parent = "" if row.parent else (
-                "site" if any(p.row.name == "site" and p is not q for p in self.queues) else "")
+                top if any(p.row.name == top and p is not q for p in self.queues) else "")
         elif kind == "limits":
             q.changed_name = True  # must be shown by the next reply: stated
             row.max_down = rng.choice((0, 2_000_000, 50_000_000, 100_000_000))
-            row.max_up = row.max_down // 4
+            row.max_up = row.max_down // 4 if q.menu == "simple" else 0
             if rng.random() < 0.5:
                 row.burst_down = row.max_down * rng.randrange(0, 3)
 
@@ -170,10 +186,12 @@ class Events:
         for old in self.image:
             q = old.copy()
             if kind == "clone" and rng.random() < 0.5:
-                self._count(q, rng.randrange(10**6), rng.randrange(10**9))
+                more = rng.randrange(10**6), rng.randrange(10**9)
+                self._count(q, more[0] if q.menu == "simple" else 0, more[1])
             if q.row.id in by_id and by_id[q.row.id].row.name == q.row.name:
                 q.shown = by_id[q.row.id].shown
             rows.append(q)
         self.queues = rows
+        self.turn = "timeline"
         self.boot = self.now - image_uptime
         self.session += 1

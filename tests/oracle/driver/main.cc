@@ -13,10 +13,18 @@
 //        SKEW_MS PAUSED_US DECIDED ROWS        then ROWS lines of
 //   row ID NAME TARGET PARENT DYNAMIC MAX_UP MAX_DOWN BURST_UP BURST_DOWN UPLOAD DOWNLOAD PACKETS
 //                              puts a snapshot into the collector's spool, encoded
+//   session ROUTER · ask ROUTER MENU... · bytes ROUTER HEX · hangup ROUTER
+//                              the router's own bytes through the collector's session and readers
+//   take ROUTER MENU HOST BEGIN_US END_US SESSION STAMP_US SERIAL BOUNDARY SKEW_MS PAUSED_US
+//   DECIDED
+//                              the reply of that menu into the spool                -> taken | lost
+//                              WHY
 //   thin INDEX [BOUNDARY_US…]  merges that snapshot of the spool into the next    -> thin 0|1
 //   deliver COUNT NOW_US TOGETHER    decodes, stages and installs the oldest      -> refused …
+//   clock TRUE_US OFF_US WHO   the aggregator's clocks go on; NOW_US may then be `agreed`
+//   reboot TRUE_US OFF_US      its host starts anew
 //   flush NOW_US · failflush NOW_US · restart NOW_US   (recover from the store and replay)
-//   usage SITE ROUTER SUBSCRIBER FIRST LAST
+//   usage SITE ROUTER SUBSCRIBER FIRST LAST [SEGMENT]
 //                              -> usage SURE_UP SURE_DOWN COUNTED_UP COUNTED_DOWN UNSEEN_UP
 //                                 UNSEEN_DOWN GRADE
 //   rows                       every row with all its figures                     -> day …

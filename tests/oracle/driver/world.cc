@@ -4,7 +4,6 @@
 #include <optional>
 
 #include "absl/status/statusor.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 
@@ -12,6 +11,7 @@
 #include "common/counters/descriptor_table.h"
 #include "common/counters/merge.h"
 #include "common/counters/snapshot_codec.h"
+#include "tests/oracle/driver/words.h"
 
 namespace netsentinel::oracle {
 namespace {
@@ -24,25 +24,6 @@ using accounting::StagedFlush;
 using counters::Menu;
 using counters::Snapshot;
 using counters::SnapshotHeader;
-
-// "-" stands for an empty word.
-std::string Text(absl::string_view word) { return word == "-" ? std::string() : std::string(word); }
-
-template <typename T>
-T Number(absl::string_view word) {
-  T value = 0;
-  // The other end is our own script: a word that is not a number is a mistake in it.
-  if (!absl::SimpleAtoi(word, &value)) value = static_cast<T>(-1);
-  return value;
-}
-
-Menu MenuOf(absl::string_view word) { return word == "tree" ? Menu::kTree : Menu::kSimple; }
-
-absl::Status Need(absl::Span<const absl::string_view> words, std::size_t count) {
-  if (words.size() >= count) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat(words[0], " needs ", count - 1, " words and has ", words.size() - 1));
-}
 
 // The snapshot with its descriptors numbered in `table`.
 Snapshot InTable(const counters::SelfContained& decoded, counters::DescriptorTable& table) {
@@ -67,17 +48,27 @@ absl::Status World::Run(Words words, std::string& out) {
   if (command == "deliver") return Deliver(words, out);
   if (command == "usage") return Usage(words, out);
   if (command == "thin") return Thin(words, out);
+  if (command == "bytes" || command == "ask" || command == "session" || command == "hangup") {
+    return Line(words);
+  }
+  if (command == "take") return Take(words, out);
+  if (command == "clock") return Clock(words);
+  if (command == "reboot") return Reboot(words);
   if (command == "site") return Site(words);
   if (command == "router") return Router(words);
   if (command == "rule") return Rule(words);
   if (command == "rows") return Rows(out), absl::OkStatus();
   if (command == "events") return Events(out), absl::OkStatus();
   NS_RETURN_IF_ERROR(Need(words, 2));
-  const auto now_us = Number<std::int64_t>(words[1]);
+  const std::int64_t now_us = Receipt(words[1]);
   if (command == "start" || command == "policy") return book_.SetPolicy(policy_, now_us);
   if (command == "flush") return Flush(now_us, /*fails=*/false);
   if (command == "failflush") return Flush(now_us, /*fails=*/true);
-  if (command == "restart") return Restart(now_us);
+  if (command == "restart") {
+    if (words[1] != "agreed" || time_ == nullptr) return Restart(now_us);
+    BeginTime();
+    return Restart(time_->At(true_us_ - booted_us_));
+  }
   return absl::InvalidArgumentError(absl::StrCat("unknown command ", command));
 }
 
@@ -124,19 +115,6 @@ absl::Status World::Rule(Words words) {
   return absl::OkStatus();
 }
 
-namespace {
-
-// Header fields that a collector has learnt to send since; absent in older trees.
-template <typename Header>
-void SetPause(Header& header, std::int64_t paused_us, bool decided) {
-  if constexpr (requires { header.host_paused_us = paused_us; }) {
-    header.host_paused_us = static_cast<decltype(header.host_paused_us)>(paused_us);
-  }
-  if constexpr (requires { header.pause_decided = decided; }) header.pause_decided = decided;
-}
-
-}  // namespace
-
 // snap ROUTER MENU HOST BEGIN END SESSION STAMP UPTIME SERIAL FINGERPRINT BOUNDARY SKEW PAUSED
 //      DECIDED ROWS
 absl::Status World::Snap(Words words) {
@@ -159,7 +137,8 @@ absl::Status World::Snap(Words words) {
   h.settings_fingerprint = Number<std::uint64_t>(words[10]);
   h.at_boundary = words[11] == "1";
   h.boundary_skew_ms = Number<std::uint32_t>(words[12]);
-  SetPause(h, Number<std::int64_t>(words[13]), words[14] == "1");
+  h.host_paused_us = Number<std::int64_t>(words[13]);
+  h.pause_decided = words[14] == "1";
   rows_to_come_ = Number<std::size_t>(words[15]);
   return rows_to_come_ == 0 ? Spool() : absl::OkStatus();
 }
@@ -240,7 +219,7 @@ absl::Status World::Thin(Words words, std::string& out) {
 absl::Status World::Deliver(Words words, std::string& out) {
   NS_RETURN_IF_ERROR(Need(words, 4));
   auto count = Number<std::size_t>(words[1]);
-  const auto now_us = Number<std::int64_t>(words[2]);
+  const std::int64_t now_us = Receipt(words[2]);
   const bool together = words[3] == "1";
   std::vector<std::size_t> batch;
   std::vector<std::pair<std::string, Menu>> keys;

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -11,7 +12,9 @@
 #include "absl/types/span.h"
 
 #include "aggregator/accounting/book.h"
+#include "aggregator/ingest/agreed_time.h"
 #include "common/counters/snapshot.h"
+#include "tests/oracle/driver/replies.h"
 
 namespace netsentinel::oracle {
 
@@ -39,6 +42,13 @@ class World {
   absl::Status Site(Words words);
   absl::Status Router(Words words);
   absl::Status Rule(Words words);
+  absl::Status Line(Words words);
+  absl::Status Take(Words words, std::string& out);
+  absl::Status Clock(Words words);
+  absl::Status Reboot(Words words);
+  void BeginTime();
+  void LookAtClocks();
+  std::int64_t Receipt(absl::string_view word) const;
   absl::Status Snap(Words words);
   absl::Status Row(Words words);
   absl::Status Thin(Words words, std::string& out);
@@ -74,6 +84,17 @@ class World {
   std::vector<accounting::EventRecord> events_;
   std::map<std::string, accounting::UsageRow> usage_;
   std::uint64_t next_journal_id_ = 1;
+
+  // By router.
+  std::map<std::string, RouterLine> lines_;
+
+  // The aggregator's clocks; no time_: receipts are given as they are.
+  std::unique_ptr<ingest::AgreedTime> time_;
+  std::map<std::string, std::string> anchors_;  // as they are stored, by boot
+  std::int64_t true_us_ = 0;
+  std::int64_t booted_us_ = 0;
+  std::int64_t off_us_ = 0;
+  int who_ = 0;
 };
 
 }  // namespace netsentinel::oracle

@@ -7,6 +7,7 @@
 #include "absl/time/time.h"
 
 #include "common/base/status_macros.h"
+#include "tests/oracle/driver/words.h"
 #include "tests/oracle/driver/world.h"
 
 namespace netsentinel::oracle {
@@ -40,7 +41,7 @@ std::vector<UsageRow> World::WithStored(std::vector<UsageRow> rows, absl::CivilD
   return rows;
 }
 
-// usage SITE ROUTER SUBSCRIBER FIRST LAST
+// usage SITE ROUTER SUBSCRIBER FIRST LAST [SEGMENT]
 //   -> usage SURE_UP SURE_DOWN COUNTED_UP COUNTED_DOWN UNSEEN_UP UNSEEN_DOWN GRADE
 absl::Status World::Usage(Words words, std::string& out) const {
   if (words.size() < 6) return absl::InvalidArgumentError("usage needs 5 words");
@@ -55,6 +56,10 @@ absl::Status World::Usage(Words words, std::string& out) const {
   key.name = std::string(words[3]);
   std::vector<UsageRow> rows = WithStored(book_.SubscriberUsage(key, first, last), first, last);
   std::erase_if(rows, [&key](const UsageRow& row) { return !(row.subscriber == key); });
+  if (words.size() > 6) {
+    const auto segment = Number<int>(words[6]);
+    std::erase_if(rows, [segment](const UsageRow& row) { return row.segment != segment; });
+  }
   const UsageSum sum = accounting::SumUsage(rows, first, last);
   absl::StrAppend(&out, "usage ", Pair(sum.sure), " ", Pair(sum.counted), " ", Pair(sum.unseen),
                   " ", static_cast<int>(sum.grade), "\n");
