@@ -18,8 +18,6 @@
 #include <sys/socket.h>
 
 #include "common/io/descriptors.h"
-#include "common/rpc/asio_front.h"
-#include "common/rpc/front_socket.h"
 #include "common/rpc/grpc_channel.h"
 #include "common/rpc/grpc_server.h"
 #include "tests/support/child_process.h"
@@ -59,6 +57,7 @@ class FrontTest : public testing::Test {
     server_.reset();
     options.address = {"127.0.0.1", 0};
     options.security = certificates_.Secure(Role::kAggregator, "main");
+    served_ = options.security.tls;
     options.admits = {Role::kCollector, Role::kOperator};
     options.certificate_refresh = absl::Seconds(1);
     const std::vector<grpc::Service*> services = {&service_};
@@ -111,6 +110,7 @@ class FrontTest : public testing::Test {
   const test::TestCertificates certificates_;
   ServerSurroundings around_;
   EchoService service_{around_.authority, Role::kCollector};
+  config::TlsFiles served_;  // the server's own
   std::unique_ptr<Server> server_;
   std::shared_ptr<grpc::Channel> honest_;
 };
@@ -232,19 +232,18 @@ TEST_F(FrontTest, ReflectionIsForPeopleAndHealthForWhoeverMayConnect) {
 }
 
 TEST_F(FrontTest, ANewCertificateWaitsForItsKeyAndTheOldPairServes) {
-  const config::TlsFiles served = Files(Role::kAggregator, "main");
   const config::TlsFiles next = Files(Role::kAggregator, "next");
   const auto replace = [](const std::string& from, const std::string& to) {
     std::filesystem::copy_file(from, to, std::filesystem::copy_options::overwrite_existing);
   };
-  replace(next.cert, served.cert);
+  replace(next.cert, served_.cert);
   EXPECT_TRUE(around_.logger.WaitFor("rpc.certificates_unusable"));
   EXPECT_THAT(around_.readiness.Text(), AllOf(HasSubstr("certificates: waiting"),
                                               HasSubstr("does not belong to the certificate")));
   EXPECT_TRUE(around_.readiness.ready());
   RawPeer peer(server_->port(), Files(Role::kCollector, "other"));
   EXPECT_TRUE(peer.connected());
-  replace(next.key, served.key);
+  replace(next.key, served_.key);
   EXPECT_TRUE(around_.logger.WaitFor("rpc.certificates"));
   EXPECT_THAT(around_.readiness.Text(), Not(HasSubstr("certificates")));
   EXPECT_THAT(Call(), IsOk());
@@ -315,61 +314,6 @@ TEST_F(FrontTest, TheLastDescriptorsAreNotForPeers) {
   RawPeer again(server_->port(), Files(Role::kCollector, "again"));
   EXPECT_TRUE(again.connected());
   ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &old), 0);
-}
-
-class PulseTest : public testing::Test {
- protected:
-  absl::Duration Silence() {
-    for (const auto& [name, silence] : around_.liveness.Loops()) {
-      if (name == "grpc") return silence;
-    }
-    return absl::InfiniteDuration();
-  }
-  absl::StatusOr<std::unique_ptr<AsioFront>> Start(AsioFront::Handover handover) {
-    FrontOptions options;
-    options.address = {"127.0.0.1", 0};
-    options.security = certificates_.Secure(Role::kAggregator, "main");
-    options.pulse_every = absl::Milliseconds(50);
-    return AsioFront::Start(options, around_.authority, std::move(handover), around_.all());
-  }
-
-  const test::TestCertificates certificates_;
-  ServerSurroundings around_;
-  std::vector<io::FileDescriptor> taken_;
-};
-
-TEST_F(PulseTest, ItTurnsWhileThePortAndWhatIsBehindItAnswer) {
-  // Answers with SETTINGS, as gRPC does.
-  ASSERT_OK_AND_ASSIGN(const auto front, Start([](int fd) {
-                         const io::FileDescriptor taken(fd);
-                         const std::string settings = Http2Frame(4, 0, 0, "");
-                         ::send(fd, settings.data(), settings.size(), MSG_NOSIGNAL);
-                       }));
-  EXPECT_TRUE(WaitUntil([&] { return Silence() > absl::Milliseconds(20); }));
-  EXPECT_TRUE(WaitUntil([&] { return Silence() < absl::Milliseconds(20); }));
-  EXPECT_EQ(around_.logger.Count("rpc.refused"), 0U);
-}
-
-TEST_F(PulseTest, ItStopsWhenGrpcIsSilent) {
-  ASSERT_OK_AND_ASSIGN(const auto front, Start([this](int fd) { taken_.emplace_back(fd); }));
-  EXPECT_TRUE(WaitUntil([&] { return Silence() > absl::Seconds(2); }));
-}
-
-TEST_F(PulseTest, ItStopsWhenThePortIsDead) {
-  ASSERT_OK_AND_ASSIGN(const auto front, Start([](int fd) {
-                         const io::FileDescriptor taken(fd);
-                         const std::string settings = Http2Frame(4, 0, 0, "");
-                         ::send(fd, settings.data(), settings.size(), MSG_NOSIGNAL);
-                       }));
-  for (int fd = 0; fd < io::DescriptorLimit() && fd < 4096; ++fd) {
-    int listens = 0;
-    socklen_t length = sizeof(listens);
-    if (::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length) == 0 && listens == 1 &&
-        LocalPort(fd) == front->port()) {
-      ::shutdown(fd, SHUT_RDWR);
-    }
-  }
-  EXPECT_TRUE(WaitUntil([&] { return Silence() > absl::Seconds(2); }));
 }
 
 }  // namespace
