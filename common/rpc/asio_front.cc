@@ -53,6 +53,9 @@ std::string NameOf(const PeerIdentity& peer) {
   return peer.authenticated ? absl::StrCat(RoleName(peer.role), " ", peer.id) : "local";
 }
 
+// Of a newcomer: empty until it has shown a certificate.
+std::string NameIfKnown(const PeerIdentity& peer) { return peer.id.empty() ? "" : NameOf(peer); }
+
 }  // namespace
 
 class AsioFront::Impl {
@@ -248,7 +251,7 @@ void AsioFront::Impl::Admit(io::FileDescriptor socket, const sockaddr_storage& f
 absl::Status AsioFront::Impl::Refused(absl::string_view reason, const Newcomer& newcomer,
                                       std::string words) {
   const std::string& address = newcomer.opening->address();
-  const std::string name = newcomer.identity.id.empty() ? "" : NameOf(newcomer.identity);
+  const std::string name = NameIfKnown(newcomer.identity);
   authority_.refusals().Refuse({std::string(reason), address, name, words});
   return absl::PermissionDeniedError(words);
 }
@@ -312,7 +315,7 @@ void AsioFront::Impl::OpeningDone(Id id, Outcome outcome, const std::string& wor
   admission_.Leave(id);
   if (!newcomer.counted) return;
   const std::string& address = newcomer.opening->address();
-  const std::string name = newcomer.identity.id.empty() ? "" : NameOf(newcomer.identity);
+  const std::string name = NameIfKnown(newcomer.identity);
   switch (outcome) {
     case Outcome::kReady:
     case Outcome::kRefused:
@@ -391,7 +394,7 @@ void AsioFront::Impl::Sweep() {
     if (now - oldest->second.opening->begun() < options_.opening_time) break;
     if (oldest->second.counted && oldest->second.opening->where() != "refused") {
       authority_.refusals().Refuse(
-          {"slow", oldest->second.opening->address(), "",
+          {"slow", oldest->second.opening->address(), NameIfKnown(oldest->second.identity),
            absl::StrCat("was not done with opening the connection after ",
                         absl::FormatDuration(options_.opening_time),
                         "; it stopped at: ", oldest->second.opening->where())});
@@ -443,6 +446,21 @@ void AsioFront::Impl::EndRevoked() {
     authority_.refusals().Refuse({"revoked", peer.address, peer.name,
                                   absl::StrCat("the connection was cut: ", revoked.message())});
     asio::post(peer.carrier->io, [shuttle = peer.shuttle] { shuttle->Cut(); });
+  }
+  // Those as well that have shown their certificate and not begun to speak.
+  for (auto at = newcomers_.begin(); at != newcomers_.end();) {
+    const auto& [id, newcomer] = *at;
+    const absl::Status revoked =
+        newcomer.chain.empty() ? absl::OkStatus() : tls_->CheckRevoked(newcomer.chain);
+    if (revoked.ok() || newcomer.opening->where() == "refused") {
+      ++at;
+      continue;
+    }
+    Refused("revoked", newcomer, absl::StrCat("the connection was cut: ", revoked.message()))
+        .IgnoreError();
+    newcomer.opening->Drop();
+    admission_.Leave(id);
+    at = newcomers_.erase(at);
   }
 }
 

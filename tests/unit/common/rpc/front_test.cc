@@ -14,6 +14,9 @@
 #include "gtest/gtest.h"
 #include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
+#include <grpcpp/security/server_credentials.h>
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
@@ -183,12 +186,17 @@ TEST_F(FrontTest, ARevokedCertificateIsRefusedAndItsConnectionsAreCut) {
   RawPeer before(server_->port(), files);
   ASSERT_TRUE(before.Send(Http2Opening()));
   ASSERT_FALSE(before.Read(9).empty());
+  ASSERT_TRUE(WaitUntil([&] { return Connections("peer") == 2; }));
+  // Has shown its certificate, and not begun to speak.
+  RawPeer silent(server_->port(), files);
+  ASSERT_TRUE(WaitUntil([&] { return Connections("peer") == 3; }));
   certificates_.Revoke(Role::kCollector, "stolen");
   EXPECT_TRUE(before.ClosedWithin(absl::Seconds(20)));
+  EXPECT_TRUE(silent.ClosedWithin(absl::Seconds(20)));
   EXPECT_TRUE(around_.logger.WaitForText("the connection was cut: the certificate"));
   RawPeer after(server_->port(), files);
   EXPECT_THAT(after.Read(), HasSubstr("is revoked"));
-  EXPECT_TRUE(WaitUntil([&] { return around_.Refused("revoked") == 2; }));
+  EXPECT_TRUE(WaitUntil([&] { return around_.Refused("revoked") == 3; }));
   EXPECT_THAT(around_.logger.Text(), HasSubstr("name=\"collector stolen\""));
   EXPECT_THAT(Call(), IsOk());
 }
@@ -203,6 +211,24 @@ TEST_F(FrontTest, ACallThatItsRoleForbidsIsLoggedAndCounted) {
   EXPECT_EQ(around_.Refused("call"), 1);
   EXPECT_THAT(around_.logger.Text(),
               AllOf(HasSubstr("operator olga may not do this"), HasSubstr("address=127.0.0.1:")));
+}
+
+TEST_F(FrontTest, ACallOfAConnectionThatNobodyHasVerifiedIsRefused) {
+  // gRPC with a port of its own, past the front.
+  int port = 0;
+  grpc::ServerBuilder builder;
+  builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
+  EchoService service(around_.authority, Role::kCollector);
+  builder.RegisterService(&service);
+  const std::unique_ptr<grpc::Server> past = builder.BuildAndStart();
+  ASSERT_OK_AND_ASSIGN(
+      honest_,
+      MakeChannel({.peer = {absl::StrCat("127.0.0.1:", port), {true, {}}}}, around_.clock));
+  EXPECT_EQ(Call().code(), absl::StatusCode::kUnauthenticated);
+  EXPECT_EQ(around_.Refused("unknown_connection"), 1);
+  EXPECT_TRUE(service.callers().empty());
+  honest_.reset();
+  past->Shutdown();
 }
 
 TEST_F(FrontTest, ReflectionIsForPeopleAndHealthForWhoeverMayConnect) {
@@ -250,6 +276,8 @@ TEST_F(FrontTest, ANewCertificateWaitsForItsKeyAndTheOldPairServes) {
 }
 
 TEST_F(FrontTest, AFloodOfHalfHandshakesIsCappedAndHonestPeersStillConnect) {
+  RawPeer silent(server_->port(), Files(Role::kCollector, "silent"));
+  EXPECT_TRUE(silent.connected());
   const std::string hello = test::HalfHello();
   std::vector<std::unique_ptr<RawPeer>> flood;
   for (int i = 0; i < 400; ++i) {
@@ -265,7 +293,10 @@ TEST_F(FrontTest, AFloodOfHalfHandshakesIsCappedAndHonestPeersStillConnect) {
   // The last ones are cut after ten seconds.
   EXPECT_TRUE(flood.back()->ClosedWithin(absl::Seconds(20)));
   EXPECT_TRUE(WaitUntil([&] { return Connections("newcomer") == 0; }));
-  EXPECT_TRUE(around_.logger.WaitForText("reason=slow"));
+  EXPECT_TRUE(around_.logger.WaitForText("it stopped at: handshake"));
+  EXPECT_TRUE(silent.ClosedWithin(absl::Seconds(20)));
+  EXPECT_TRUE(around_.logger.WaitForText("name=\"collector silent\""));
+  EXPECT_THAT(around_.logger.Text(), HasSubstr("it stopped at: preface"));
 }
 
 TEST_F(FrontTest, ANameHasAtMostItsConnections) {
@@ -288,6 +319,31 @@ TEST_F(FrontTest, ANameHasAtMostItsConnections) {
     return again.Send(Http2Opening()) && again.Read(9).size() >= 9 &&
            around_.Refused("name_limit") >= 1;
   }));
+}
+
+TEST_F(FrontTest, WhereAllPlacesAreTakenOrKeptANewNameIsToldSo) {
+  ServerOptions options;
+  options.connections.peers = 4;
+  Serve(options);
+  std::map<std::string, std::unique_ptr<RawPeer>> inside;
+  const auto enter = [&](const std::string& name) {
+    auto peer = std::make_unique<RawPeer>(server_->port(), Files(Role::kCollector, name));
+    EXPECT_TRUE(peer->Send(Http2Opening()));
+    EXPECT_GE(peer->Read(9).size(), 9U);
+    inside[name] = std::move(peer);
+  };
+  for (const char* name : {"first", "second", "third"}) enter(name);
+  RawPeer late(server_->port(), Files(Role::kCollector, "late"));
+  EXPECT_THAT(late.Read(), HasSubstr("all 4 connections are taken (listen.max_connections)"));
+  inside.erase("second");
+  ASSERT_TRUE(WaitUntil([&] { return Connections("peer") == 3; }));
+  RawPeer later(server_->port(), Files(Role::kCollector, "later"));
+  EXPECT_THAT(later.Read(), HasSubstr("kept"));
+  enter("second");
+  EXPECT_EQ(around_.Refused("full"), 1);
+  EXPECT_EQ(around_.Refused("kept"), 1);
+  EXPECT_THAT(around_.logger.Text(), HasSubstr("name=\"collector later\""));
+  EXPECT_THAT(Call(), IsOk());
 }
 
 TEST_F(FrontTest, TheLastDescriptorsAreNotForPeers) {
