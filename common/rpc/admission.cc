@@ -21,9 +21,14 @@ std::optional<Admission::Id> Admission::Enter(Id id, const std::string& host) {
 }
 
 Admission::Id Admission::OldestOfTheFullest() const {
-  const auto fullest = std::max_element(
-      hosts_.begin(), hosts_.end(),
-      [](const auto& left, const auto& right) { return left.second.size() < right.second.size(); });
+  const auto fullest =
+      std::max_element(hosts_.begin(), hosts_.end(), [](const auto& left, const auto& right) {
+        const std::size_t of_left = left.second.size();
+        const std::size_t of_right = right.second.size();
+        // Ids grow with time: of hosts with as many, the one whose oldest has been here longest.
+        return of_left != of_right ? of_left < of_right
+                                   : left.second.front() > right.second.front();
+      });
   return fullest->second.front();
 }
 

@@ -27,9 +27,9 @@ class Admission {
 
   explicit Admission(const Limits& limits) : limits_(limits) {}
 
-  // A newcomer. It is always taken, since nobody can tell a stranger from a peer yet: where its
-  // host or the whole is at the limit, the oldest newcomer of the host (of the host with the most)
-  // has to go: it is given, and has left.
+  // A newcomer; ids grow. It is always taken, since nobody can tell a stranger from a peer yet:
+  // where its host or the whole is at the limit, the oldest newcomer of the host (of the host with
+  // the most) has to go: it is given, and has left.
   std::optional<Id> Enter(Id id, const std::string& host);
 
   // A newcomer has shown who it is. kTaken makes it a peer; at any other verdict it stays a

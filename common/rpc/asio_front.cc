@@ -5,7 +5,6 @@
 #include <cerrno>
 #include <chrono>
 #include <condition_variable>
-#include <csignal>
 #include <cstring>
 #include <map>
 #include <optional>
@@ -27,6 +26,7 @@
 
 #include "common/base/status_macros.h"
 #include "common/io/descriptors.h"
+#include "common/rpc/asio_carriers.h"
 #include "common/rpc/asio_opening.h"
 #include "common/rpc/asio_pulse.h"
 #include "common/rpc/asio_shuttle.h"
@@ -49,31 +49,12 @@ constexpr absl::Duration kSweepEvery = absl::Milliseconds(250);
 constexpr absl::Duration kPulseSilence = absl::Seconds(30);
 constexpr absl::Duration kBringOut = absl::Seconds(2);
 
-// A write to a socket that its peer has closed must be an error, not a signal that ends the
-// process.
-void RunWithoutPipeSignals(asio::io_context& io) {
-  sigset_t pipe;
-  sigemptyset(&pipe);
-  sigaddset(&pipe, SIGPIPE);
-  pthread_sigmask(SIG_BLOCK, &pipe, nullptr);
-  io.run();
-}
-
 std::string NameOf(const PeerIdentity& peer) {
   return peer.authenticated ? absl::StrCat(RoleName(peer.role), " ", peer.id) : "local";
 }
 
-// A thread that carries bytes.
-struct Carrier {
-  asio::io_context io{1};
-  asio::executor_work_guard<asio::io_context::executor_type> work{io.get_executor()};
-  ShuttleScratch scratch;
-  std::thread thread;
-};
-
-std::size_t CarrierCount() {
-  return std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, 4);
-}
+// Of a newcomer: empty until it has shown a certificate.
+std::string NameIfKnown(const PeerIdentity& peer) { return peer.id.empty() ? "" : NameOf(peer); }
 
 }  // namespace
 
@@ -94,7 +75,8 @@ class AsioFront::Impl {
         refresh_(io_),
         pulse_timer_(io_),
         beat_(around.liveness.AddPulse("grpc", kPulseSilence)),
-        admission_(options.limits) {}
+        admission_(options.limits),
+        carriers_(io_, [this] { BeatIfAllTurn(); }) {}
 
   void Start();
   void StopAccepting();
@@ -110,7 +92,7 @@ class AsioFront::Impl {
   };
   struct Peer {
     std::shared_ptr<AsioShuttle> shuttle;
-    Carrier* carrier;
+    AsioCarriers::Carrier* carrier;
     std::string name, address, chain, token;
   };
   using Id = Admission::Id;
@@ -133,6 +115,7 @@ class AsioFront::Impl {
   void Refresh();
   void EndRevoked();
   void Pulse();
+  void BeatIfAllTurn();
   void ShowCounts();
   void CutAll();
 
@@ -150,13 +133,14 @@ class AsioFront::Impl {
   asio::steady_timer again_, sweep_, refresh_, pulse_timer_;
   http::Liveness::Pulse& beat_;
   std::shared_ptr<AsioPulse> pulse_;
+  bool pulse_answered_ = false;
   Admission admission_;
   Id next_id_ = 0;
   std::map<Id, Newcomer> newcomers_;
   std::map<Id, Peer> peers_;
   std::string certificate_trouble_;
   bool stopping_ = false;
-  std::vector<std::unique_ptr<Carrier>> carriers_;
+  AsioCarriers carriers_;
   std::thread thread_;
   base::Mutex mutex_;
   std::condition_variable changed_;
@@ -177,18 +161,13 @@ void AsioFront::Impl::Every(asio::steady_timer& timer, absl::Duration pause, The
 
 void AsioFront::Impl::Start() {
   around_.readiness.MakeAdvisory(kCertificates);
-  for (std::size_t i = 0; i < CarrierCount(); ++i) {
-    carriers_.push_back(std::make_unique<Carrier>());
-    Carrier& carrier = *carriers_.back();
-    carrier.thread = std::thread([&carrier] { RunWithoutPipeSignals(carrier.io); });
-  }
   AwaitAccept();
   Every(sweep_, kSweepEvery, [this] { Sweep(); });
   if (tls_.has_value()) Every(refresh_, options_.certificate_refresh, [this] { Refresh(); });
   asio::post(io_, [this] { Pulse(); });
   Every(pulse_timer_, options_.pulse_every, [this] { Pulse(); });
   beat_.Beat();
-  thread_ = std::thread([this] { RunWithoutPipeSignals(io_); });
+  thread_ = std::thread([this] { RunLoop(io_); });
 }
 
 void AsioFront::Impl::AwaitAccept() {
@@ -272,7 +251,7 @@ void AsioFront::Impl::Admit(io::FileDescriptor socket, const sockaddr_storage& f
 absl::Status AsioFront::Impl::Refused(absl::string_view reason, const Newcomer& newcomer,
                                       std::string words) {
   const std::string& address = newcomer.opening->address();
-  const std::string name = newcomer.identity.id.empty() ? "" : NameOf(newcomer.identity);
+  const std::string name = NameIfKnown(newcomer.identity);
   authority_.refusals().Refuse({std::string(reason), address, name, words});
   return absl::PermissionDeniedError(words);
 }
@@ -336,7 +315,7 @@ void AsioFront::Impl::OpeningDone(Id id, Outcome outcome, const std::string& wor
   admission_.Leave(id);
   if (!newcomer.counted) return;
   const std::string& address = newcomer.opening->address();
-  const std::string name = newcomer.identity.id.empty() ? "" : NameOf(newcomer.identity);
+  const std::string name = NameIfKnown(newcomer.identity);
   switch (outcome) {
     case Outcome::kReady:
     case Outcome::kRefused:
@@ -367,7 +346,7 @@ void AsioFront::Impl::HandOver(Id id, Newcomer newcomer) {
         {"descriptors", opening.address(), name,
          "too few descriptors are left for another connection; raise the limit of open files"});
   }
-  Carrier& carrier = *carriers_[id % carriers_.size()];
+  AsioCarriers::Carrier& carrier = carriers_.For(id);
   authority_.peers().Put(made->token, {newcomer.identity, opening.address(),
                                        MarkOf(newcomer.chain).value_or(CertificateMark())});
   auto shuttle = std::make_shared<AsioShuttle>(
@@ -415,7 +394,7 @@ void AsioFront::Impl::Sweep() {
     if (now - oldest->second.opening->begun() < options_.opening_time) break;
     if (oldest->second.counted && oldest->second.opening->where() != "refused") {
       authority_.refusals().Refuse(
-          {"slow", oldest->second.opening->address(), "",
+          {"slow", oldest->second.opening->address(), NameIfKnown(oldest->second.identity),
            absl::StrCat("was not done with opening the connection after ",
                         absl::FormatDuration(options_.opening_time),
                         "; it stopped at: ", oldest->second.opening->where())});
@@ -468,6 +447,21 @@ void AsioFront::Impl::EndRevoked() {
                                   absl::StrCat("the connection was cut: ", revoked.message())});
     asio::post(peer.carrier->io, [shuttle = peer.shuttle] { shuttle->Cut(); });
   }
+  // Those as well that have shown their certificate and not begun to speak.
+  for (auto at = newcomers_.begin(); at != newcomers_.end();) {
+    const auto& [id, newcomer] = *at;
+    const absl::Status revoked =
+        newcomer.chain.empty() ? absl::OkStatus() : tls_->CheckRevoked(newcomer.chain);
+    if (revoked.ok() || newcomer.opening->where() == "refused") {
+      ++at;
+      continue;
+    }
+    Refused("revoked", newcomer, absl::StrCat("the connection was cut: ", revoked.message()))
+        .IgnoreError();
+    newcomer.opening->Drop();
+    admission_.Leave(id);
+    at = newcomers_.erase(at);
+  }
 }
 
 void AsioFront::Impl::Pulse() {
@@ -477,10 +471,19 @@ void AsioFront::Impl::Pulse() {
   absl::StatusOr<io::FileDescriptor> dialled = DialOwn(door_.native_handle());
   absl::StatusOr<InProcess> within = ConnectInProcess(around_.random);
   if (!dialled.ok() || !within.ok()) return;
+  pulse_answered_ = false;
   pulse_ = std::make_shared<AsioPulse>(io_, *std::move(dialled), std::move(within->ours),
-                                       tls_.has_value(), [this] { beat_.Beat(); });
+                                       tls_.has_value(), [this] {
+                                         pulse_answered_ = true;
+                                         BeatIfAllTurn();
+                                       });
+  carriers_.Ask();
   handover_(within->theirs.Release());
   pulse_->Start();
+}
+
+void AsioFront::Impl::BeatIfAllTurn() {
+  if (pulse_ != nullptr && pulse_answered_ && carriers_.AllTurn()) beat_.Beat();
 }
 
 void AsioFront::Impl::StopAccepting() {
@@ -531,8 +534,7 @@ void AsioFront::Impl::Stop() {
     work_.reset();
   });
   thread_.join();
-  for (const auto& carrier : carriers_) carrier->work.reset();
-  for (const auto& carrier : carriers_) carrier->thread.join();
+  carriers_.Stop();
 }
 
 absl::StatusOr<std::unique_ptr<AsioFront>> AsioFront::Start(const FrontOptions& options,

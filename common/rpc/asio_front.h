@@ -40,8 +40,8 @@ struct FrontOptions {
 //
 // `netsentinel_grpc_connections{state}` counts newcomers and peers; refusals go to the authority.
 // The condition `certificates` of /readyz (shown only) says when files cannot be taken over, the
-// loop `grpc` of /healthz turns while the port answers a TLS handshake and gRPC behind it speaks
-// HTTP/2.
+// loop `grpc` of /healthz turns while the port answers a TLS handshake, every thread that carries
+// bytes turns, and gRPC behind it speaks HTTP/2.
 class AsioFront {
  public:
   // Takes a connected socket that does not block, and owns it.

@@ -1,5 +1,6 @@
 #include "common/rpc/front_socket.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstddef>
@@ -81,12 +82,17 @@ std::uint16_t LocalPort(int fd) {
 
 std::string AddressText(const sockaddr_storage& address, std::string* host) {
   std::array<char, INET6_ADDRSTRLEN> text{};
+  std::string network;
   config::Address out;
   if (address.ss_family == AF_INET6) {
     const auto& v6 = reinterpret_cast<const sockaddr_in6&>(address);
     if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr)) {
       inet_ntop(AF_INET, &v6.sin6_addr.s6_addr[12], text.data(), text.size());
     } else {
+      in6_addr begin = v6.sin6_addr;
+      std::fill(&begin.s6_addr[8], &begin.s6_addr[8] + 8, std::uint8_t{0});
+      inet_ntop(AF_INET6, &begin, text.data(), text.size());
+      network = absl::StrCat(text.data(), "/64");
       inet_ntop(AF_INET6, &v6.sin6_addr, text.data(), text.size());
     }
     out.port = ntohs(v6.sin6_port);
@@ -96,7 +102,7 @@ std::string AddressText(const sockaddr_storage& address, std::string* host) {
     out.port = ntohs(v4.sin_port);
   }
   out.host = text.data();
-  if (host != nullptr) *host = out.host;
+  if (host != nullptr) *host = network.empty() ? out.host : network;
   return config::FormatAddress(out);
 }
 

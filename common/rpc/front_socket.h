@@ -19,8 +19,9 @@ absl::StatusOr<io::FileDescriptor> Listen(const config::Address& address);
 // The port that a socket is bound to.
 std::uint16_t LocalPort(int fd);
 
-// "10.0.0.7:51234", "[::1]:51234"; IPv4 in IPv6 is written as IPv4. `host` gets the part before the
-// port.
+// "10.0.0.7:51234", "[2001:db8::1]:51234"; IPv4 in IPv6 is written as IPv4. `host` gets what the
+// connections of one host are counted under: "10.0.0.7", and of IPv6 the network, "2001:db8::/64",
+// since who has one address of it has them all.
 std::string AddressText(const sockaddr_storage& address, std::string* host = nullptr);
 
 // The two ends of a socket within this process. `ours` is bound to the abstract name `token`, 128

@@ -15,6 +15,25 @@ def _resets(count):
                     for stream in range(1, 2 * count, 2))
 
 
+def _header_bomb(world, program, files, hold):
+    """Header blocks as large as they may be that name one value of 3,900 bytes 16,000 times."""
+    value = b"\x40\x03x-a\x7f\xbd\x1d" + b"v" * 3900
+    count = 200 if world.short else 2000
+    frames = frame(1, 4, 1, _HEADERS + value) + b"".join(
+        frame(1, 4, stream, _HEADERS + b"\xbe" * 16000) for stream in range(3, 2 * count, 2))
+    cpu, memory = program.cpu(), program.peak_mib()
+    connection = world.tls(program, files)
+    connection.sendall(hostile.OPENING)
+    connection.recv(9)
+    with contextlib.suppress(OSError):
+        connection.sendall(frames)
+    hold("an honest viewer is served while header bombs come", world.asks(program))
+    connection.close()
+    used, grown = program.cpu() - cpu, program.peak_mib() - memory
+    hold("header bombs cost less than 2 CPU-s and 64 MiB", used < 2 and grown < 64,
+         f"header bombs: {used:.2f} CPU-s for {len(frames) >> 20} MiB")
+
+
 def run(world, hold):
     """Each by a peer of its own; an honest one asks after each."""
     program = world.aggregator()
@@ -44,5 +63,6 @@ def run(world, hold):
              used < 2 and program.peak_mib() - memory < 32)
         hold(f"{what} is logged with name and address",
              program.logged("rpc.refused", f"reason={reason}", "collector evil", "127.0.0.1:"))
+    _header_bomb(world, program, files, hold)
     hold("an honest viewer is served after", world.asks(program), f"{most:.2f} CPU-s at most")
     hold("/healthz is alive", program.get("/healthz")[0] == 200)

@@ -33,6 +33,14 @@ TEST(AdmissionTest, WhereAllIsFullTheFullestHostMakesRoom) {
   EXPECT_EQ(admission.newcomers(), 6U);
 }
 
+TEST(AdmissionTest, WhereAllHostsHaveAsManyTheOldestMakesRoom) {
+  Admission admission(kSmall);
+  for (Id id = 1; id <= 30; ++id) {
+    const std::optional<Id> gone = admission.Enter(id, absl::StrCat("host ", id));
+    EXPECT_EQ(gone, id <= 6 ? std::nullopt : std::optional<Id>(id - 6));
+  }
+}
+
 TEST(AdmissionTest, WhoHasShownACertificateCountsForItsNameAndNotForItsHost) {
   Admission admission(kSmall);
   for (Id id = 1; id <= 6; ++id) {

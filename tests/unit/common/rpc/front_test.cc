@@ -14,12 +14,13 @@
 #include "gtest/gtest.h"
 #include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
+#include <grpcpp/security/server_credentials.h>
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "common/io/descriptors.h"
-#include "common/rpc/asio_front.h"
-#include "common/rpc/front_socket.h"
 #include "common/rpc/grpc_channel.h"
 #include "common/rpc/grpc_server.h"
 #include "tests/support/child_process.h"
@@ -59,6 +60,7 @@ class FrontTest : public testing::Test {
     server_.reset();
     options.address = {"127.0.0.1", 0};
     options.security = certificates_.Secure(Role::kAggregator, "main");
+    served_ = options.security.tls;
     options.admits = {Role::kCollector, Role::kOperator};
     options.certificate_refresh = absl::Seconds(1);
     const std::vector<grpc::Service*> services = {&service_};
@@ -111,6 +113,7 @@ class FrontTest : public testing::Test {
   const test::TestCertificates certificates_;
   ServerSurroundings around_;
   EchoService service_{around_.authority, Role::kCollector};
+  config::TlsFiles served_;  // the server's own
   std::unique_ptr<Server> server_;
   std::shared_ptr<grpc::Channel> honest_;
 };
@@ -183,12 +186,17 @@ TEST_F(FrontTest, ARevokedCertificateIsRefusedAndItsConnectionsAreCut) {
   RawPeer before(server_->port(), files);
   ASSERT_TRUE(before.Send(Http2Opening()));
   ASSERT_FALSE(before.Read(9).empty());
+  ASSERT_TRUE(WaitUntil([&] { return Connections("peer") == 2; }));
+  // Has shown its certificate, and not begun to speak.
+  RawPeer silent(server_->port(), files);
+  ASSERT_TRUE(WaitUntil([&] { return Connections("peer") == 3; }));
   certificates_.Revoke(Role::kCollector, "stolen");
   EXPECT_TRUE(before.ClosedWithin(absl::Seconds(20)));
+  EXPECT_TRUE(silent.ClosedWithin(absl::Seconds(20)));
   EXPECT_TRUE(around_.logger.WaitForText("the connection was cut: the certificate"));
   RawPeer after(server_->port(), files);
   EXPECT_THAT(after.Read(), HasSubstr("is revoked"));
-  EXPECT_TRUE(WaitUntil([&] { return around_.Refused("revoked") == 2; }));
+  EXPECT_TRUE(WaitUntil([&] { return around_.Refused("revoked") == 3; }));
   EXPECT_THAT(around_.logger.Text(), HasSubstr("name=\"collector stolen\""));
   EXPECT_THAT(Call(), IsOk());
 }
@@ -203,6 +211,24 @@ TEST_F(FrontTest, ACallThatItsRoleForbidsIsLoggedAndCounted) {
   EXPECT_EQ(around_.Refused("call"), 1);
   EXPECT_THAT(around_.logger.Text(),
               AllOf(HasSubstr("operator olga may not do this"), HasSubstr("address=127.0.0.1:")));
+}
+
+TEST_F(FrontTest, ACallOfAConnectionThatNobodyHasVerifiedIsRefused) {
+  // gRPC with a port of its own, past the front.
+  int port = 0;
+  grpc::ServerBuilder builder;
+  builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
+  EchoService service(around_.authority, Role::kCollector);
+  builder.RegisterService(&service);
+  const std::unique_ptr<grpc::Server> past = builder.BuildAndStart();
+  ASSERT_OK_AND_ASSIGN(
+      honest_,
+      MakeChannel({.peer = {absl::StrCat("127.0.0.1:", port), {true, {}}}}, around_.clock));
+  EXPECT_EQ(Call().code(), absl::StatusCode::kUnauthenticated);
+  EXPECT_EQ(around_.Refused("unknown_connection"), 1);
+  EXPECT_TRUE(service.callers().empty());
+  honest_.reset();
+  past->Shutdown();
 }
 
 TEST_F(FrontTest, ReflectionIsForPeopleAndHealthForWhoeverMayConnect) {
@@ -232,25 +258,26 @@ TEST_F(FrontTest, ReflectionIsForPeopleAndHealthForWhoeverMayConnect) {
 }
 
 TEST_F(FrontTest, ANewCertificateWaitsForItsKeyAndTheOldPairServes) {
-  const config::TlsFiles served = Files(Role::kAggregator, "main");
   const config::TlsFiles next = Files(Role::kAggregator, "next");
   const auto replace = [](const std::string& from, const std::string& to) {
     std::filesystem::copy_file(from, to, std::filesystem::copy_options::overwrite_existing);
   };
-  replace(next.cert, served.cert);
+  replace(next.cert, served_.cert);
   EXPECT_TRUE(around_.logger.WaitFor("rpc.certificates_unusable"));
   EXPECT_THAT(around_.readiness.Text(), AllOf(HasSubstr("certificates: waiting"),
                                               HasSubstr("does not belong to the certificate")));
   EXPECT_TRUE(around_.readiness.ready());
   RawPeer peer(server_->port(), Files(Role::kCollector, "other"));
   EXPECT_TRUE(peer.connected());
-  replace(next.key, served.key);
+  replace(next.key, served_.key);
   EXPECT_TRUE(around_.logger.WaitFor("rpc.certificates"));
   EXPECT_THAT(around_.readiness.Text(), Not(HasSubstr("certificates")));
   EXPECT_THAT(Call(), IsOk());
 }
 
 TEST_F(FrontTest, AFloodOfHalfHandshakesIsCappedAndHonestPeersStillConnect) {
+  RawPeer silent(server_->port(), Files(Role::kCollector, "silent"));
+  EXPECT_TRUE(silent.connected());
   const std::string hello = test::HalfHello();
   std::vector<std::unique_ptr<RawPeer>> flood;
   for (int i = 0; i < 400; ++i) {
@@ -266,7 +293,10 @@ TEST_F(FrontTest, AFloodOfHalfHandshakesIsCappedAndHonestPeersStillConnect) {
   // The last ones are cut after ten seconds.
   EXPECT_TRUE(flood.back()->ClosedWithin(absl::Seconds(20)));
   EXPECT_TRUE(WaitUntil([&] { return Connections("newcomer") == 0; }));
-  EXPECT_TRUE(around_.logger.WaitForText("reason=slow"));
+  EXPECT_TRUE(around_.logger.WaitForText("it stopped at: handshake"));
+  EXPECT_TRUE(silent.ClosedWithin(absl::Seconds(20)));
+  EXPECT_TRUE(around_.logger.WaitForText("name=\"collector silent\""));
+  EXPECT_THAT(around_.logger.Text(), HasSubstr("it stopped at: preface"));
 }
 
 TEST_F(FrontTest, ANameHasAtMostItsConnections) {
@@ -289,6 +319,31 @@ TEST_F(FrontTest, ANameHasAtMostItsConnections) {
     return again.Send(Http2Opening()) && again.Read(9).size() >= 9 &&
            around_.Refused("name_limit") >= 1;
   }));
+}
+
+TEST_F(FrontTest, WhereAllPlacesAreTakenOrKeptANewNameIsToldSo) {
+  ServerOptions options;
+  options.connections.peers = 4;
+  Serve(options);
+  std::map<std::string, std::unique_ptr<RawPeer>> inside;
+  const auto enter = [&](const std::string& name) {
+    auto peer = std::make_unique<RawPeer>(server_->port(), Files(Role::kCollector, name));
+    EXPECT_TRUE(peer->Send(Http2Opening()));
+    EXPECT_GE(peer->Read(9).size(), 9U);
+    inside[name] = std::move(peer);
+  };
+  for (const char* name : {"first", "second", "third"}) enter(name);
+  RawPeer late(server_->port(), Files(Role::kCollector, "late"));
+  EXPECT_THAT(late.Read(), HasSubstr("all 4 connections are taken (listen.max_connections)"));
+  inside.erase("second");
+  ASSERT_TRUE(WaitUntil([&] { return Connections("peer") == 3; }));
+  RawPeer later(server_->port(), Files(Role::kCollector, "later"));
+  EXPECT_THAT(later.Read(), HasSubstr("kept"));
+  enter("second");
+  EXPECT_EQ(around_.Refused("full"), 1);
+  EXPECT_EQ(around_.Refused("kept"), 1);
+  EXPECT_THAT(around_.logger.Text(), HasSubstr("name=\"collector later\""));
+  EXPECT_THAT(Call(), IsOk());
 }
 
 TEST_F(FrontTest, TheLastDescriptorsAreNotForPeers) {
@@ -315,61 +370,6 @@ TEST_F(FrontTest, TheLastDescriptorsAreNotForPeers) {
   RawPeer again(server_->port(), Files(Role::kCollector, "again"));
   EXPECT_TRUE(again.connected());
   ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &old), 0);
-}
-
-class PulseTest : public testing::Test {
- protected:
-  absl::Duration Silence() {
-    for (const auto& [name, silence] : around_.liveness.Loops()) {
-      if (name == "grpc") return silence;
-    }
-    return absl::InfiniteDuration();
-  }
-  absl::StatusOr<std::unique_ptr<AsioFront>> Start(AsioFront::Handover handover) {
-    FrontOptions options;
-    options.address = {"127.0.0.1", 0};
-    options.security = certificates_.Secure(Role::kAggregator, "main");
-    options.pulse_every = absl::Milliseconds(50);
-    return AsioFront::Start(options, around_.authority, std::move(handover), around_.all());
-  }
-
-  const test::TestCertificates certificates_;
-  ServerSurroundings around_;
-  std::vector<io::FileDescriptor> taken_;
-};
-
-TEST_F(PulseTest, ItTurnsWhileThePortAndWhatIsBehindItAnswer) {
-  // Answers with SETTINGS, as gRPC does.
-  ASSERT_OK_AND_ASSIGN(const auto front, Start([](int fd) {
-                         const io::FileDescriptor taken(fd);
-                         const std::string settings = Http2Frame(4, 0, 0, "");
-                         ::send(fd, settings.data(), settings.size(), MSG_NOSIGNAL);
-                       }));
-  EXPECT_TRUE(WaitUntil([&] { return Silence() > absl::Milliseconds(20); }));
-  EXPECT_TRUE(WaitUntil([&] { return Silence() < absl::Milliseconds(20); }));
-  EXPECT_EQ(around_.logger.Count("rpc.refused"), 0U);
-}
-
-TEST_F(PulseTest, ItStopsWhenGrpcIsSilent) {
-  ASSERT_OK_AND_ASSIGN(const auto front, Start([this](int fd) { taken_.emplace_back(fd); }));
-  EXPECT_TRUE(WaitUntil([&] { return Silence() > absl::Seconds(2); }));
-}
-
-TEST_F(PulseTest, ItStopsWhenThePortIsDead) {
-  ASSERT_OK_AND_ASSIGN(const auto front, Start([](int fd) {
-                         const io::FileDescriptor taken(fd);
-                         const std::string settings = Http2Frame(4, 0, 0, "");
-                         ::send(fd, settings.data(), settings.size(), MSG_NOSIGNAL);
-                       }));
-  for (int fd = 0; fd < io::DescriptorLimit() && fd < 4096; ++fd) {
-    int listens = 0;
-    socklen_t length = sizeof(listens);
-    if (::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length) == 0 && listens == 1 &&
-        LocalPort(fd) == front->port()) {
-      ::shutdown(fd, SHUT_RDWR);
-    }
-  }
-  EXPECT_TRUE(WaitUntil([&] { return Silence() > absl::Seconds(2); }));
 }
 
 }  // namespace

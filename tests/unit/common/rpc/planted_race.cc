@@ -1,7 +1,9 @@
 // Races on purpose, of the two kinds that a service can have: ThreadSanitizer has to report each,
 // so what grpc_happens_before.cc tells it about gRPC hides none of ours. The argument chooses:
-//   handlers  calls that come at once write what no lock guards
+//   handlers  calls that are inside at once write what no lock guards
 //   reader    the thread that started the server reads it meanwhile
+#include <atomic>
+#include <chrono>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -24,13 +26,18 @@ namespace netsentinel::rpc {
 namespace {
 
 constexpr int kCalls = 1000;
+constexpr std::chrono::milliseconds kMeeting{50};
 constexpr int kThreads = 4;
 
 class PlantedRace final : public v1::CollectorService::CallbackService {
  public:
+  // `meet`: calls wait for each other, as far as they come at once.
+  explicit PlantedRace(bool meet) : meet_(meet) {}
+
   grpc::ServerUnaryReactor* ListRouterStates(grpc::CallbackServerContext* context,
                                              const v1::ListRouterStatesRequest*,
                                              v1::ListRouterStatesResponse*) override {
+    if (meet_) Meet();
     ++calls_;
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
     reactor->Finish(grpc::Status::OK);
@@ -39,6 +46,18 @@ class PlantedRace final : public v1::CollectorService::CallbackService {
   int calls() const { return calls_; }
 
  private:
+  // Waits a little until another call is here as well. Relaxed: gives the two no order.
+  void Meet() {
+    const int come = come_.fetch_add(1, std::memory_order_relaxed);
+    const auto end = std::chrono::steady_clock::now() + kMeeting;
+    while (come_.load(std::memory_order_relaxed) == come + 1 &&
+           std::chrono::steady_clock::now() < end) {
+      std::this_thread::yield();
+    }
+  }
+
+  const bool meet_;
+  std::atomic<int> come_ = 0;
   int calls_ = 0;
 };
 
@@ -54,7 +73,7 @@ void CallMany(const std::shared_ptr<grpc::Channel>& channel) {
 void Run(absl::string_view race) {
   ServerSurroundings around;
   const io::SystemClock& clock = around.clock;
-  PlantedRace service;
+  PlantedRace service(race == "handlers");
   const std::vector<grpc::Service*> services = {&service};
   auto server = Server::Start({.address = {"127.0.0.1", 0}, .security = {true, {}}},
                               around.authority, services, around.all());
