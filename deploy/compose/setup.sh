@@ -43,13 +43,13 @@ for collector in $NETSENTINEL_COLLECTORS; do
   issue "$collector" collector "$collector" localhost
 done
 
-# In place, those that end within 30 days; run setup monthly at least.
-netsentinelctl certs renew --dir authority --due
+missing=0
+# In place, those that end within 30 days; run setup monthly at least. What cannot be renewed does
+# not keep the rest of this from being done.
+netsentinelctl certs renew --dir authority --due || missing=1
 # What is trusted and what is revoked, beside every certificate.
-netsentinelctl certs publish --dir authority >/dev/null
-for ca in tls/*/ca.crt; do
-  cp authority/ca.crt authority/ca.crl "${ca%/*}"
-done
+netsentinelctl certs publish --dir authority >published || { cat published; missing=1; }
+rm -f published
 
 # MariaDB's certificate comes from no authority: the aggregator is given it to trust.
 if [ ! -e tls/mariadb/mariadb.key ]; then
@@ -68,7 +68,6 @@ fi
 cp database mariadb-user  # the same password, for the user that MariaDB runs as
 [ -e mariadb-root ] || password >mariadb-root
 
-missing=0
 for name in router smtp; do
   if [ ! -s "$name" ]; then
     say "secrets/$name is missing: write the password of the $name into it, then run this again"
@@ -91,5 +90,8 @@ for name in *; do
     *) chown "$programs:$programs" "$name" ;;
   esac
 done
-[ $missing = 0 ] || exit 1
+if [ $missing != 0 ]; then
+  say "not everything is there: see above, then run this again"
+  exit 1
+fi
 say "everything is there"

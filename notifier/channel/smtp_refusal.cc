@@ -126,22 +126,24 @@ constexpr absl::string_view kServerWords[] = {"local error",
                                               "backend",
                                               "software error",
                                               "unexpected"};
+// Each names a mailbox, a user or a recipient: "unknown address", "unknown domain" and "does not
+// have a valid record" are said of senders and of mails as well.
 constexpr absl::string_view kNobodyWords[] = {"user unknown",
                                               "unknown user",
                                               "no such user",
                                               "no such person",
                                               "no such mailbox",
                                               "no such recipient",
-                                              "no such address",
-                                              "no such account",
                                               "no mailbox here",
                                               "no mailbox by that",
                                               "mailbox not found",
                                               "mailbox unknown",
                                               "mailbox does not exist",
                                               "mailbox doesn't exist",
+                                              "mailbox no longer exists",
                                               "user does not exist",
                                               "user doesn't exist",
+                                              "user no longer exists",
                                               "user not found",
                                               "user not known",
                                               "unknown recipient",
@@ -149,39 +151,24 @@ constexpr absl::string_view kNobodyWords[] = {"user unknown",
                                               "recipient not found",
                                               "recipientnotfound",
                                               "recipient does not exist",
-                                              "account does not exist",
-                                              "account that you tried to reach does not exist",
-                                              "address does not exist",
+                                              "recipient doesn't exist",
+                                              "recipient no longer exists",
                                               "addressee unknown",
-                                              "address unknown",
-                                              "unknown address",
                                               "unknown mailbox",
-                                              "unknown local",
-                                              "unrouteable address",
-                                              "unrouteable mail",
+                                              "unknown local part",
+                                              "unknown local-part",
                                               "nobody of that name",
-                                              "nobody here",
                                               "nobody by that name",
                                               "no one by that name",
                                               "not a known user",
-                                              "doesn't have a",
-                                              "does not have a",
-                                              "no user",
+                                              "not a local user",
+                                              "not a local mailbox",
+                                              "this user doesn't have a",
+                                              "this user does not have a",
                                               "invalid mailbox",
                                               "not a valid mailbox",
                                               "not a valid user",
                                               "invalid recipient",
-                                              "domain not found",
-                                              "no such domain",
-                                              "domain does not exist",
-                                              "null mx",
-                                              "unknown domain",
-                                              "no account by that",
-                                              "not our customer",
-                                              "is not a local",
-                                              "no longer valid",
-                                              "no longer exists",
-                                              "has moved",
                                               "bad destination mailbox"};
 
 bool HasAny(absl::string_view text, Words words) {
@@ -228,6 +215,11 @@ std::optional<Concern> ByWords(absl::string_view words) {
   return std::nullopt;
 }
 
+// There is nobody of that name; what is said of "your" mailbox or user is said of us.
+bool NamesNobody(absl::string_view words) {
+  return HasAny(words, kNobodyWords) && !absl::StrContains(words, " your ");
+}
+
 // By RFC 3463 and the registry of RFC 5248. What stands for several things there is left out.
 std::optional<Concern> ByEnhancedCode(absl::string_view enhanced) {
   if (enhanced.size() < 5) return std::nullopt;
@@ -259,19 +251,21 @@ std::string EnhancedCode(absl::string_view text) {
   return hash == absl::string_view::npos ? "" : std::string(CodeAtFront(trimmed.substr(hash + 1)));
 }
 
-Concern ConcernOf(int code, absl::string_view text) {
+Concern ConcernOf(int code, absl::string_view text, Asked asked) {
   const std::string words = WordsOf(text);
   if (const std::optional<Concern> told = ByWords(words)) return *told;
   const std::string enhanced = EnhancedCode(text);
   const std::optional<Concern> coded = ByEnhancedCode(enhanced);
   if (coded.has_value() && *coded != Concern::kAddress) {
     // "5.2.1 no such user": a mailbox that is closed and one that never was are told alike.
-    const bool never_was = *coded == Concern::kMailbox && HasAny(words, kNobodyWords);
+    const bool never_was = *coded == Concern::kMailbox && NamesNobody(words);
     return never_was ? Concern::kUnclear : *coded;
   }
   if (code < 500) return Concern::kUnclear;
-  if (coded.has_value() || HasAny(words, kNobodyWords)) return Concern::kAddress;
-  return Concern::kUnclear;
+  if (coded.has_value()) return Concern::kAddress;
+  // The words of an answer to the mail may be about anything that stands in it.
+  const bool nobody = asked == Asked::kRecipient && NamesNobody(words);
+  return nobody ? Concern::kAddress : Concern::kUnclear;
 }
 
 }  // namespace netsentinel::channel

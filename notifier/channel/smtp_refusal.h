@@ -24,9 +24,13 @@ enum class Concern {
   kUnclear,
 };
 
+// What the server was asked when it refused.
+enum class Asked { kSender, kRecipient, kMail };
+
 // `code` is that of the reply, `text` the whole reply with the codes of its lines; hostile. Only
-// words that exclude every other reading make it kAddress. Pure.
-Concern ConcernOf(int code, absl::string_view text);
+// what excludes every other reading makes it kAddress: a code that says so, or words that name a
+// mailbox, user or recipient in the answer to a recipient. Pure.
+Concern ConcernOf(int code, absl::string_view text, Asked asked = Asked::kRecipient);
 
 // "5.7.1" of "550 5.7.1 no" and of "553 sorry (#5.7.1)"; empty when the reply has none.
 std::string EnhancedCode(absl::string_view text);

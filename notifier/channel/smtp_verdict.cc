@@ -20,6 +20,11 @@ constexpr int kMailTooLarge = 552;
 
 bool InTransaction(SmtpStage stage) { return stage >= SmtpStage::kMail; }
 
+Asked AskedAt(SmtpStage stage) {
+  if (stage < SmtpStage::kRecipient) return Asked::kSender;
+  return stage == SmtpStage::kRecipient ? Asked::kRecipient : Asked::kMail;
+}
+
 // The server wants another login, whoever the recipient is (RFC 4954).
 bool WantsLogin(int code) {
   constexpr std::array<int, 4> kCodes = {530, 534, 535, 538};
@@ -61,7 +66,7 @@ Outcome JudgeReply(const SmtpAttempt& attempt) {
                                                                         : Outcome::kRetry;
   }
   if (WantsLogin(attempt.code)) return Outcome::kMisconfigured;
-  const Concern concern = ConcernOf(attempt.code, attempt.text);
+  const Concern concern = ConcernOf(attempt.code, attempt.text, AskedAt(attempt.stage));
   if (attempt.stage == SmtpStage::kMail) return JudgeSender(attempt.code, concern);
   const bool about_the_mail = attempt.stage >= SmtpStage::kData && concern == Concern::kUnclear;
   // As a reply to RCPT TO it is the mailbox that is full.
@@ -91,11 +96,13 @@ Outcome Judge(const SmtpAttempt& attempt) {
 // What a reply in a transaction is about, in words; empty when it does not say.
 absl::string_view ConcernWords(const SmtpAttempt& attempt) {
   if (!InTransaction(attempt.stage)) return "";
-  switch (ConcernOf(attempt.code, attempt.text)) {
+  const Asked asked = AskedAt(attempt.stage);
+  switch (ConcernOf(attempt.code, attempt.text, asked)) {
     case Concern::kAddress:
-      return "no such address, ";
+      // Before a recipient was named it can be nobody's address but ours.
+      return asked == Asked::kSender ? "" : "no such address, ";
     case Concern::kMailbox:
-      return "the mailbox is not ready, ";
+      return asked == Asked::kSender ? "" : "the mailbox is not ready, ";
     case Concern::kSender:
       return "concerns our sender, account or a limit, ";
     case Concern::kLetter:

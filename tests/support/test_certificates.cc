@@ -44,6 +44,7 @@ void TestCertificates::Revoke(rpc::Role role, absl::string_view name) const {
   NS_CHECK(revoked.ok(), revoked.status().message());
   const auto published = ctl::Publish(*authority, absl::Now());
   NS_CHECK(published.ok(), published.status().message());
+  NS_CHECK(published->failed.empty(), "a folder could not be written");
 }
 
 }  // namespace netsentinel::test

@@ -93,10 +93,33 @@ absl::Status AuthorityFolder::Load() {
         absl::StrCat(At(kAuthorityKeyFile), " is not the key of ", At(kAuthorityCertificateFile),
                      "; bring both back from one backup of the folder"));
   }
-  if (io::Exists(At(kOldAuthorityCertificateFile))) {
+  NS_RETURN_IF_ERROR(LoadOldSigner());
+  return LoadIndex();
+}
+
+absl::Status AuthorityFolder::LoadOldSigner() {
+  if (!io::Exists(At(kOldAuthorityCertificateFile))) return absl::OkStatus();
+  if (io::Exists(At(kOldAuthorityKeyFile))) {
     NS_ASSIGN_OR_RETURN(old_, LoadSigner(kOldAuthorityCertificateFile, kOldAuthorityKeyFile));
+    return absl::OkStatus();
   }
-  if (!io::Exists(At(kIndexFile))) return absl::OkStatus();
+  // The key goes first when a rotation ends.
+  NS_RETURN_IF_ERROR(WriteBundle());
+  NS_RETURN_IF_ERROR(Remove(At(kRevocationListFile)));
+  return Remove(At(kOldAuthorityCertificateFile));
+}
+
+absl::Status AuthorityFolder::LoadIndex() {
+  const bool has_list = io::Exists(At(kRevocationListFile));
+  if (!io::Exists(At(kIndexFile))) {
+    if (!has_list && !io::Exists(At(kIssuedFolder))) return absl::OkStatus();
+    return absl::DataLossError(
+        absl::StrCat(At(kIndexFile),
+                     " is missing, but certificates were issued from here: without it a new "
+                     "revocation list would revoke nobody. Bring it back from the folder's backup; "
+                     "without a backup make a new authority in another --dir and issue every "
+                     "certificate anew"));
+  }
   NS_ASSIGN_OR_RETURN(const std::string text, io::ReadFile(At(kIndexFile)));
   absl::StatusOr<CertificateIndex> index = ParseIndex(text);
   if (!index.ok()) {
@@ -104,7 +127,19 @@ absl::Status AuthorityFolder::Load() {
                         absl::StrCat(At(kIndexFile), ": ", index.status().message()));
   }
   index_ = *std::move(index);
-  return absl::OkStatus();
+  if (!has_list) return absl::OkStatus();
+  NS_ASSIGN_OR_RETURN(const std::string lists, io::ReadFile(At(kRevocationListFile)));
+  const absl::StatusOr<std::uint64_t> number = ListNumberOf(lists);
+  // The index is written before the list that it tells of.
+  if (!number.ok() || *number <= index_.list_number) return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat(
+      At(kIndexFile), " is older than ", At(kRevocationListFile), " (list ", index_.list_number,
+      " and list ", *number,
+      "): a list made from it would forget what was revoked since. Bring "
+      "both back from the newest backup; if this index is the newest there is, delete ",
+      kRevocationListFile,
+      ", revoke again who must not come in, and run `netsentinelctl certs "
+      "publish`"));
 }
 
 std::vector<const Signer*> AuthorityFolder::Signers() const {
@@ -249,16 +284,25 @@ absl::Status AuthorityFolder::FinishRotation() {
                      "`netsentinelctl certs rotate-ca --begin`"));
   }
   old_.reset();
+  NS_RETURN_IF_ERROR(Remove(At(kOldAuthorityKeyFile)));
   NS_RETURN_IF_ERROR(WriteBundle());
-  NS_RETURN_IF_ERROR(Remove(At(kOldAuthorityCertificateFile)));
-  return Remove(At(kOldAuthorityKeyFile));
+  return Remove(At(kOldAuthorityCertificateFile));
 }
 
 absl::Status InitAuthority(const std::string& folder, absl::Time now, absl::Duration valid) {
   const std::string certificate = absl::StrCat(folder, "/", kAuthorityCertificateFile);
   const std::string key = absl::StrCat(folder, "/", kAuthorityKeyFile);
-  for (const std::string& path : {certificate, key}) {
+  // What a certificate was ever issued with leaves more than a key.
+  for (const char* file : {kAuthorityCertificateFile, kIndexFile, kRevocationListFile,
+                           kIssuedFolder, kNextKeyFile, kOldAuthorityKeyFile}) {
+    const std::string path = absl::StrCat(folder, "/", file);
     if (!io::Exists(path)) continue;
+    if (path != certificate) {
+      return absl::AlreadyExistsError(absl::StrCat(
+          path, " exists, but ", certificate, " does not: an authority was here. Bring ",
+          kAuthorityCertificateFile,
+          " back from the folder's backup, or make another authority in another --dir"));
+    }
     return absl::AlreadyExistsError(absl::StrCat(
         path,
         " exists: a new authority would make every certificate of the old one worthless; "

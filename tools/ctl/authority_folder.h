@@ -37,7 +37,8 @@ struct Signer {
 class AuthorityFolder {
  public:
   // kNotFound where there is no authority, kUnavailable while another command works in the folder,
-  // kDataLoss or kFailedPrecondition when its files do not fit together.
+  // kDataLoss or kFailedPrecondition when its files do not fit together: without its index, or with
+  // an older one, the next list would revoke nobody.
   static absl::StatusOr<AuthorityFolder> Open(const std::string& folder);
 
   const std::string& path() const { return path_; }
@@ -66,7 +67,8 @@ class AuthorityFolder {
   // Puts another authority in the place of this one, which stays trusted as the old one. What a
   // crash interrupts is completed by the next Open.
   absl::Status BeginRotation(absl::Time now, absl::Duration valid);
-  // Takes the old authority out; its key is deleted.
+  // Takes the old authority out; its key is deleted first. What a crash interrupts is completed by
+  // the next Open.
   absl::Status FinishRotation();
 
  private:
@@ -74,6 +76,8 @@ class AuthorityFolder {
       : path_(std::move(path)), lock_(std::move(lock)) {}
   std::string At(const std::string& file) const { return path_ + "/" + file; }
   absl::Status Load();
+  absl::Status LoadOldSigner();
+  absl::Status LoadIndex();
   absl::StatusOr<Signer> LoadSigner(const char* certificate_file, const char* key_file) const;
   absl::Status SaveIndex(CertificateIndex index);
   absl::Status WriteBundle();
@@ -90,7 +94,8 @@ class AuthorityFolder {
 
 // Makes `folder` (0700) with a new authority: ca.crt, ca.key (0600), an empty revocation list and
 // an empty index. kAlreadyExists, and nothing is touched, when an authority is there: a new one
-// makes every certificate worthless.
+// makes every certificate worthless. A key alone, which a crash in the middle leaves, has issued
+// nothing and is replaced.
 absl::Status InitAuthority(const std::string& folder, absl::Time now, absl::Duration valid);
 
 }  // namespace netsentinel::ctl

@@ -37,13 +37,7 @@ absl::Status CheckFree(const AuthorityFolder& authority, const config::TlsFiles&
                      "renew ",
                      name, "`; to replace certificate and key give --overwrite"));
   }
-  if (!io::Exists(files.ca)) return absl::OkStatus();
-  NS_ASSIGN_OR_RETURN(const std::string there, io::ReadFile(files.ca));
-  if (authority.IsOurs(there)) return absl::OkStatus();
-  return absl::AlreadyExistsError(
-      absl::StrCat(files.ca,
-                   " is the certificate of another authority; choose another --out, or "
-                   "replace it with --overwrite"));
+  return CheckTrustIsOurs(authority, files.ca);
 }
 
 config::TlsFiles FilesIn(const std::string& folder, const std::string& name) {
@@ -62,6 +56,16 @@ std::string NamesAdvice(const CertificateRequest& request) {
                       rpc::RoleName(request.role),
                       " by a host name or address will refuse it: issue it with --dns and --ip for "
                       "every name and address that it serves under");
+}
+
+absl::Status CheckTrustIsOurs(const AuthorityFolder& authority, const std::string& path) {
+  if (!io::Exists(path)) return absl::OkStatus();
+  NS_ASSIGN_OR_RETURN(const std::string there, io::ReadFile(path));
+  if (authority.IsOurs(there)) return absl::OkStatus();
+  return absl::AlreadyExistsError(absl::StrCat(
+      path,
+      " is the certificate of another authority; choose another --out, or replace it with "
+      "--overwrite"));
 }
 
 absl::Status ReplacePair(const config::TlsFiles& files, const CertificatePair& pair) {

@@ -27,6 +27,9 @@ absl::Status ReplacePair(const config::TlsFiles& files, const CertificatePair& p
 // Completes or takes back what a crash in ReplacePair has left.
 absl::Status FinishPair(const config::TlsFiles& files);
 
+// kAlreadyExists when `path` holds the certificate of another authority; OK when it is not there.
+absl::Status CheckTrustIsOurs(const AuthorityFolder& authority, const std::string& path);
+
 // Puts the authority's certificates and revocation lists into a folder where they are trusted.
 absl::Status WriteTrust(AuthorityFolder& authority, const std::string& folder, absl::Time now);
 

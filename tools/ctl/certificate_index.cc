@@ -96,6 +96,12 @@ absl::StatusOr<CertificateIndex> ParseIndex(absl::string_view text) {
   return index;
 }
 
+std::int64_t DaysLeft(const IndexEntry& entry, absl::Time now) {
+  if (entry.not_after <= now) return 0;
+  constexpr absl::Duration kDay = absl::Hours(24);
+  return absl::Ceil(entry.not_after - now, kDay) / kDay;
+}
+
 std::vector<IndexEntry> InPlace(const CertificateIndex& index) {
   std::map<std::string, std::size_t> newest;
   for (std::size_t i = 0; i < index.entries.size(); ++i) newest[index.entries[i].path] = i;

@@ -41,6 +41,9 @@ struct CertificateIndex {
 std::string FormatIndex(const CertificateIndex& index);
 absl::StatusOr<CertificateIndex> ParseIndex(absl::string_view text);
 
+// Whole days until it ends, rounded up as "valid for 90 days" is; 0 when it has ended. Pure.
+std::int64_t DaysLeft(const IndexEntry& entry, absl::Time now);
+
 // The newest entry of each path: the others' files have been replaced. In the order of the index.
 std::vector<IndexEntry> InPlace(const CertificateIndex& index);
 

@@ -1,6 +1,7 @@
 #include "tools/ctl/certificate_life.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <utility>
 
@@ -30,19 +31,32 @@ config::TlsFiles FilesOf(const std::string& certificate_path) {
           absl::StrCat(folder, "/", kRevocationListFile)};
 }
 
+// The certificate is one that was issued to live at `path`: also one before the newest, whose
+// successor was written elsewhere or never arrived.
+bool WasIssuedTo(const AuthorityFolder& authority, const std::string& certificate,
+                 const std::string& path) {
+  const absl::StatusOr<std::string> serial = SerialOf(certificate);
+  if (!serial.ok()) return false;
+  const std::vector<IndexEntry>& entries = authority.index().entries;
+  return std::any_of(entries.begin(), entries.end(), [&](const IndexEntry& entry) {
+    return entry.serial == *serial && entry.path == path;
+  });
+}
+
 // Whether what is at the path may be replaced by the renewed certificate.
-absl::Status CheckPlace(const IndexEntry& entry, const RenewWish& wish,
-                        const config::TlsFiles& files) {
+absl::Status CheckPlace(const AuthorityFolder& authority, const IndexEntry& entry,
+                        const RenewWish& wish, const config::TlsFiles& files) {
   if (!io::Exists(files.cert)) {
-    if (!wish.out.empty()) return absl::OkStatus();
+    if (!wish.out.empty()) {
+      return wish.overwrite ? absl::OkStatus() : CheckTrustIsOurs(authority, files.ca);
+    }
     return absl::NotFoundError(
         absl::StrCat(files.cert, " is not on this host: give --out FOLDER, and copy ", entry.name,
                      ".crt from there over the old one; its key stays where it is"));
   }
   if (wish.overwrite) return absl::OkStatus();
   NS_ASSIGN_OR_RETURN(const std::string there, io::ReadFile(files.cert));
-  const absl::StatusOr<std::string> serial = SerialOf(there);
-  if (serial.ok() && *serial == entry.serial) return absl::OkStatus();
+  if (WasIssuedTo(authority, there, entry.path)) return absl::OkStatus();
   return absl::AlreadyExistsError(absl::StrCat(
       files.cert, " is not the certificate ", entry.serial,
       " that was issued there: to replace it give --overwrite, or another place with --out"));
@@ -108,13 +122,14 @@ absl::StatusOr<IndexEntry> Renew(AuthorityFolder& authority, const IndexEntry& e
   }
   NS_ASSIGN_OR_RETURN(const std::string old, authority.Issued(entry));
   NS_ASSIGN_OR_RETURN(CertificateRequest request, RequestOf(old));
+  const absl::Duration old_span = request.not_after - request.not_before - kBackdated;
   request.not_before = now - kBackdated;
-  request.not_after = now + wish.valid;
+  request.not_after = now + wish.valid.value_or(old_span);
   const config::TlsFiles files =
       FilesOf(wish.out.empty() ? entry.path : absl::StrCat(wish.out, "/", entry.name, ".crt"));
   if (!wish.out.empty()) NS_RETURN_IF_ERROR(io::MakeFolder(wish.out, 0755));
   NS_RETURN_IF_ERROR(FinishPair(files));
-  NS_RETURN_IF_ERROR(CheckPlace(entry, wish, files));
+  NS_RETURN_IF_ERROR(CheckPlace(authority, entry, wish, files));
   CertificatePair pair;
   if (wish.new_key) {
     NS_ASSIGN_OR_RETURN(pair, IssueCertificate(authority.signer().pair, request));
@@ -124,17 +139,19 @@ absl::StatusOr<IndexEntry> Renew(AuthorityFolder& authority, const IndexEntry& e
   }
   // A program must trust the authority before it is shown a certificate of it.
   NS_RETURN_IF_ERROR(WriteTrust(authority, io::FolderOf(files.cert), now));
-  NS_ASSIGN_OR_RETURN(IndexEntry renewed, authority.Record(pair.certificate, files.cert));
+  NS_ASSIGN_OR_RETURN(IndexEntry renewed, authority.Record(pair.certificate, entry.path));
   NS_RETURN_IF_ERROR(wish.new_key ? ReplacePair(files, pair)
                                   : io::WriteFileDurably(files.cert, pair.certificate, 0644));
   return renewed;
 }
 
 std::vector<IndexEntry> Renewable(const AuthorityFolder& authority, const std::string& name,
-                                  std::optional<rpc::Role> role, absl::Time ends_before) {
+                                  std::optional<rpc::Role> role, absl::Time ends_before,
+                                  absl::Time now) {
   std::vector<IndexEntry> found;
   for (IndexEntry& entry : InPlace(authority.index())) {
     if (entry.revoked || entry.not_after >= ends_before) continue;
+    if (name.empty() && HasEnded(entry, now) && !io::Exists(entry.path)) continue;
     if (!name.empty() && entry.name != name) continue;
     if (role.has_value() && entry.role != *role) continue;
     found.push_back(std::move(entry));
@@ -160,21 +177,35 @@ absl::StatusOr<std::vector<IndexEntry>> Revoke(AuthorityFolder& authority, const
 }
 
 absl::StatusOr<Published> Publish(AuthorityFolder& authority, absl::Time now) {
-  std::set<std::string> folders;
+  // Each with whether a certificate of this authority lies there.
+  std::map<std::string, bool> folders;
   for (const IndexEntry& entry : InPlace(authority.index())) {
-    if (!HasEnded(entry, now)) folders.insert(io::FolderOf(entry.path));
+    if (HasEnded(entry, now)) continue;
+    const absl::StatusOr<std::string> there = io::ReadFile(entry.path);
+    bool& known = folders[io::FolderOf(entry.path)];
+    known = known || (there.ok() && WasIssuedTo(authority, *there, entry.path));
   }
+  NS_RETURN_IF_ERROR(authority.Lists(now).status());
   Published published;
-  for (const std::string& folder : folders) {
+  for (const auto& [folder, known] : folders) {
+    const std::string trust = absl::StrCat(folder, "/", kAuthorityCertificateFile);
     // Nothing is written where nothing of this authority is.
-    const absl::StatusOr<std::string> trusted =
-        io::ReadFile(absl::StrCat(folder, "/", kAuthorityCertificateFile));
-    if (!trusted.ok()) {
+    if (!io::Exists(trust)) {
       published.absent.push_back(folder);
       continue;
     }
-    NS_RETURN_IF_ERROR(WriteTrust(authority, folder, now));
-    published.folders.push_back(folder);
+    const absl::StatusOr<std::string> trusted = io::ReadFile(trust);
+    absl::Status written = trusted.status();
+    if (trusted.ok() && !known && !authority.IsOurs(*trusted)) {
+      published.foreign.push_back(folder);
+      continue;
+    }
+    if (written.ok()) written = WriteTrust(authority, folder, now);
+    if (written.ok()) {
+      published.folders.push_back(folder);
+    } else {
+      published.failed.push_back({folder, written});
+    }
   }
   return published;
 }

@@ -30,6 +30,7 @@ struct CertsFlags {
   std::string reason = "unspecified";
   std::vector<std::string> dns_names, ip_addresses;
   int days = kCertificateDays;
+  std::optional<int> renew_days;
   int authority_days = kAuthorityDays;
   int due_days = 30;
   bool overwrite = false;
@@ -65,7 +66,8 @@ absl::StatusOr<std::optional<rpc::Role>> RoleIn(const CertsFlags& flags) {
   return std::optional<rpc::Role>(role);
 }
 
-void PrintPublished(const Published& published) {
+// An error when a folder could not be written.
+absl::Status PrintPublished(const Published& published) {
   for (const std::string& folder : published.folders) {
     std::printf("  %s: ca.crt and ca.crl are up to date\n", TerminalText(folder).c_str());
   }
@@ -73,6 +75,21 @@ void PrintPublished(const Published& published) {
     std::printf("  %s: not on this host; copy ca.crt and ca.crl to where it is\n",
                 TerminalText(folder).c_str());
   }
+  for (const std::string& folder : published.foreign) {
+    std::printf(
+        "  %s: not touched, its ca.crt is of another authority; issue its certificate again "
+        "with --overwrite to bring it to this one\n",
+        TerminalText(folder).c_str());
+  }
+  for (const Published::Failure& failure : published.failed) {
+    std::printf("  %s: NOT up to date: %s\n", TerminalText(failure.folder).c_str(),
+                TerminalText(failure.status.message()).c_str());
+  }
+  if (published.failed.empty()) return absl::OkStatus();
+  return absl::UnavailableError(absl::StrCat(
+      published.failed.size(), published.failed.size() == 1 ? " folder has" : " folders have",
+      " the old ca.crt and ca.crl still: mend what is said above, then run "
+      "`netsentinelctl certs publish`"));
 }
 
 absl::Status Init(const CertsFlags& flags, const base::Clock& clock) {
@@ -129,10 +146,9 @@ absl::Status List(const CertsFlags& flags, const base::Clock& clock) {
   table.Add({"NAME", "ROLE", "ENDS", "DAYS LEFT", "STATE", "SERIAL", "FILE"});
   for (const IndexEntry& entry : entries) {
     if (!flags.name.empty() && entry.name != flags.name) continue;
-    const std::int64_t left = (entry.not_after - now) / absl::Hours(24);
     table.Add({entry.name, std::string(rpc::RoleName(entry.role)), DayOf(entry.not_after),
-               absl::StrCat(entry.not_after <= now ? 0 : left), StateOf(authority, entry, now),
-               entry.serial, entry.path});
+               absl::StrCat(DaysLeft(entry, now)), StateOf(authority, entry, now), entry.serial,
+               entry.path});
   }
   std::fputs(table.Text().c_str(), stdout);
   if (authority.old_signer().has_value()) {
@@ -148,9 +164,16 @@ absl::Status RenewMany(AuthorityFolder& authority, const std::vector<IndexEntry>
   for (const IndexEntry& entry : entries) {
     const absl::StatusOr<IndexEntry> renewed = Renew(authority, entry, wish, now);
     if (renewed.ok()) {
+      const std::string path =
+          wish.out.empty() ? renewed->path : absl::StrCat(wish.out, "/", entry.name, ".crt");
       std::printf("renewed %s %s until %s: %s\n", std::string(rpc::RoleName(entry.role)).c_str(),
                   entry.name.c_str(), DayOf(renewed->not_after).c_str(),
-                  TerminalText(renewed->path).c_str());
+                  TerminalText(path).c_str());
+      if (!wish.out.empty()) {
+        std::printf("  copy it%s over %s on its host\n",
+                    wish.new_key ? ", and its .key beside it," : "",
+                    TerminalText(renewed->path).c_str());
+      }
       continue;
     }
     if (++failed == 1) first = renewed.status();
@@ -175,7 +198,7 @@ absl::Status Renew(const CertsFlags& flags, const base::Clock& clock) {
   const absl::Time now = clock.WallNow();
   const absl::Time ends_before =
       flags.due ? now + absl::Hours(24) * flags.due_days : absl::InfiniteFuture();
-  const std::vector<IndexEntry> entries = Renewable(authority, flags.name, role, ends_before);
+  const std::vector<IndexEntry> entries = Renewable(authority, flags.name, role, ends_before, now);
   if (entries.empty() && flags.name.empty()) {
     std::printf("nothing to renew\n");
     return absl::OkStatus();
@@ -194,7 +217,9 @@ absl::Status Renew(const CertsFlags& flags, const base::Clock& clock) {
                    {.out = flags.out,
                     .new_key = flags.new_key,
                     .overwrite = flags.overwrite,
-                    .valid = absl::Hours(24) * flags.days},
+                    .valid = flags.renew_days.has_value()
+                                 ? std::make_optional(absl::Hours(24) * *flags.renew_days)
+                                 : std::nullopt},
                    now);
 }
 
@@ -221,8 +246,7 @@ absl::Status Revoke(const CertsFlags& flags, const base::Clock& clock) {
   std::printf("every program must be given the new list %s/%s:\n", flags.folder.c_str(),
               kRevocationListFile);
   NS_ASSIGN_OR_RETURN(const Published published, Publish(authority, clock.WallNow()));
-  PrintPublished(published);
-  return absl::OkStatus();
+  return PrintPublished(published);
 }
 
 absl::Status Publish(const CertsFlags& flags, const base::Clock& clock) {
@@ -231,8 +255,7 @@ absl::Status Publish(const CertsFlags& flags, const base::Clock& clock) {
   NS_ASSIGN_OR_RETURN(const Published published, Publish(authority, clock.WallNow()));
   std::printf("signed %s/%s, number %llu\n", flags.folder.c_str(), kRevocationListFile,
               static_cast<unsigned long long>(authority.index().list_number));
-  PrintPublished(published);
-  return absl::OkStatus();
+  return PrintPublished(published);
 }
 
 absl::Status Rotate(const CertsFlags& flags, const base::Clock& clock) {
@@ -255,7 +278,7 @@ absl::Status Rotate(const CertsFlags& flags, const base::Clock& clock) {
         flags.folder.c_str());
   }
   NS_ASSIGN_OR_RETURN(const Published published, Publish(authority, now));
-  PrintPublished(published);
+  const absl::Status everywhere = PrintPublished(published);
   if (flags.begin) {
     std::printf(
         "2. a minute after the last copy: netsentinelctl certs renew --all --dir %s\n"
@@ -263,7 +286,7 @@ absl::Status Rotate(const CertsFlags& flags, const base::Clock& clock) {
         "rotate-ca --finish --dir %s\n",
         ShellWord(flags.folder).c_str(), ShellWord(flags.folder).c_str());
   }
-  return absl::OkStatus();
+  return everywhere;
 }
 
 // A subcommand with --dir, which runs `run`.
@@ -303,9 +326,13 @@ void AddRenew(CLI::App& certs, CommandContext& context) {
       ->check(CLI::Range(1, kMaxDays))
       ->capture_default_str();
   renew->add_flag("--all", flags->all, "every one");
-  AddDays(*renew, flags->days, "how long it is valid from now");
+  renew
+      ->add_option("--days", flags->renew_days,
+                   "how long it is valid from now; default: as long as the old one was")
+      ->check(CLI::Range(1, kMaxDays));
   renew->add_flag("--new-key", flags->new_key, "a new key too; else only the certificate changes");
-  renew->add_option("--out", flags->out, "where to write it when the old one is not on this host");
+  renew->add_option("--out", flags->out,
+                    "where to write it when the old one is on another host; copy it over that one");
   renew->add_flag("--overwrite", flags->overwrite, "replace another certificate in its place");
 }
 

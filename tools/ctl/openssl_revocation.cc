@@ -176,6 +176,20 @@ absl::Status CheckRevocationReason(const std::string& reason) {
       absl::StrJoin(kReasons, ", ", [](std::string* out, const auto& one) { *out += one.first; })));
 }
 
+absl::StatusOr<std::uint64_t> ListNumberOf(const std::string& lists) {
+  const openssl::Text text(BIO_new_mem_buf(lists.data(), static_cast<int>(lists.size())));
+  const openssl::List list(
+      text == nullptr ? nullptr : PEM_read_bio_X509_CRL(text.get(), nullptr, nullptr, nullptr));
+  const WholeNumber number(list == nullptr ? nullptr
+                                           : static_cast<ASN1_INTEGER*>(X509_CRL_get_ext_d2i(
+                                                 list.get(), NID_crl_number, nullptr, nullptr)));
+  std::uint64_t value = 0;
+  const bool read = number != nullptr && ASN1_INTEGER_get_uint64(&value, number.get()) == 1;
+  ERR_clear_error();
+  if (!read) return absl::InvalidArgumentError("it holds no revocation list with a number");
+  return value;
+}
+
 absl::StatusOr<std::string> MakeRevocationList(const CertificatePair& authority,
                                                std::uint64_t number, absl::Time now,
                                                const std::vector<RevokedSerial>& revoked) {

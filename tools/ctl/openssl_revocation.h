@@ -31,6 +31,9 @@ struct RevokedSerial {
   std::string reason;  // as CheckRevocationReason
 };
 
+// The number of a PEM text's first revocation list. kInvalidArgument when it is none.
+absl::StatusOr<std::uint64_t> ListNumberOf(const std::string& lists);
+
 // A signed revocation list (X.509 CRL version 2, PEM) with a number, good until the authority ends:
 // no list runs out before what it protects.
 absl::StatusOr<std::string> MakeRevocationList(const CertificatePair& authority,

@@ -57,7 +57,7 @@ class CertificateLifeTest : public testing::Test {
   // Renews the only certificate in place of that name.
   absl::StatusOr<IndexEntry> RenewOne(const std::string& name, RenewWish wish = {}) {
     AuthorityFolder authority = Open();
-    const auto entries = Renewable(authority, name, std::nullopt, absl::InfiniteFuture());
+    const auto entries = Renewable(authority, name, std::nullopt, absl::InfiniteFuture(), now_);
     if (entries.size() != 1) return absl::InternalError("not one certificate");
     return Renew(authority, entries[0], wish, now_);
   }
@@ -202,15 +202,171 @@ TEST_F(CertificateLifeTest, ACertificateOfAnotherHostIsRenewedIntoAFolderWithout
               IsOk());
 }
 
+TEST_F(CertificateLifeTest,
+       ACertificateOfAnotherHostIsRenewedAgainAndAgainAndItsAuthorityReplaced) {
+  const config::TlsFiles files = Issue(rpc::Role::kCollector, "far");
+  const std::string key = Read(files.key);
+  std::filesystem::remove_all(Out("far"));
+  const std::string parcel = Out("parcel");
+  for (int i = 0; i < 2; ++i) {
+    now_ += 70 * kDay;
+    ASSERT_THAT(RenewOne("far", {.out = parcel}), IsOk()) << i;
+    const std::vector<IndexEntry> in_place = InPlaceNow();
+    ASSERT_THAT(in_place, SizeIs(1)) << i;
+    EXPECT_EQ(in_place[0].path, files.cert) << "where it lives, not where the copy lies";
+    EXPECT_EQ(*SerialOf(Read(parcel + "/far.crt")), in_place[0].serial);
+    EXPECT_THAT(Renewable(Open(), "", std::nullopt, now_ + 30 * kDay, now_), IsEmpty());
+  }
+  {
+    AuthorityFolder authority = Open();
+    ASSERT_THAT(authority.BeginRotation(now_, 3650 * kDay), IsOk());
+    ASSERT_OK_AND_ASSIGN(const Published published, Publish(authority, now_));
+    EXPECT_THAT(published.absent, ElementsAre(Out("far")));
+  }
+  ASSERT_THAT(RenewOne("far", {.out = parcel}), IsOk());
+  {
+    AuthorityFolder authority = Open();
+    ASSERT_THAT(FinishRotation(authority, /*force=*/false, now_), IsOk());
+  }
+  now_ += 70 * kDay;
+  ASSERT_THAT(RenewOne("far", {.out = parcel}), IsOk());
+  ASSERT_THAT(io::WriteFileDurably(parcel + "/far.key", key, 0600), IsOk());
+  EXPECT_THAT(
+      Verified({parcel + "/ca.crt", parcel + "/far.crt", parcel + "/far.key", parcel + "/ca.crl"}),
+      IsOk());
+}
+
+TEST_F(CertificateLifeTest, WhatWasRenewedElsewhereIsRenewedInItsPlaceTheNextTime) {
+  const config::TlsFiles files = Issue(rpc::Role::kCollector, "far");
+  ASSERT_THAT(RenewOne("far", {.out = Out("parcel")}), IsOk());
+  // The parcel never arrived: its predecessor lies there still.
+  ASSERT_THAT(RenewOne("far"), IsOk());
+  EXPECT_THAT(InPlaceNow(), SizeIs(1));
+  EXPECT_THAT(Verified(files), IsOk());
+}
+
+TEST_F(CertificateLifeTest, AParcelDoesNotReplaceTheTrustOfAnotherAuthority) {
+  const std::string elsewhere = folder_.path() + "/elsewhere";
+  ASSERT_THAT(InitAuthority(elsewhere, now_, 3650 * kDay), IsOk());
+  Issue(rpc::Role::kCollector, "far");
+  std::filesystem::remove_all(Out("far"));
+  std::filesystem::create_directories(Out("parcel"));
+  std::filesystem::copy_file(elsewhere + "/ca.crt", Out("parcel") + "/ca.crt");
+  EXPECT_THAT(RenewOne("far", {.out = Out("parcel")}),
+              StatusIs(absl::StatusCode::kAlreadyExists, HasSubstr("another authority")));
+  EXPECT_EQ(Read(Out("parcel") + "/ca.crt"), Read(elsewhere + "/ca.crt"));
+}
+
+TEST_F(CertificateLifeTest, WhatHasEndedElsewhereIsNotDueAndWhatHasEndedHereIs) {
+  Issue(rpc::Role::kCollector, "here");
+  Issue(rpc::Role::kCollector, "gone");
+  std::filesystem::remove_all(Out("gone"));
+  now_ += 91 * kDay;
+  const auto due = Renewable(Open(), "", std::nullopt, now_ + 30 * kDay, now_);
+  ASSERT_THAT(due, SizeIs(1));
+  EXPECT_EQ(due[0].name, "here");
+  EXPECT_THAT(Renewable(Open(), "gone", std::nullopt, absl::InfiniteFuture(), now_), SizeIs(1))
+      << "asked for by name";
+}
+
+TEST_F(CertificateLifeTest, ARenewedCertificateLastsAsLongAsTheOldOneUnlessToldOtherwise) {
+  CertificateRequest request;
+  request.role = rpc::Role::kViewer;
+  request.name = "long";
+  ASSERT_THAT(IssueInto(Authority(), Out("long"), request, now_, 365 * kDay), IsOk());
+  now_ += 340 * kDay;
+  ASSERT_OK_AND_ASSIGN(const IndexEntry renewed, RenewOne("long"));
+  EXPECT_EQ(renewed.not_after, now_ + 365 * kDay);
+  EXPECT_EQ(DaysLeft(renewed, now_), 365);
+  EXPECT_EQ(DaysLeft(renewed, now_ + absl::Seconds(1)), 365);
+  EXPECT_EQ(DaysLeft(renewed, now_ + 364 * kDay), 1);
+  EXPECT_EQ(DaysLeft(renewed, renewed.not_after), 0);
+  ASSERT_OK_AND_ASSIGN(const IndexEntry shorter, RenewOne("long", {.valid = 30 * kDay}));
+  EXPECT_EQ(shorter.not_after, now_ + 30 * kDay);
+}
+
+TEST_F(CertificateLifeTest, WithoutItsIndexNoListIsMadeThatRevokesNobody) {
+  const config::TlsFiles files = Issue(rpc::Role::kOperator, "anna");
+  {
+    AuthorityFolder authority = Open();
+    ASSERT_THAT(Revoke(authority, {.name = "anna"}, now_), IsOk());
+  }
+  const std::string index = Read(Authority() + "/index");
+  const std::string list = Read(Authority() + "/ca.crl");
+  std::filesystem::remove(Authority() + "/index");
+  const auto missing = StatusIs(absl::StatusCode::kDataLoss,
+                                AllOf(HasSubstr("/index is missing"), HasSubstr("backup")));
+  EXPECT_THAT(AuthorityFolder::Open(Authority()), missing);
+  std::filesystem::remove(Authority() + "/ca.crl");
+  EXPECT_THAT(AuthorityFolder::Open(Authority()), missing) << "certificates were issued";
+  ASSERT_THAT(io::WriteFileDurably(Authority() + "/ca.crl", list), IsOk());
+  ASSERT_THAT(io::WriteFileDurably(Authority() + "/index", index, 0600), IsOk());
+  EXPECT_THAT(AuthorityFolder::Open(Authority()), IsOk());
+}
+
+TEST_F(CertificateLifeTest, AnIndexOlderThanTheListIsNotUsed) {
+  Issue(rpc::Role::kOperator, "anna");
+  const std::string before = Read(Authority() + "/index");
+  {
+    AuthorityFolder authority = Open();
+    ASSERT_THAT(Revoke(authority, {.name = "anna"}, now_), IsOk());
+  }
+  ASSERT_THAT(io::WriteFileDurably(Authority() + "/index", before, 0600), IsOk());
+  EXPECT_THAT(AuthorityFolder::Open(Authority()),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("is older than")));
+}
+
+TEST_F(CertificateLifeTest, AnAuthorityThatACrashLeftWithItsKeyAloneIsMadeAnew) {
+  const std::string folder = folder_.path() + "/fresh";
+  std::filesystem::create_directories(folder);
+  ASSERT_THAT(io::WriteFileDurably(folder + "/ca.key", "half", 0600), IsOk());
+  ASSERT_THAT(InitAuthority(folder, now_, 3650 * kDay), IsOk());
+  EXPECT_THAT(AuthorityFolder::Open(folder), IsOk());
+  // One that was in use is not.
+  std::filesystem::remove(folder + "/ca.crt");
+  EXPECT_THAT(InitAuthority(folder, now_, 3650 * kDay),
+              StatusIs(absl::StatusCode::kAlreadyExists, HasSubstr("an authority was here")));
+}
+
+TEST_F(CertificateLifeTest, AnEndOfARotationThatACrashInterruptedIsCompletedByTheNextCommand) {
+  const std::string a = Authority();
+  const config::TlsFiles files = Issue(rpc::Role::kAggregator, "main");
+  {
+    AuthorityFolder authority = Open();
+    ASSERT_THAT(authority.BeginRotation(now_, 3650 * kDay), IsOk());
+    ASSERT_THAT(Publish(authority, now_), IsOk());
+  }
+  ASSERT_THAT(RenewOne("main"), IsOk());
+  const std::string both = Read(a + "/ca.crt");
+  const std::string next = Open().signer().pair.certificate;
+  for (const std::string& bundle : {both, next}) {
+    ASSERT_TRUE(io::Exists(a + "/ca.old.crt") || bundle == next);
+    if (bundle == next) {
+      ASSERT_THAT(io::WriteFileDurably(a + "/ca.old.crt", both.substr(next.size())), IsOk());
+    }
+    std::filesystem::remove(a + "/ca.old.key");
+    ASSERT_THAT(io::WriteFileDurably(a + "/ca.crt", bundle), IsOk());
+    AuthorityFolder authority = Open();
+    EXPECT_FALSE(authority.old_signer().has_value());
+    EXPECT_EQ(Read(a + "/ca.crt"), next);
+    EXPECT_FALSE(io::Exists(a + "/ca.old.crt"));
+    ASSERT_OK_AND_ASSIGN(const std::string lists, authority.Lists(now_));
+    EXPECT_EQ(rpc::RevocationLists::Parse(lists, next)->list_count(), 1u);
+    ASSERT_THAT(Publish(authority, now_), IsOk());
+  }
+  EXPECT_THAT(Verified(files), IsOk());
+}
+
 TEST_F(CertificateLifeTest, OnlyWhatEndsSoonIsDue) {
   Issue(rpc::Role::kCollector, "early");
   now_ += 70 * kDay;
   Issue(rpc::Role::kCollector, "late");
   const AuthorityFolder authority = Open();
-  const auto due = Renewable(authority, "", std::nullopt, now_ + 30 * kDay);
+  const auto due = Renewable(authority, "", std::nullopt, now_ + 30 * kDay, now_);
   ASSERT_THAT(due, SizeIs(1));
   EXPECT_EQ(due[0].name, "early");
-  EXPECT_THAT(Renewable(authority, "", rpc::Role::kViewer, absl::InfiniteFuture()), IsEmpty());
+  EXPECT_THAT(Renewable(authority, "", rpc::Role::kViewer, absl::InfiniteFuture(), now_),
+              IsEmpty());
 }
 
 TEST_F(CertificateLifeTest, RevokingANameRefusesEveryCertificateItGot) {
@@ -230,7 +386,7 @@ TEST_F(CertificateLifeTest, RevokingANameRefusesEveryCertificateItGot) {
   EXPECT_FALSE(lists.Check(first).ok());
   EXPECT_FALSE(lists.Check(second).ok());
   EXPECT_THAT(lists.Check(Read(other.cert)), IsOk());
-  EXPECT_THAT(Renewable(Open(), "anna", std::nullopt, absl::InfiniteFuture()), IsEmpty());
+  EXPECT_THAT(Renewable(Open(), "anna", std::nullopt, absl::InfiniteFuture(), now_), IsEmpty());
   const std::vector<IndexEntry> entries = Open().index().entries;
   AuthorityFolder authority = Open();
   EXPECT_THAT(Renew(authority, entries[1], {.valid = kDay}, now_),
@@ -300,6 +456,52 @@ TEST_F(CertificateLifeTest, PublishingReachesEveryFolderOfThisHostAndNamesTheOth
   EXPECT_THAT(published.absent, ElementsAre(Out("far")));
   EXPECT_EQ(Read(here.crl), Read(Authority() + "/ca.crl"));
   EXPECT_FALSE(io::Exists(Out("far")));
+}
+
+TEST_F(CertificateLifeTest, PublishingLeavesTheTrustOfAnotherAuthorityAlone) {
+  const std::string elsewhere = folder_.path() + "/elsewhere";
+  ASSERT_THAT(InitAuthority(elsewhere, now_, 3650 * kDay), IsOk());
+  const config::TlsFiles files = Issue(rpc::Role::kAggregator, "main");
+  CertificateRequest request;
+  request.role = rpc::Role::kAggregator;
+  request.name = "main";
+  ASSERT_THAT(IssueInto(elsewhere, Out("main"), request, now_, kDay, /*overwrite=*/true), IsOk());
+  const std::string trusted = Read(files.ca);
+  const std::string list = Read(files.crl);
+  AuthorityFolder authority = Open();
+  ASSERT_OK_AND_ASSIGN(const Published published, Publish(authority, now_));
+  EXPECT_THAT(published.foreign, ElementsAre(Out("main")));
+  EXPECT_THAT(published.folders, IsEmpty());
+  EXPECT_EQ(Read(files.ca), trusted);
+  EXPECT_EQ(Read(files.crl), list);
+}
+
+TEST_F(CertificateLifeTest, AFolderThatMissedTheReplacementOfTheAuthorityIsNotTakenForForeign) {
+  const config::TlsFiles files = Issue(rpc::Role::kAggregator, "main");
+  const std::string old_trust = Read(files.ca);
+  AuthorityFolder authority = Open();
+  ASSERT_THAT(authority.BeginRotation(now_, 3650 * kDay), IsOk());
+  ASSERT_THAT(FinishRotation(authority, /*force=*/true, now_), IsOk());
+  EXPECT_EQ(Read(files.ca), old_trust);
+  ASSERT_OK_AND_ASSIGN(const Published published, Publish(authority, now_));
+  EXPECT_THAT(published.folders, ElementsAre(Out("main")));
+  EXPECT_EQ(Read(files.ca), authority.bundle());
+}
+
+TEST_F(CertificateLifeTest, AFolderThatCannotBeWrittenDoesNotKeepTheOthersFromTheirs) {
+  const config::TlsFiles first = Issue(rpc::Role::kAggregator, "a");
+  const config::TlsFiles last = Issue(rpc::Role::kCollector, "z");
+  // Not even root writes a file where a folder is.
+  std::filesystem::remove(first.crl);
+  std::filesystem::create_directories(first.crl + "/x");
+  AuthorityFolder authority = Open();
+  ASSERT_THAT(authority.WriteLists(now_), IsOk());
+  ASSERT_OK_AND_ASSIGN(const Published published, Publish(authority, now_));
+  ASSERT_THAT(published.failed, SizeIs(1));
+  EXPECT_EQ(published.failed[0].folder, Out("a"));
+  EXPECT_THAT(published.failed[0].status.message(), HasSubstr("ca.crl"));
+  EXPECT_THAT(published.folders, ElementsAre(Out("z")));
+  EXPECT_EQ(Read(last.crl), Read(Authority() + "/ca.crl"));
 }
 
 TEST_F(CertificateLifeTest, AnAuthorityIsReplacedWithBothTrustedInBetween) {
