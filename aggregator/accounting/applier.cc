@@ -39,10 +39,9 @@ void Applier::ReadOnward(std::uint32_t row, Observation now) {
   Observation before = SeenBefore(row);
   const QueueReading reading = now.reading;
   const std::int64_t from = before.header->attribution_us;
-  const bool zero_stays = BytesOf(reading).zero() && BytesOf(before.reading).zero();
-  const bool doubtful_base = state_.slots[row].base_may_be_bad && !zero_stays;
-  const bool disputed = !lineage_.only_same() || now.renamed || (habit_ && !zero_stays) ||
-                        doubtful_base || !StepIsPlain(before, now, Line());
+  const bool disputed = !lineage_.only_same() || now.renamed || habit_ ||
+                        state_.slots[row].base_may_be_bad > 0 ||
+                        !StepIsPlain(before, now, Line());
   if (disputed) {
     Contest(row, std::move(before), std::move(now));
     return;
@@ -67,7 +66,7 @@ void Applier::Recreate(std::uint32_t row, const QueueReading& reading) {
   const std::int64_t to = now_.attribution_us;
   const TrafficBytes most = MostSince(ReadHeader(row), RateOf(row));
   state_.rows[row] = reading;  // its epoch is the new queue's
-  state_.slots[row].base_may_be_bad = false;
+  state_.slots[row].base_may_be_bad = 0;
   const TrafficBytes bytes = BytesOf(reading);
   Doubt times;
   times.from_us = times.blind_from_us = from;
@@ -96,7 +95,7 @@ void Applier::RestartWithBoot(std::uint32_t row, const QueueReading& reading) {
   const std::int64_t existed =
       std::min(reach, UptimeUs() + kSecondUs + (now_.end_us - now_.begin_us));
   state_.rows[row] = reading;
-  state_.slots[row].base_may_be_bad = false;
+  state_.slots[row].base_may_be_bad = 0;
   const TrafficBytes bytes = BytesOf(reading);
   if (!Fits(bytes, CeilingBytes(rate, existed))) {
     AddEpoch(row, from, EpochReason::kReboot);
@@ -119,7 +118,7 @@ void Applier::TakeBaseline(std::uint32_t row, const QueueReading& reading) {
   const std::int64_t from = ReadAt(row);
   const std::int64_t to = now_.attribution_us;
   state_.rows[row] = reading;
-  state_.slots[row].base_may_be_bad = false;
+  state_.slots[row].base_may_be_bad = 0;
   known_[row] = Known::kBaseline;
   AddEpoch(row, to, EpochReason::kTimeline);
   const TrafficBytes bytes = BytesOf(reading);
@@ -224,7 +223,7 @@ bool Applier::ComeBack(const QueueReading& reading) {
   if (!went_on) {
     raw.sure = {};
     raw.upper = Most(raw.upper, most);
-    state_.slots[row].base_may_be_bad = true;
+    state_.slots[row].base_may_be_bad = 1;
   }
   if (!lineage_.only_same()) {
     raw.sure = {};
@@ -315,7 +314,7 @@ void Applier::AppearFromZero(std::uint32_t row, const QueueReading& reading,
   }
   const TrafficBytes most = CeilingBytes(rate, reach);
   const bool renamed = MayBeAnotherRenamed(reading);
-  state_.slots[row].base_may_be_bad = renamed;
+  state_.slots[row].base_may_be_bad = renamed ? 1 : 0;
   if (!Fits(bytes, most)) {
     AddEpoch(row, to, EpochReason::kFirstSight);
     Refuse(row, reading, from, most,
@@ -342,7 +341,7 @@ void Applier::AppearFromZero(std::uint32_t row, const QueueReading& reading,
 }
 
 void Applier::Vanish(std::uint32_t row) {
-  const bool disputed = state_.disputes.contains(row) || state_.slots[row].base_may_be_bad;
+  const bool in_doubt = state_.disputes.contains(row) || state_.slots[row].base_may_be_bad > 0;
   EndDispute(row);
   const std::int64_t read = ReadAt(row);
   const TrafficBytes most = MostSince(ReadHeader(row), RateOf(row));
@@ -358,7 +357,8 @@ void Applier::Vanish(std::uint32_t row) {
     stone.vanished_us = now_.attribution_us;
     stone.limits = LimitsOf(row);
     stone.noted = CountsNothing(row) ? TrafficBytes{} : most;
-    stone.may_be_bad = disputed;
+    // It may have gone with another course of the counters.
+    stone.may_be_bad = in_doubt || !lineage_.only_same();
     state_.tombstones.push_back(std::move(stone));
   }
   known_[row] = Known::kGone;

@@ -169,7 +169,7 @@ Verdict Applier::JudgeRow(std::uint32_t row, const Dispute& dispute) const {
   input.rate = state_.slots[row].rate;
   input.tool_resets = habit_;
   input.first_is_first = dispute.first_is_first;
-  input.first_may_be_bad = state_.slots[row].base_may_be_bad;
+  input.first_may_be_bad = state_.slots[row].base_may_be_bad > 0;
   return Judge(input);
 }
 
@@ -287,7 +287,15 @@ void Applier::CloseDispute(std::uint32_t row, const Verdict& verdict) {
     }
     slot.since_us = dispute.seen[step.to].header->attribution_us;
   }
-  slot.base_may_be_bad = !verdict.settled;
+  // Nothing after nothing confirms neither, until it has lasted.
+  const bool confirmed = verdict.settled && !(slot.base_may_be_bad > 0 && ShowsNothing(last.reading));
+  if (confirmed) {
+    slot.base_may_be_bad = 0;
+  } else if (!verdict.settled) {
+    slot.base_may_be_bad = 1;
+  } else if (++slot.base_may_be_bad > kMostDisputed) {
+    slot.base_may_be_bad = 0;
+  }
 }
 
 // Epochs and events of what is counted.

@@ -233,7 +233,9 @@ void DecodeStateRows(Fields& in, const StateHead& head, MenuState& state) {
         slot.rate.bytes = in.U64();
         slot.rate.us = in.U64();
         in.Require(slot.rate.us <= 2 * static_cast<std::uint64_t>(kLatestUs));
-        slot.base_may_be_bad = in.U64() == 1;
+        const std::uint64_t doubted = in.U64();
+        in.Require(doubted <= kMostDisputed);
+        slot.base_may_be_bad = static_cast<std::uint8_t>(doubted);
       }
       in.Require(reading.descriptor < head.dictionary_end);
       if (!in.ok()) return;
@@ -334,7 +336,7 @@ std::string EncodeStateRows(const MenuState& state, std::uint32_t number) {
     AppendTime(out, slot.since_us);
     AppendVarint(out, slot.rate.bytes);
     AppendVarint(out, slot.rate.us);
-    AppendVarint(out, slot.base_may_be_bad ? 1 : 0);
+    AppendVarint(out, slot.base_may_be_bad);
   }
   return Seal(std::move(out));
 }
@@ -431,6 +433,7 @@ absl::Status FinishState(const StateHead& head, MenuState& state) {
   if (!sound) return Damaged("a device's state does not fit together");
   state.row_of.resize(state.dictionary.next_index(), kNoRow);
   LinkParents(state);
+  NoteDoubtfulBases(state);
 
   // Entries that were dropped after their part had been written.
   std::vector<bool> used(state.dictionary.next_index());

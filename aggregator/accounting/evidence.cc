@@ -38,10 +38,6 @@ enum Rank : int {
 constexpr int kRanks = 10;
 constexpr std::size_t kMostSeen = kMostDisputed + 1;
 
-bool IsZero(const QueueReading& reading) {
-  return reading.upload == 0 && reading.download == 0 && reading.packets == 0;
-}
-
 TrafficBytes Difference(const QueueReading& before, const QueueReading& now) {
   return {now.upload - before.upload, now.download - before.download};
 }
@@ -153,7 +149,7 @@ class Courses {
 
   // The very first reading showed nothing, and so much cannot have passed since.
   bool EarlierWasBad() const {
-    return in_.first_is_first && IsZero(At(0)) && !WitnessFell(At(0), At(1)) &&
+    return in_.first_is_first && ShowsNothing(At(0)) && !WitnessFell(At(0), At(1)) &&
            !Fits(Difference(At(0), At(1)), Ceiling(0, 1));
   }
 
@@ -260,7 +256,7 @@ class Courses {
   // The newest reading goes on from one that a course reaches: it is good.
   bool GoesOnFromSound(std::size_t j) const {
     // Zeros after zeros are no evidence of going on; where nothing came before, they are nothing.
-    if (IsZero(At(j)) && !(j == 1 && IsZero(At(0)))) return false;
+    if (ShowsNothing(At(j)) && !(j == 1 && ShowsNothing(At(0)))) return false;
     for (std::size_t i = 0; i < j; ++i) {
       if (!nodes_[i].reached || WitnessFell(At(i), At(j))) continue;
       if (Fits(Difference(At(i), At(j)), Ceiling(i, j))) return true;
@@ -407,7 +403,7 @@ Verdict Judge(const JudgeInput& input) { return Courses(input).Run(); }
 
 bool StepIsPlain(const Observation& before, const Observation& now, const Rate& line) {
   if (WitnessFell(before.reading, now.reading)) return false;
-  if (IsZero(now.reading)) return IsZero(before.reading);
+  if (ShowsNothing(now.reading)) return ShowsNothing(before.reading);
   const TrafficBytes moved = Difference(before.reading, now.reading);
   if (moved.zero()) return true;
   return Fits(moved, CeilingBetween(before, now, line)) && !TooLargeToStore(moved);
@@ -462,6 +458,10 @@ TrafficBytes CeilingBetween(const Observation& before, const Observation& now, c
 bool WitnessFell(const QueueReading& before, const QueueReading& now) {
   if (counters::ByteCounterFell(before, now)) return true;
   return now.packets < before.packets && PacketsCarry(now);
+}
+
+bool ShowsNothing(const QueueReading& reading) {
+  return reading.upload == 0 && reading.download == 0 && reading.packets == 0;
 }
 
 bool FellLittle(const QueueReading& before, const QueueReading& now) {

@@ -54,7 +54,8 @@ void CorrectHeader(SnapshotHeader& header, std::int64_t previous_us, std::int64_
 bool QuickPathMayApply(const MenuState& state, const StageInput& input) {
   const counters::Snapshot& snapshot = *input.snapshot;
   return !input.force_general && state.last.has_value() && !state.pending.has_value() &&
-         state.disputes.empty() && state.read_at.empty() && snapshot.steps.empty() &&
+         state.disputes.empty() && !state.doubtful_bases && state.read_at.empty() &&
+         snapshot.steps.empty() &&
          input.added->empty() && snapshot.readings.size() == state.live() &&
          snapshot.header.settings_fingerprint == state.last->settings_fingerprint;
 }
@@ -100,7 +101,7 @@ bool CompareRows(const MenuState& state, const std::vector<QueueReading>& readin
     const Slot& slot = state.slots[row];
     const TrafficBytes& most = ceilings[slot.limits];
     if (now.upload - before.upload > most.upload ||
-        now.download - before.download > most.download || slot.base_may_be_bad) {
+        now.download - before.download > most.download) {
       return false;
     }
     moved.push_back({row, now});
@@ -401,6 +402,7 @@ absl::StatusOr<Staged> Stage(const MenuState& state, const StageInput& input) {
       StepHeaders(snapshot, staged.header, previous_us, input.received_us);
   NS_RETURN_IF_ERROR(CheckSnapshot(next->dictionary, state, snapshot, steps));
   NS_RETURN_IF_ERROR(ApplySnapshot(*next, input, steps, staged));
+  NoteDoubtfulBases(*next);
   staged.renumbered = RenumberIfSparse(*next);
   GiveBackSpareRoom(next->rows);
   GiveBackSpareRoom(next->slots);
@@ -466,6 +468,12 @@ void LinkParents(MenuState& state) {
   LinkLimits(state);
 }
 
+void NoteDoubtfulBases(MenuState& state) {
+  state.doubtful_bases =
+      std::any_of(state.slots.begin(), state.slots.end(),
+                  [](const Slot& slot) { return slot.base_may_be_bad > 0; });
+}
+
 std::vector<Doubt> OpenDoubts(const MenuState& state, const MenuPlace& place) {
   if (state.disputes.empty()) return {};
   Effects effects;
@@ -478,6 +486,7 @@ std::vector<Doubt> OpenDoubts(const MenuState& state, const MenuPlace& place) {
 void ResolveOpen(MenuState& state, const MenuPlace& place, Effects& effects) {
   const Applier::Context context{place.router, place.menu, place.settings, nullptr};
   Applier(state, context, effects).ResolveAll();
+  NoteDoubtfulBases(state);
 }
 
 void MarkUnseen(MenuState& state, const MenuPlace& place, const Successor& successor,

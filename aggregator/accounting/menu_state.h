@@ -43,8 +43,9 @@ struct Slot {
   std::uint32_t limits = 0;       // its limits, in MenuState::limits
   std::int64_t since_us = 0;      // observed without a gap since
   LastRate rate;
-  // The last reading ended a dispute that nothing decided: it may have been wrong.
-  bool base_may_be_bad = false;
+  // Above 0: nothing has confirmed the last reading, so it may have been wrong. Counts it and the
+  // readings of nothing that followed one of nothing; kMostDisputed of them are believed.
+  std::uint8_t base_may_be_bad = 0;
 };
 
 // A queue whose last step is not decided yet: the last undisputed reading and all since.
@@ -88,6 +89,8 @@ inline constexpr std::int64_t kResetHabitUs = 3'600 * kSecondUs;
 // A vanished queue is remembered for kTombstoneUs; at most this many of them, or as many as the
 // menu has had queues at a time if those were more, so that a whole menu can vanish and return.
 inline constexpr std::size_t kMinTombstones = 4096;
+// So long after it vanished a queue that comes back divides its bytes between the days it was away.
+inline constexpr std::int64_t kMissingUs = 3'600 * kSecondUs;
 inline constexpr std::int64_t kTombstoneUs = 7LL * 86'400 * kSecondUs;
 inline constexpr std::size_t kMaxEventsPerSnapshot = 64;
 // Instants beyond the end of year 9999 are no instants.
@@ -111,6 +114,7 @@ struct MenuState {
   std::vector<std::uint32_t> row_of;  // by descriptor
   std::vector<std::uint32_t> free_rows;
   std::size_t parents = 0;  // rows that have a parent among the rows
+  bool doubtful_bases = false;  // a row's last reading may have been wrong
 
   // What limits the queues have; by Slot::limits. The first is of queues without any.
   std::vector<RowLimits> limits;
@@ -243,6 +247,8 @@ void Install(MenuState& state, Staged&& staged);
 // checkpoint.
 void LinkParents(MenuState& state);
 void LinkLimits(MenuState& state);
+// Looks whether any row's last reading may have been wrong. Part of the same.
+void NoteDoubtfulBases(MenuState& state);
 
 // Takes what is owed off a parent's bytes. What is left goes on being owed; what comes out doubtful
 // becomes a doubt, and leaves nothing in the delta.

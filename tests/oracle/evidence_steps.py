@@ -46,6 +46,8 @@ class Times:
                 s = frozenset(["restart"])
             else:
                 s = frozenset(["timeline"]) if one_host else frozenset(["restart", "timeline"])
+                if not one_host and b.uptime >= a.uptime:
+                    s |= SAME
         elif self.drift > self.slack:
             s = frozenset(["timeline"]) if b.decided else frozenset(["same", "timeline"])
         else:
