@@ -200,6 +200,8 @@ void Applier::Contest(std::uint32_t row, Observation before, Observation now) {
 void Applier::EndDispute(std::uint32_t row) {
   const auto found = state_.disputes.find(row);
   if (found == state_.disputes.end()) return;
+  // A parent that ends before its children's disputes takes off what they may have moved.
+  if (found->second.waits) TakeEarly(row, found->second.children);
   const Verdict verdict = JudgeRow(row, found->second);
   CloseDispute(row, verdict);
 }
@@ -231,6 +233,7 @@ Applier::DoubtfulPart Applier::PartOf(std::uint32_t row, const Dispute& dispute,
   part.children = dispute.children;
   part.outlived_parent = dispute.outlived_parent;
   part.taken_early = dispute.taken_early;
+  part.parents = dispute.parents;
   const Observation& newest = dispute.seen.back();
   Doubt& doubt = part.doubt;
   doubt.descriptor = state_.rows[row].descriptor;
@@ -379,11 +382,13 @@ void Applier::NoteOpen() {
   absl::flat_hash_map<std::uint32_t, Owed> open_children;  // by parent
   for (const auto& [row, dispute] : state_.disputes) {
     rows.push_back(row);
-    const std::uint32_t parent = state_.slots[row].parent;
-    if (parent == kNoRow || !state_.disputes.contains(parent)) continue;
-    const Figures moved = JudgeRow(row, dispute).figures;
-    open_children[parent] +=
-        {moved.sure, moved.counted, moved.visible, Less(moved.upper, moved.visible)};
+    const Figures figures = JudgeRow(row, dispute).figures;
+    Owed moved{figures.sure, figures.counted, figures.visible,
+               Less(figures.upper, figures.visible)};
+    if (dispute.parents.size() > 1) moved.least = {};
+    for (const std::uint32_t parent : dispute.parents) {
+      if (state_.disputes.contains(parent)) open_children[parent] += moved;
+    }
   }
   std::sort(rows.begin(), rows.end());
   for (const std::uint32_t row : rows) {
