@@ -96,16 +96,15 @@ class Courses {
   Verdict Run() {
     nodes_[0].reached = true;
     nodes_[0].best[kUndisputed].possible = true;
-    std::size_t newest_good = 0;
     for (std::size_t j = 1; j <= last_; ++j) {
-      for (std::size_t i = newest_good; i < j; ++i) {
+      for (std::size_t i = newest_good_; i < j; ++i) {
         if (AllBadBetween(i, j)) Extend(i, j);
       }
       if (in_.first_may_be_bad || (j == 1 && EarlierWasBad())) {
         const int rank = in_.first_may_be_bad ? kRankTimeline : kRankBadReading;
-        if (newest_good == 0) Try(0, j, {Explanation::kBadReading, {}, Ceiling(0, j), rank});
+        if (newest_good_ == 0) Try(0, j, {Explanation::kBadReading, {}, Ceiling(0, j), rank});
       }
-      if (in_.seen[j].good) newest_good = j;
+      if (in_.seen[j].good && j < last_) newest_good_ = j;
     }
     verdict_.settled = GoesOnFromSound(last_);
     if (verdict_.settled) {
@@ -113,7 +112,8 @@ class Courses {
       return std::move(verdict_);
     }
     if (ThreeBeyond()) return CeilingWasWrong();
-    for (std::size_t i = newest_good; i <= last_; ++i) {
+    if (in_.seen[last_].good) newest_good_ = last_;
+    for (std::size_t i = newest_good_; i <= last_; ++i) {
       if (!nodes_[i].reached || !AllBadBetween(i, last_ + 1)) continue;
       const bool ends = i == last_;
       Conclude(i, ends ? TrafficBytes{} : Ceiling(i, last_), static_cast<int>(last_ - i));
@@ -257,8 +257,8 @@ class Courses {
   bool GoesOnFromSound(std::size_t j) const {
     // Zeros after zeros are no evidence of going on; where nothing came before, they are nothing.
     if (ShowsNothing(At(j)) && !(j == 1 && ShowsNothing(At(0)))) return false;
-    for (std::size_t i = 0; i < j; ++i) {
-      if (!nodes_[i].reached || WitnessFell(At(i), At(j))) continue;
+    for (std::size_t i = newest_good_; i < j; ++i) {
+      if (!nodes_[i].reached || WitnessFell(At(i), At(j)) || !AllBadBetween(i, j)) continue;
       if (Fits(Difference(At(i), At(j)), Ceiling(i, j))) return true;
     }
     return false;
@@ -286,7 +286,7 @@ class Courses {
   Verdict CeilingWasWrong() {
     const std::size_t sound = Sound();
     const TrafficBytes moved = Difference(At(sound), At(last_));
-    for (std::size_t i = 0; i < last_; ++i) {
+    for (std::size_t i = newest_good_; i < last_; ++i) {
       if (nodes_[i].reached) Conclude(i, Ceiling(i, last_), static_cast<int>(last_ - i));
     }
     verdict_.settled = true;
@@ -342,6 +342,7 @@ class Courses {
 
   const JudgeInput& in_;
   std::size_t last_;
+  std::size_t newest_good_ = 0;  // before the newest reading: decided, so every course passes it
   std::array<Node, kMostSeen> nodes_;
   Verdict verdict_;
   bool concluded_ = false;
