@@ -9,6 +9,8 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 
 #include "aggregator/accounting/menu_state.h"
 #include "common/counters/matching.h"
@@ -85,6 +87,8 @@ class Applier {
     Owed children;  // of the whole time of the doubt
     bool outlived_parent = false;
     base::TrafficBytes taken_early;
+    std::vector<std::uint32_t> parents;  // besides those at the step's ends
+    bool vanishing = false;                         // of a queue with its last words
     bool late = false;      // holds bytes of steps in which its parent's own are told already
     bool no_child = false;  // is told under another name too: not its parent's a second time
   };
@@ -158,13 +162,19 @@ class Applier {
   void AddHoldRecord(std::uint32_t row, const Dispute& dispute, bool resolved);
 
   // --- parents --------------------------------------------------------------------------------
-  void AddToParents(std::uint32_t row, Owed moved);
+  void AddToParents(std::uint32_t row, DescriptorIndex descriptor, Owed moved,
+                    absl::Span<const std::uint32_t> earlier);
   void AddToParents(const DoubtfulPart& part);
+  void AddTo(std::uint32_t parent, const Owed& moved);
+  // The parent with that name that replies lack, if any.
+  Tombstone* StoneNamed(absl::string_view name);
+  void NoteParents();
+  void AddAway();
   void Settle();  // parents' own bytes, then the parts become deltas
   void SettleParents();
   void HoldParentsBack();
   void CloseWaiting();
-  void TakeEarly(std::uint32_t parent, Dispute& dispute);
+  void TakeEarly(std::uint32_t parent, Owed& children);
   void PayDoubtful(DoubtfulPart& part);
   void KeepDebts();
   void TrimTombstones();
@@ -182,6 +192,10 @@ class Applier {
   const RowLimits& LimitsOf(std::uint32_t row) const;
   // The limit that held until the row's last reading.
   Rate RateOf(std::uint32_t row) const;
+  // The limit that held from there to the reading.
+  Rate RateTo(std::uint32_t row, const counters::QueueReading& reading) {
+    return RateBetween(LimitsOf(row), LimitsNow(row, reading), Line());
+  }
   base::TrafficBytes MostSince(const counters::SnapshotHeader& before, const Rate& rate) const;
   std::int64_t ReachSince(const counters::SnapshotHeader& before) const;
   bool CountsNothing(std::uint32_t row) const;
@@ -219,6 +233,13 @@ class Applier {
   std::vector<std::uint32_t> parent_before_;  // by row
   std::vector<bool> has_children_;            // by row
   std::vector<std::uint32_t> freed_;
+  // Of parents that vanished in this step: where their tombstones stand.
+  absl::flat_hash_map<std::uint32_t, std::size_t> stones_of_;
+  std::size_t stones_before_ = 0;
+  absl::flat_hash_set<std::uint32_t> parents_back_;  // rows of parents that came back
+  absl::flat_hash_set<std::uint32_t> reparented_;    // rows that name another parent now
+  // Where parents stand in `tombstones`, by name; made when first asked for.
+  std::optional<absl::flat_hash_map<std::string, std::size_t>> parent_stones_;
   std::vector<std::pair<std::uint32_t, counters::QueueReading>> writes_;
   // Of all that this Applier applied.
   std::vector<DescriptorIndex> unused_;

@@ -169,7 +169,7 @@ Verdict Applier::JudgeRow(std::uint32_t row, const Dispute& dispute) const {
   input.rate = state_.slots[row].rate;
   input.tool_resets = habit_;
   input.first_is_first = dispute.first_is_first;
-  input.first_may_be_bad = state_.slots[row].base_may_be_bad;
+  input.first_may_be_bad = state_.slots[row].base_may_be_bad > 0;
   return Judge(input);
 }
 
@@ -200,6 +200,8 @@ void Applier::Contest(std::uint32_t row, Observation before, Observation now) {
 void Applier::EndDispute(std::uint32_t row) {
   const auto found = state_.disputes.find(row);
   if (found == state_.disputes.end()) return;
+  // A parent that ends before its children's disputes takes off what they may have moved.
+  if (found->second.waits) TakeEarly(row, found->second.children);
   const Verdict verdict = JudgeRow(row, found->second);
   CloseDispute(row, verdict);
 }
@@ -231,6 +233,7 @@ Applier::DoubtfulPart Applier::PartOf(std::uint32_t row, const Dispute& dispute,
   part.children = dispute.children;
   part.outlived_parent = dispute.outlived_parent;
   part.taken_early = dispute.taken_early;
+  part.parents = dispute.parents;
   const Observation& newest = dispute.seen.back();
   Doubt& doubt = part.doubt;
   doubt.descriptor = state_.rows[row].descriptor;
@@ -287,7 +290,15 @@ void Applier::CloseDispute(std::uint32_t row, const Verdict& verdict) {
     }
     slot.since_us = dispute.seen[step.to].header->attribution_us;
   }
-  slot.base_may_be_bad = !verdict.settled;
+  // Nothing after nothing confirms neither, until it has lasted.
+  const bool confirmed = verdict.settled && !(slot.base_may_be_bad > 0 && ShowsNothing(last.reading));
+  if (confirmed) {
+    slot.base_may_be_bad = 0;
+  } else if (!verdict.settled) {
+    slot.base_may_be_bad = 1;
+  } else if (++slot.base_may_be_bad > kMostDisputed) {
+    slot.base_may_be_bad = 0;
+  }
 }
 
 // Epochs and events of what is counted.
@@ -371,11 +382,13 @@ void Applier::NoteOpen() {
   absl::flat_hash_map<std::uint32_t, Owed> open_children;  // by parent
   for (const auto& [row, dispute] : state_.disputes) {
     rows.push_back(row);
-    const std::uint32_t parent = state_.slots[row].parent;
-    if (parent == kNoRow || !state_.disputes.contains(parent)) continue;
-    const Figures moved = JudgeRow(row, dispute).figures;
-    open_children[parent] +=
-        {moved.sure, moved.counted, moved.visible, Less(moved.upper, moved.visible)};
+    const Figures figures = JudgeRow(row, dispute).figures;
+    Owed moved{figures.sure, figures.counted, figures.visible,
+               Less(figures.upper, figures.visible)};
+    if (dispute.parents.size() > 1) moved.least = {};
+    for (const std::uint32_t parent : dispute.parents) {
+      if (state_.disputes.contains(parent)) open_children[parent] += moved;
+    }
   }
   std::sort(rows.begin(), rows.end());
   for (const std::uint32_t row : rows) {

@@ -113,9 +113,8 @@ absl::Status Applier::ApplyStep(const SnapshotHeader& now, const counters::Merge
     if (row != kNoRow && known_[row] == Known::kUnread) Vanish(row);
   }
   const Header header = NowShared();
-  for (const auto& [row, reading] : writes_) state_.read_at[row] = header;
-  for (const std::uint32_t row : freed_) state_.read_at.erase(row);
   Finish();
+  for (const auto& [row, reading] : writes_) state_.read_at[row] = header;
   last_step_ = now;
   state_.replies = std::min(state_.replies + 1, kEnoughReplies);
   if (!TwoRowsOfOneId(step.readings)) return absl::OkStatus();

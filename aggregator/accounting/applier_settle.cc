@@ -125,6 +125,12 @@ void Applier::Finish() {
   Settle();
   NoteHabit();
   for (const std::uint32_t row : freed_) {
+    if (IsParent(row)) {
+      for (auto& [child, dispute] : state_.disputes) {
+        auto& parents = dispute.parents;
+        parents.erase(std::remove(parents.begin(), parents.end(), row), parents.end());
+      }
+    }
     state_.debts.erase(row);
     state_.read_at.erase(row);
     state_.slots[row] = Slot{};
@@ -245,22 +251,79 @@ void Applier::Refuse(std::uint32_t row, const QueueReading& reading, std::int64_
 
 // --- parents ------------------------------------------------------------------------------------
 
-// To the parents at both ends of the step. Of a queue that changed its parent, no bytes are sure to
-// have passed either.
-void Applier::AddToParents(std::uint32_t row, Owed moved) {
+void Applier::AddTo(std::uint32_t parent, const Owed& moved) {
+  if (const auto gone = stones_of_.find(parent); gone != stones_of_.end()) {
+    state_.tombstones[gone->second].children += moved;
+    return;
+  }
+  const auto open = state_.disputes.find(parent);
+  (open == state_.disputes.end() ? owed_[parent] : open->second.children) += moved;
+}
+
+Tombstone* Applier::StoneNamed(absl::string_view name) {
+  if (!parent_stones_.has_value()) {
+    parent_stones_.emplace();
+    for (std::size_t i = 0; i < state_.tombstones.size(); ++i) {
+      const Tombstone& stone = state_.tombstones[i];
+      if (!stone.is_parent || stone.descriptor == kNoRow) continue;
+      (*parent_stones_)[state_.dictionary.Find(stone.descriptor)->name] = i;
+    }
+  }
+  const auto found = parent_stones_->find(name);
+  return found == parent_stones_->end() ? nullptr : &state_.tombstones[found->second];
+}
+
+// To the parents at both ends of the step, and to `earlier` ones. Of a queue that changed its
+// parent, no bytes are sure to have passed any of them. A parent that replies lack gets them too:
+// its counter holds them when it is back.
+void Applier::AddToParents(std::uint32_t row, DescriptorIndex descriptor, Owed moved,
+                           absl::Span<const std::uint32_t> earlier) {
+  if (moved.zero()) return;
   const std::uint32_t now = state_.slots[row].parent;
   const bool gone = state_.rows[row].descriptor == kNoRow;
   std::uint32_t before = row < parent_before_.size() ? parent_before_[row] : kNotThere;
-  const bool moved_over = before != now && before != kNotThere && !gone;
-  if (before == kNotThere) before = kNoRow;
-  if (moved_over) moved.least = {};
-  const auto add = [&](std::uint32_t parent) {
-    if (parent == kNoRow || moved.zero()) return;
-    const auto open = state_.disputes.find(parent);
-    (open == state_.disputes.end() ? owed_[parent] : open->second.children) += moved;
-  };
-  add(now);
-  if (before != now) add(before);
+  const bool was_there = before != kNotThere && !gone;
+  if (!was_there && before == kNotThere) before = kNoRow;
+  // The row of the same parent came or went.
+  const bool same = !reparented_.contains(row) &&
+                    ((before == kNoRow && parents_back_.contains(now)) ||
+                     (now == kNoRow && stones_of_.contains(before)));
+  const auto another = [&](std::uint32_t parent) { return parent != now && parent != before; };
+  const bool more = std::any_of(earlier.begin(), earlier.end(), another);
+  if (more || (was_there && before != now && !same)) moved.least = {};
+  if (now != kNoRow) AddTo(now, moved);
+  if (before != kNoRow && before != now) AddTo(before, moved);
+  for (const std::uint32_t parent : earlier) {
+    if (another(parent)) AddTo(parent, moved);
+  }
+  if (more || now != kNoRow || before != kNoRow || state_.tombstones.empty()) return;
+  const counters::QueueDescriptor* d = state_.dictionary.Find(descriptor);
+  if (d == nullptr || d->parent.empty()) return;
+  if (Tombstone* stone = StoneNamed(d->parent); stone != nullptr) stone->children += moved;
+}
+
+// Whose bytes an open dispute may hold.
+void Applier::NoteParents() {
+  for (auto& [row, dispute] : state_.disputes) {
+    const std::uint32_t before = row < parent_before_.size() ? parent_before_[row] : kNoRow;
+    for (const std::uint32_t parent : {before, state_.slots[row].parent}) {
+      if (parent >= kNotThere || known_[parent] == Known::kGone) continue;
+      auto& parents = dispute.parents;
+      if (std::find(parents.begin(), parents.end(), parent) == parents.end()) {
+        parents.push_back(parent);
+      }
+    }
+  }
+}
+
+// What queues that replies lack may move is no parent's own for sure.
+void Applier::AddAway() {
+  if (state_.tombstones.empty()) return;
+  for (const Away& away : AwayAt(state_, stones_before_, now_.attribution_us)) {
+    if (known_[away.parent] != Known::kCounted) continue;
+    const Rate rate = RateBetween(away.limits, away.limits, Line());
+    AddTo(away.parent, {{}, {}, {}, MostSince(ReadHeader(away.parent), rate)});
+  }
 }
 
 void Applier::AddToParents(const DoubtfulPart& part) {
@@ -273,17 +336,19 @@ void Applier::AddToParents(const DoubtfulPart& part) {
   }
   if (part.late) moved = {{}, moved.counted, {}, moved.most + moved.unseen};
   if (part.no_child) return;
-  AddToParents(part.row, moved);
+  AddToParents(part.row, part.doubt.descriptor, moved, part.parents);
 }
 
 // A parent of a queue that is disputed cannot tell what is its own: it waits for the child.
 void Applier::HoldParentsBack() {
   std::vector<std::uint32_t> held;
   for (const auto& [row, dispute] : state_.disputes) {
-    int depth = 0;
-    for (std::uint32_t at = state_.slots[row].parent; at != kNoRow && depth < 32; ++depth) {
-      held.push_back(at);
-      at = state_.slots[at].parent;
+    for (const std::uint32_t parent : dispute.parents) {
+      std::uint32_t at = parent;
+      for (int depth = 0; at != kNoRow && depth < 32; ++depth) {
+        held.push_back(at);
+        at = state_.slots[at].parent;
+      }
     }
   }
   std::sort(held.begin(), held.end());
@@ -296,7 +361,11 @@ void Applier::HoldParentsBack() {
       continue;
     }
     const auto plain = parents_before_.find(row);
-    if (plain == parents_before_.end()) continue;
+    if (plain == parents_before_.end()) {
+      // What is told of it at once cannot wait.
+      if (known_[row] == Known::kCounted) TakeEarly(row, owed_[row]);
+      continue;
+    }
     taken_back.insert(row);
     Dispute& dispute = state_.disputes[row];
     dispute.waits = true;
@@ -305,15 +374,17 @@ void Applier::HoldParentsBack() {
     dispute.seen.back().good = true;
   }
   if (taken_back.empty()) return;
+  NoteParents();
   std::erase_if(parts_, [&](const Part& part) { return taken_back.contains(part.row); });
 }
 
 // The parent can wait no longer: what its children may have moved is taken off now.
-void Applier::TakeEarly(std::uint32_t parent, Dispute& dispute) {
+void Applier::TakeEarly(std::uint32_t parent, Owed& children) {
   for (auto& [row, open] : state_.disputes) {
-    if (state_.slots[row].parent != parent) continue;
+    const auto& parents = open.parents;
+    if (std::find(parents.begin(), parents.end(), parent) == parents.end()) continue;
     const Figures moved = JudgeRow(row, open).figures;
-    dispute.children += {{}, moved.counted, moved.visible, Less(moved.upper, moved.visible)};
+    children += {{}, moved.counted, moved.visible, Less(moved.upper, moved.visible)};
     open.outlived_parent = true;
     open.taken_early = moved.counted;
   }
@@ -328,7 +399,7 @@ void Applier::CloseWaiting() {
     absl::flat_hash_set<std::uint32_t> with_open_child;
     for (const auto& [row, dispute] : state_.disputes) {
       if (IsParent(row) || dispute.waits) rows.push_back(row);
-      if (residue) with_open_child.insert(state_.slots[row].parent);
+      if (residue) with_open_child.insert(dispute.parents.begin(), dispute.parents.end());
     }
     std::sort(rows.begin(), rows.end());
     for (const std::uint32_t row : rows) {
@@ -342,7 +413,7 @@ void Applier::CloseWaiting() {
       const bool child = with_open_child.contains(row);
       const bool too_long = DecidesNow(dispute, {});
       if (!too_long && (child || !verdict.settled)) continue;
-      if (child) TakeEarly(row, dispute);
+      if (child) TakeEarly(row, dispute.children);
       CloseDispute(row, verdict);
       if (residue) AddToParents(doubtful_.back());
       closed = true;
@@ -356,18 +427,20 @@ void Applier::SettleParents() {
     if (!state_.disputes.contains(row)) owed_[row] += debt;
   }
   absl::erase_if(state_.debts, [&](const auto& d) { return !state_.disputes.contains(d.first); });
+  NoteParents();
   HoldParentsBack();
   for (const Part& part : parts_) {
     const TrafficBytes bytes = part.delta.bytes;
-    AddToParents(part.row, {bytes, bytes, bytes, {}});
+    AddToParents(part.row, part.delta.descriptor, {bytes, bytes, bytes, {}}, {});
   }
   for (const DoubtfulPart& part : doubtful_) AddToParents(part);
+  AddAway();
   CloseWaiting();
 }
 
 void Applier::PayDoubtful(DoubtfulPart& part) {
   Figures own = part.raw;
-  if (context_.settings.parents == ParentsMode::kResidue) {
+  if (context_.settings.parents == ParentsMode::kResidue && !part.vanishing) {
     Owed owed = part.children;
     if (const auto found = owed_.find(part.row); found != owed_.end()) owed += found->second;
     if (!owed.zero()) {
@@ -392,7 +465,11 @@ void Applier::KeepDebts() {
     const bool unknown = known_[parent] == Known::kBaseline || known_[parent] == Known::kGone;
     Owed debt = rest;
     debt.unseen = {};
-    if (!unknown && !debt.zero()) state_.debts[parent] = debt;
+    if (const auto gone = stones_of_.find(parent); gone != stones_of_.end()) {
+      state_.tombstones[gone->second].debt = debt;
+    } else if (!unknown && !debt.zero()) {
+      state_.debts[parent] = debt;
+    }
   }
   owed_.clear();
 }

@@ -340,7 +340,11 @@ void Book::Impl::ExpandDoubt(const Doubt& doubt, std::uint32_t queue, MenuChange
   const QueueInfo& info = change.menu->queues[queue];
   if (!info.counts) return;
   const counters::Menu menu = change.menu->menu;
-  const std::int64_t open_from = change.router->open_from_us;
+  std::int64_t open_from = change.router->open_from_us;
+  if (doubt.late_since_us > 0) {
+    const DaySpan day = change.router->site->calendar.SpanAt(doubt.late_since_us);
+    open_from = std::max(open_from, day.begin_us);
+  }
   NoteWatched(doubt, queue, change);
   const std::int64_t from = std::max(doubt.from_us, open_from);
   const std::int64_t to = std::max(doubt.to_us, open_from);

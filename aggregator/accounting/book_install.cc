@@ -154,6 +154,11 @@ void Book::Impl::CloseDays(RouterBook& router, std::int64_t received_us) {
     for (const auto& [row, header] : state.read_at) {
       progress = std::min(progress, header->attribution_us);
     }
+    // A queue that replies lack may be back at once, with the bytes of the time between.
+    for (auto stone = state.tombstones.rbegin(); stone != state.tombstones.rend(); ++stone) {
+      if (applied - stone->vanished_us > kMissingUs) break;
+      progress = std::min(progress, stone->read_us);
+    }
     if (state.last.has_value()) oldest = std::min(oldest, applied);
     any = true;
   }

@@ -103,7 +103,10 @@ void AppendTombstones(std::string& out, const MenuState& state, std::size_t begi
     headers.Append(out, stone.header);
     AppendLimits(out, stone.limits);
     AppendTraffic(out, stone.noted);
-    AppendVarint(out, stone.may_be_bad ? 1 : 0);
+    AppendVarint(out, (stone.may_be_bad ? 1U : 0U) | (stone.is_parent ? 2U : 0U));
+    if (!stone.is_parent) continue;
+    AppendOwed(out, stone.children);
+    AppendOwed(out, stone.debt);
   }
 }
 
@@ -134,7 +137,14 @@ void DecodeTombstones(Fields& in, MenuState& state) {
       stone.header = headers.Read(in);
       stone.limits = ReadLimits(in);
       stone.noted = in.Sum();
-      stone.may_be_bad = in.U64() == 1;
+      const std::uint64_t flags = in.U64();
+      in.Require(flags <= 3);
+      stone.may_be_bad = (flags & 1) != 0;
+      stone.is_parent = (flags & 2) != 0;
+      if (stone.is_parent) {
+        stone.children = ReadOwed(in);
+        stone.debt = ReadOwed(in);
+      }
     }
     if (in.ok()) state.tombstones.push_back(std::move(stone));
   }
@@ -163,12 +173,17 @@ void DecodeDisputes(Fields& in, MenuState& state) {
     const std::uint32_t row = in.U32();
     Dispute dispute;
     const std::uint64_t flags = in.U64();
-    in.Require(flags <= 7);
+    in.Require(flags <= 15);
     dispute.first_is_first = (flags & 1) != 0;
     dispute.waits = (flags & 2) != 0;
     dispute.outlived_parent = (flags & 4) != 0;
     dispute.children = ReadOwed(in);
     dispute.taken_early = in.Sum();
+    if ((flags & 8) != 0) {
+      for (std::size_t i = in.Count(kMostDisputed + 1); i > 0 && in.ok(); --i) {
+        dispute.parents.push_back(in.U32());
+      }
+    }
     for (std::size_t i = in.Count(kMostDisputed + 1); i > 0 && in.ok(); --i) {
       Observation& seen = dispute.seen.emplace_back();
       seen.reading = in.Reading();
@@ -233,7 +248,9 @@ void DecodeStateRows(Fields& in, const StateHead& head, MenuState& state) {
         slot.rate.bytes = in.U64();
         slot.rate.us = in.U64();
         in.Require(slot.rate.us <= 2 * static_cast<std::uint64_t>(kLatestUs));
-        slot.base_may_be_bad = in.U64() == 1;
+        const std::uint64_t doubted = in.U64();
+        in.Require(doubted <= kMostDisputed);
+        slot.base_may_be_bad = static_cast<std::uint8_t>(doubted);
       }
       in.Require(reading.descriptor < head.dictionary_end);
       if (!in.ok()) return;
@@ -305,9 +322,14 @@ std::string EncodeStateDisputes(const MenuState& state, std::uint32_t number) {
     const Dispute& dispute = state.disputes.at(rows[i]);
     AppendVarint(out, rows[i]);
     AppendVarint(out, (dispute.first_is_first ? 1U : 0U) | (dispute.waits ? 2U : 0U) |
-                          (dispute.outlived_parent ? 4U : 0U));
+                          (dispute.outlived_parent ? 4U : 0U) |
+                          (dispute.parents.empty() ? 0U : 8U));
     AppendOwed(out, dispute.children);
     AppendTraffic(out, dispute.taken_early);
+    if (!dispute.parents.empty()) {
+      AppendVarint(out, dispute.parents.size());
+      for (const std::uint32_t parent : dispute.parents) AppendVarint(out, parent);
+    }
     AppendVarint(out, dispute.seen.size());
     for (const Observation& seen : dispute.seen) {
       AppendReading(out, seen.reading);
@@ -334,7 +356,7 @@ std::string EncodeStateRows(const MenuState& state, std::uint32_t number) {
     AppendTime(out, slot.since_us);
     AppendVarint(out, slot.rate.bytes);
     AppendVarint(out, slot.rate.us);
-    AppendVarint(out, slot.base_may_be_bad ? 1 : 0);
+    AppendVarint(out, slot.base_may_be_bad);
   }
   return Seal(std::move(out));
 }
@@ -417,7 +439,8 @@ absl::Status FinishState(const StateHead& head, MenuState& state) {
     for (const QueueReading& r : state.pending->readings) sound = sound && known(r.descriptor);
   }
   for (auto& [row, dispute] : state.disputes) {
-    sound = sound && live(row) && dispute.seen.size() >= 2;
+    sound = sound && live(row) && dispute.seen.size() >= 2 &&
+            std::all_of(dispute.parents.begin(), dispute.parents.end(), live);
     if (!sound) break;
     // Of an old checkpoint: the reading that was lower is the row's.
     for (Observation& seen : dispute.seen) {
@@ -431,6 +454,10 @@ absl::Status FinishState(const StateHead& head, MenuState& state) {
   if (!sound) return Damaged("a device's state does not fit together");
   state.row_of.resize(state.dictionary.next_index(), kNoRow);
   LinkParents(state);
+  NoteDoubtfulBases(state);
+  if (state.last.has_value()) {
+    state.away = AwayAt(state, state.tombstones.size(), state.last->attribution_us);
+  }
 
   // Entries that were dropped after their part had been written.
   std::vector<bool> used(state.dictionary.next_index());

@@ -38,10 +38,6 @@ enum Rank : int {
 constexpr int kRanks = 10;
 constexpr std::size_t kMostSeen = kMostDisputed + 1;
 
-bool IsZero(const QueueReading& reading) {
-  return reading.upload == 0 && reading.download == 0 && reading.packets == 0;
-}
-
 TrafficBytes Difference(const QueueReading& before, const QueueReading& now) {
   return {now.upload - before.upload, now.download - before.download};
 }
@@ -100,16 +96,15 @@ class Courses {
   Verdict Run() {
     nodes_[0].reached = true;
     nodes_[0].best[kUndisputed].possible = true;
-    std::size_t newest_good = 0;
     for (std::size_t j = 1; j <= last_; ++j) {
-      for (std::size_t i = newest_good; i < j; ++i) {
+      for (std::size_t i = newest_good_; i < j; ++i) {
         if (AllBadBetween(i, j)) Extend(i, j);
       }
       if (in_.first_may_be_bad || (j == 1 && EarlierWasBad())) {
         const int rank = in_.first_may_be_bad ? kRankTimeline : kRankBadReading;
-        if (newest_good == 0) Try(0, j, {Explanation::kBadReading, {}, Ceiling(0, j), rank});
+        if (newest_good_ == 0) Try(0, j, {Explanation::kBadReading, {}, Ceiling(0, j), rank});
       }
-      if (in_.seen[j].good) newest_good = j;
+      if (in_.seen[j].good && j < last_) newest_good_ = j;
     }
     verdict_.settled = GoesOnFromSound(last_);
     if (verdict_.settled) {
@@ -117,7 +112,8 @@ class Courses {
       return std::move(verdict_);
     }
     if (ThreeBeyond()) return CeilingWasWrong();
-    for (std::size_t i = newest_good; i <= last_; ++i) {
+    if (in_.seen[last_].good) newest_good_ = last_;
+    for (std::size_t i = newest_good_; i <= last_; ++i) {
       if (!nodes_[i].reached || !AllBadBetween(i, last_ + 1)) continue;
       const bool ends = i == last_;
       Conclude(i, ends ? TrafficBytes{} : Ceiling(i, last_), static_cast<int>(last_ - i));
@@ -153,7 +149,7 @@ class Courses {
 
   // The very first reading showed nothing, and so much cannot have passed since.
   bool EarlierWasBad() const {
-    return in_.first_is_first && IsZero(At(0)) && !WitnessFell(At(0), At(1)) &&
+    return in_.first_is_first && ShowsNothing(At(0)) && !WitnessFell(At(0), At(1)) &&
            !Fits(Difference(At(0), At(1)), Ceiling(0, 1));
   }
 
@@ -260,9 +256,9 @@ class Courses {
   // The newest reading goes on from one that a course reaches: it is good.
   bool GoesOnFromSound(std::size_t j) const {
     // Zeros after zeros are no evidence of going on; where nothing came before, they are nothing.
-    if (IsZero(At(j)) && !(j == 1 && IsZero(At(0)))) return false;
-    for (std::size_t i = 0; i < j; ++i) {
-      if (!nodes_[i].reached || WitnessFell(At(i), At(j))) continue;
+    if (ShowsNothing(At(j)) && !(j == 1 && ShowsNothing(At(0)))) return false;
+    for (std::size_t i = newest_good_; i < j; ++i) {
+      if (!nodes_[i].reached || WitnessFell(At(i), At(j)) || !AllBadBetween(i, j)) continue;
       if (Fits(Difference(At(i), At(j)), Ceiling(i, j))) return true;
     }
     return false;
@@ -290,7 +286,7 @@ class Courses {
   Verdict CeilingWasWrong() {
     const std::size_t sound = Sound();
     const TrafficBytes moved = Difference(At(sound), At(last_));
-    for (std::size_t i = 0; i < last_; ++i) {
+    for (std::size_t i = newest_good_; i < last_; ++i) {
       if (nodes_[i].reached) Conclude(i, Ceiling(i, last_), static_cast<int>(last_ - i));
     }
     verdict_.settled = true;
@@ -346,6 +342,7 @@ class Courses {
 
   const JudgeInput& in_;
   std::size_t last_;
+  std::size_t newest_good_ = 0;  // before the newest reading: decided, so every course passes it
   std::array<Node, kMostSeen> nodes_;
   Verdict verdict_;
   bool concluded_ = false;
@@ -407,7 +404,7 @@ Verdict Judge(const JudgeInput& input) { return Courses(input).Run(); }
 
 bool StepIsPlain(const Observation& before, const Observation& now, const Rate& line) {
   if (WitnessFell(before.reading, now.reading)) return false;
-  if (IsZero(now.reading)) return IsZero(before.reading);
+  if (ShowsNothing(now.reading)) return ShowsNothing(before.reading);
   const TrafficBytes moved = Difference(before.reading, now.reading);
   if (moved.zero()) return true;
   return Fits(moved, CeilingBetween(before, now, line)) && !TooLargeToStore(moved);
@@ -462,6 +459,10 @@ TrafficBytes CeilingBetween(const Observation& before, const Observation& now, c
 bool WitnessFell(const QueueReading& before, const QueueReading& now) {
   if (counters::ByteCounterFell(before, now)) return true;
   return now.packets < before.packets && PacketsCarry(now);
+}
+
+bool ShowsNothing(const QueueReading& reading) {
+  return reading.upload == 0 && reading.download == 0 && reading.packets == 0;
 }
 
 bool FellLittle(const QueueReading& before, const QueueReading& now) {

@@ -173,6 +173,8 @@ inline base::TrafficBytes BytesOf(const counters::QueueReading& reading) {
 
 // A witness fell: a byte counter, or the packet sum where it can have carried the bytes beside it.
 bool WitnessFell(const counters::QueueReading& before, const counters::QueueReading& now);
+// Neither bytes nor packets.
+bool ShowsNothing(const counters::QueueReading& reading);
 // Every byte counter that fell did so by no more than the larger of 64 KiB and 0.1 %.
 bool FellLittle(const counters::QueueReading& before, const counters::QueueReading& now);
 

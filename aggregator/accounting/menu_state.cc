@@ -54,7 +54,8 @@ void CorrectHeader(SnapshotHeader& header, std::int64_t previous_us, std::int64_
 bool QuickPathMayApply(const MenuState& state, const StageInput& input) {
   const counters::Snapshot& snapshot = *input.snapshot;
   return !input.force_general && state.last.has_value() && !state.pending.has_value() &&
-         state.disputes.empty() && state.read_at.empty() && snapshot.steps.empty() &&
+         state.disputes.empty() && !state.doubtful_bases && state.read_at.empty() &&
+         snapshot.steps.empty() &&
          input.added->empty() && snapshot.readings.size() == state.live() &&
          snapshot.header.settings_fingerprint == state.last->settings_fingerprint;
 }
@@ -100,7 +101,7 @@ bool CompareRows(const MenuState& state, const std::vector<QueueReading>& readin
     const Slot& slot = state.slots[row];
     const TrafficBytes& most = ceilings[slot.limits];
     if (now.upload - before.upload > most.upload ||
-        now.download - before.download > most.download || slot.base_may_be_bad) {
+        now.download - before.download > most.download) {
       return false;
     }
     moved.push_back({row, now});
@@ -110,7 +111,8 @@ bool CompareRows(const MenuState& state, const std::vector<QueueReading>& readin
 
 // Takes the children's bytes, and what is still owed, off the parents among the deltas. What comes
 // out doubtful goes to the doubts, and leaves nothing in its delta.
-void SettleQuick(const MenuState& state, Staged& staged, std::vector<Delta>& deltas) {
+void SettleQuick(const MenuState& state, const Rate& line, Staged& staged,
+                 std::vector<Delta>& deltas) {
   std::vector<Owed> owed(state.rows.size());
   std::vector<bool> owes(state.rows.size());
   for (const auto& [row, debt] : state.debts) {
@@ -124,6 +126,12 @@ void SettleQuick(const MenuState& state, Staged& staged, std::vector<Delta>& del
     owed[parent] += {bytes, bytes, bytes, {}};
     owes[parent] = true;
   }
+  const std::int64_t reach = ReachUs(*state.last, staged.header);
+  for (const Away& away : state.away) {
+    if (staged.header.attribution_us > away.until_us) continue;
+    owed[away.parent].unseen += CeilingBytes(RateBetween(away.limits, away.limits, line), reach);
+    owes[away.parent] = true;
+  }
   for (std::size_t i = 0; i < deltas.size(); ++i) {
     const std::uint32_t row = staged.moved[i].row;
     if (!owes[row]) continue;
@@ -133,11 +141,12 @@ void SettleQuick(const MenuState& state, Staged& staged, std::vector<Delta>& del
     if (!owes[row]) continue;
     const auto before = state.debts.find(row);
     const Owed old = before == state.debts.end() ? Owed{} : before->second;
+    owed[row].unseen = {};  // what passed unseen passed the parent in the same time
     if (!(old == owed[row])) staged.debts.emplace_back(row, owed[row]);
   }
 }
 
-void StageQuick(const MenuState& state, const MenuSettings& settings, Staged& staged) {
+void StageQuick(const MenuState& state, const MenuPlace& place, Staged& staged) {
   std::vector<Delta>& deltas = staged.effects.deltas;
   deltas.reserve(staged.moved.size());
   const std::int64_t from = state.last->attribution_us;
@@ -152,8 +161,9 @@ void StageQuick(const MenuState& state, const MenuSettings& settings, Staged& st
          state.slots[moved.row].since_us,
          {moved.reading.upload - before.upload, moved.reading.download - before.download}});
   }
-  if (settings.parents == ParentsMode::kResidue) {
-    if (state.parents != 0 || !state.debts.empty()) SettleQuick(state, staged, deltas);
+  if (place.settings.parents == ParentsMode::kResidue) {
+    const bool any = state.parents != 0 || !state.debts.empty() || !state.away.empty();
+    if (any) SettleQuick(state, LineOf(place), staged, deltas);
   } else if (state.parents != 0) {
     for (std::size_t i = 0; i < deltas.size(); ++i) {
       if (state.slots[staged.moved[i].row].parent != kNoRow) deltas[i].bytes = {};
@@ -383,7 +393,7 @@ absl::StatusOr<Staged> Stage(const MenuState& state, const StageInput& input) {
       counters::LineageOf(*state.last, staged.header).only_same()) {
     const std::vector<TrafficBytes> ceilings = Ceilings(state, LineOf(place), staged.header);
     if (CompareRows(state, snapshot.readings, ceilings, staged.moved)) {
-      StageQuick(state, input.settings, staged);
+      StageQuick(state, place, staged);
       return staged;
     }
     staged.moved.clear();
@@ -401,6 +411,10 @@ absl::StatusOr<Staged> Stage(const MenuState& state, const StageInput& input) {
       StepHeaders(snapshot, staged.header, previous_us, input.received_us);
   NS_RETURN_IF_ERROR(CheckSnapshot(next->dictionary, state, snapshot, steps));
   NS_RETURN_IF_ERROR(ApplySnapshot(*next, input, steps, staged));
+  NoteDoubtfulBases(*next);
+  if (next->last.has_value()) {
+    next->away = AwayAt(*next, next->tombstones.size(), next->last->attribution_us);
+  }
   staged.renumbered = RenumberIfSparse(*next);
   GiveBackSpareRoom(next->rows);
   GiveBackSpareRoom(next->slots);
@@ -466,6 +480,35 @@ void LinkParents(MenuState& state) {
   LinkLimits(state);
 }
 
+void NoteDoubtfulBases(MenuState& state) {
+  state.doubtful_bases =
+      std::any_of(state.slots.begin(), state.slots.end(),
+                  [](const Slot& slot) { return slot.base_may_be_bad > 0; });
+}
+
+std::vector<Away> AwayAt(const MenuState& state, std::size_t stones, std::int64_t at_us) {
+  std::vector<Away> away;
+  absl::flat_hash_map<absl::string_view, std::vector<const Tombstone*>> by_parent;
+  for (std::size_t i = stones; i > 0; --i) {
+    const Tombstone& stone = state.tombstones[i - 1];
+    if (at_us - stone.vanished_us > kMissingUs) break;
+    const counters::QueueDescriptor* descriptor = state.dictionary.Find(stone.descriptor);
+    if (descriptor == nullptr || descriptor->parent.empty()) continue;
+    by_parent[descriptor->parent].push_back(&stone);
+  }
+  for (std::uint32_t row = 0; row < state.rows.size() && !by_parent.empty(); ++row) {
+    const counters::QueueDescriptor* parent = state.dictionary.Find(state.rows[row].descriptor);
+    if (parent == nullptr) continue;
+    const auto children = by_parent.find(parent->name);
+    if (children == by_parent.end()) continue;
+    for (const Tombstone* stone : children->second) {
+      away.push_back({row, stone->limits, stone->vanished_us + kMissingUs});
+    }
+    by_parent.erase(children);
+  }
+  return away;
+}
+
 std::vector<Doubt> OpenDoubts(const MenuState& state, const MenuPlace& place) {
   if (state.disputes.empty()) return {};
   Effects effects;
@@ -478,6 +521,7 @@ std::vector<Doubt> OpenDoubts(const MenuState& state, const MenuPlace& place) {
 void ResolveOpen(MenuState& state, const MenuPlace& place, Effects& effects) {
   const Applier::Context context{place.router, place.menu, place.settings, nullptr};
   Applier(state, context, effects).ResolveAll();
+  NoteDoubtfulBases(state);
 }
 
 void MarkUnseen(MenuState& state, const MenuPlace& place, const Successor& successor,

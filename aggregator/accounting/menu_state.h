@@ -43,8 +43,9 @@ struct Slot {
   std::uint32_t limits = 0;       // its limits, in MenuState::limits
   std::int64_t since_us = 0;      // observed without a gap since
   LastRate rate;
-  // The last reading ended a dispute that nothing decided: it may have been wrong.
-  bool base_may_be_bad = false;
+  // Above 0: nothing has confirmed the last reading, so it may have been wrong. Counts it and the
+  // readings of nothing that followed one of nothing; kMostDisputed of them are believed.
+  std::uint8_t base_may_be_bad = 0;
 };
 
 // A queue whose last step is not decided yet: the last undisputed reading and all since.
@@ -58,6 +59,8 @@ struct Dispute {
   // What a parent that could not wait took off itself for this queue.
   base::TrafficBytes taken_early;
   bool outlived_parent = false;
+  // Rows of all parents that the queue had since: each holds some of its bytes.
+  std::vector<std::uint32_t> parents;
 
   std::int64_t from_us() const { return seen.front().header->attribution_us; }
 };
@@ -72,6 +75,19 @@ struct Tombstone {
   RowLimits limits;
   base::TrafficBytes noted;  // as unseen, when it vanished
   bool may_be_bad = false;   // the reading was disputed
+  // Of a parent: what its children moved since, and what was owed: its counter holds both when it
+  // is back.
+  bool is_parent = false;
+  Owed children;
+  Owed debt;
+};
+
+// A queue that replies lack since less than kMissingUs, and that has a parent: what it moves is in
+// its parent's counter and in none of its own.
+struct Away {
+  std::uint32_t parent = kNoRow;  // its row
+  RowLimits limits;
+  std::int64_t until_us = 0;
 };
 
 // A complete snapshot that lacked too many queues to be believed at once.
@@ -88,6 +104,8 @@ inline constexpr std::int64_t kResetHabitUs = 3'600 * kSecondUs;
 // A vanished queue is remembered for kTombstoneUs; at most this many of them, or as many as the
 // menu has had queues at a time if those were more, so that a whole menu can vanish and return.
 inline constexpr std::size_t kMinTombstones = 4096;
+// So long after it vanished a queue that comes back divides its bytes between the days it was away.
+inline constexpr std::int64_t kMissingUs = 3'600 * kSecondUs;
 inline constexpr std::int64_t kTombstoneUs = 7LL * 86'400 * kSecondUs;
 inline constexpr std::size_t kMaxEventsPerSnapshot = 64;
 // Instants beyond the end of year 9999 are no instants.
@@ -111,6 +129,7 @@ struct MenuState {
   std::vector<std::uint32_t> row_of;  // by descriptor
   std::vector<std::uint32_t> free_rows;
   std::size_t parents = 0;  // rows that have a parent among the rows
+  bool doubtful_bases = false;  // a row's last reading may have been wrong
 
   // What limits the queues have; by Slot::limits. The first is of queues without any.
   std::vector<RowLimits> limits;
@@ -126,6 +145,7 @@ struct MenuState {
   // By row: when it was read, where that is not `last`.
   absl::flat_hash_map<std::uint32_t, std::shared_ptr<const counters::SnapshotHeader>> read_at;
   std::vector<Tombstone> tombstones;  // in the order they vanished
+  std::vector<Away> away;             // of the newest tombstones
   std::optional<PendingSnapshot> pending;
 
   counters::ReadingBase base() const { return {rows, row_of}; }
@@ -159,6 +179,8 @@ struct Doubt {
   base::TrafficBytes counted;
   base::TrafficBytes doubt;   // of `counted`: may be none
   base::TrafficBytes unseen;  // beyond `counted`: at most so much
+  // Above 0: it counts on no day before that of this instant, open or not.
+  std::int64_t late_since_us = 0;
   // Time in which the queue could not be watched, (blind_from, blind_to]; it had been observed
   // without a gap since watched_since until blind_from.
   std::int64_t blind_from_us = 0;
@@ -243,6 +265,10 @@ void Install(MenuState& state, Staged&& staged);
 // checkpoint.
 void LinkParents(MenuState& state);
 void LinkLimits(MenuState& state);
+// Looks whether any row's last reading may have been wrong. Part of the same.
+void NoteDoubtfulBases(MenuState& state);
+// Those among the first `stones` tombstones that may be away at the time.
+std::vector<Away> AwayAt(const MenuState& state, std::size_t stones, std::int64_t at_us);
 
 // Takes what is owed off a parent's bytes. What is left goes on being owed; what comes out doubtful
 // becomes a doubt, and leaves nothing in the delta.

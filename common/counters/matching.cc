@@ -106,7 +106,9 @@ Lineage LineageOf(const SnapshotHeader& before, const SnapshotHeader& now) {
   if (drift > slack) return {.same = !one_host || !now.pause_decided, .timeline = true};
   if (drift >= -slack) return {.same = true, .restart = boot_inside};
   if (boot_inside) return {.restart = true};
-  return {.restart = !one_host, .timeline = true};
+  // Where stamps alone tell the time, they may say too much or too little of it. In one run the
+  // uptime never falls.
+  return {.same = !one_host && uptime >= uptime_before, .restart = !one_host, .timeline = true};
 }
 
 }  // namespace netsentinel::counters

@@ -78,7 +78,8 @@ struct Lineage {
 
 // Reads the uptime in both directions. It agrees with the elapsed time (within the slack): one run;
 // or a restart as well, when the router has been up no longer than elapsed. It lags: a restart if
-// the boot can lie in between, else another timeline (both, where elapsed is told by stamps alone).
+// the boot can lie in between, else another timeline (both, where elapsed is told by stamps alone;
+// one run as well, where the uptime did not fall).
 // It ran ahead: another timeline; one run as well, unless the collector could tell that its own
 // host had not been paused. Within one API session: one run, always.
 Lineage LineageOf(const SnapshotHeader& before, const SnapshotHeader& now);

@@ -6,8 +6,8 @@ never sees the truth. Amounts are (upload, download) pairs.
 """
 
 from disputes import Disputes
-from evidence_steps import (ANEW, BAD, BAD_BASE, BASELINE, NONE, ON, SAME, SECOND, TIMELINE, TOMBSTONE_US,
-                            Delta, Life, Path, all_zero, fell, less)
+from evidence_steps import (ANEW, AWAY_US, BAD, BAD_BASE, BASELINE, NONE, ON, SAME, SECOND, TIMELINE,
+                            TOMBSTONE_US, Delta, Life, Path, all_zero, fell, less)
 from residues import Residues
 
 
@@ -74,6 +74,12 @@ class Menu(Disputes, Residues):
         if self.reset_now * 2 > above_zero and self.reset_now:
             self.resets_together.append(self.at[k])
         self.replies += 1
+        # What a row that replies lack may move is in its parent's counter.
+        for life in self.stones.values():
+            if life.vanished < k and self.at[k] - self.at[life.vanished] <= AWAY_US:
+                c = self._alone(k - 1, k, life.readings[0][1])
+                life.items.append(("away", True, Delta(life, k - 1, self.at[k - 1], self.at[k], NONE,
+                                                       NONE, c, NONE, ["away"]), k))
         self._link(k)
         self._settle_parents(k, parents_before)
         for key in [key for key, life in self.stones.items()

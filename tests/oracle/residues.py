@@ -25,8 +25,8 @@ class Residues:
             s for s in self.stones.values()]
         handed = []
         for life in everyone:
-            own = [x for x in life.items if x[0] == "own"]
-            life.items = [x for x in life.items if x[0] != "own"]
+            own = [x for x in life.items if x[0] in ("own", "away")]
+            life.items = [x for x in life.items if x[0] not in ("own", "away")]
             handed.append((life, own))
         if not self.residue:
             self._settle_roots(handed, parents_before)
@@ -34,7 +34,7 @@ class Residues:
         # Bytes of a child go to its parents at both ends of the step.
         live = set(self.live.values())
         for life, own in handed:
-            now = life.parent if life in live else parents_before.get(life)
+            now = life.parent if life in live else parents_before.get(life, life.parent)
             before = parents_before.get(life, now)
             parents = {before, now} | life.past
             for parent in parents - {None}:
@@ -42,7 +42,7 @@ class Residues:
                     parent.items.append(("child", len(parents) == 1, d, last))
             life.past = parents if life.disputed() else set()
         for life, own in handed:
-            life.items += [("self", True, d, last) for _, _, d, last in own]
+            life.items += [("self", True, d, last) for kind, _, d, last in own if kind == "own"]
         waits = self._waiting()
         for life in everyone:
             if life.gone and life.vanished == k and (life in waits or self._waited(life, k)):
