@@ -11,12 +11,13 @@ namespace netsentinel::store {
 
 // The options file that the MySQL client library reads for each connection, in memory: what the
 // connector has no option of its own for. It names the ways of logging in that may be asked for,
-// none of which tells the password to the server in clear: whoever sits at the database's address
-// could else ask for it.
+// none of which tells the password to whoever sits at the database's address.
 class MysqlClientFile {
  public:
-  // kUnavailable when the system gives no memory or descriptor for it.
-  static absl::StatusOr<MysqlClientFile> Make();
+  // `known_server`: TLS has shown who the server is, or the connection does not leave the host.
+  // Else caching_sha2_password is left out, too: it encrypts the password with a key that the
+  // server names, unchecked. kUnavailable when the system gives no memory or descriptor for it.
+  static absl::StatusOr<MysqlClientFile> Make(bool known_server);
   // Where the library finds it, for as long as this lives.
   const std::string& path() const { return path_; }
 

@@ -7,7 +7,6 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include <cppconn/connection.h>
 #include <cppconn/driver.h>
@@ -43,12 +42,13 @@ constexpr int kAccessDenied = 1045;
 // streamed one as its end. Questions are asked in pages.
 class MysqlRows final : public SqlRows {
  public:
-  explicit MysqlRows(std::unique_ptr<sql::ResultSet> result) : result_(std::move(result)) {}
+  MysqlRows(std::unique_ptr<sql::ResultSet> result, std::shared_ptr<const MysqlTarget> target)
+      : result_(std::move(result)), target_(std::move(target)) {}
   absl::StatusOr<bool> Next() override {
     try {
       return result_->next();
     } catch (const sql::SQLException& e) {
-      return MysqlStatus(e.getErrorCode(), e.what(), "read rows", false);
+      return MysqlStatus(e.getErrorCode(), target_->mask.Masked(e.what()), "read rows", false);
     }
   }
   // As text, so that the connector's conversions have no say.
@@ -68,6 +68,7 @@ class MysqlRows final : public SqlRows {
 
  private:
   std::unique_ptr<sql::ResultSet> result_;
+  std::shared_ptr<const MysqlTarget> target_;
 };
 
 class MysqlRowWriter final : public RowWriter {
@@ -201,13 +202,7 @@ absl::Status MysqlSession::Failed(int error_number, const char* message, absl::s
                    (trouble == MysqlTrouble::kConnection && was_connected_);
   // A server that is read-only or full may not be the one to talk to next time.
   if (trouble == MysqlTrouble::kConnection || trouble == MysqlTrouble::kBusy) Drop();
-  return MysqlStatus(error_number, Masked(message), doing, in_commit);
-}
-
-// A server may say anything, also what it was told.
-std::string MysqlSession::Masked(absl::string_view message) const {
-  if (target_->password.empty()) return std::string(message);
-  return absl::StrReplaceAll(message, {{target_->password.reveal(), "[password]"}});
+  return MysqlStatus(error_number, target_->mask.Masked(message), doing, in_commit);
 }
 
 absl::Status MysqlSession::Connect() {
@@ -232,7 +227,9 @@ absl::Status MysqlSession::ConnectTo(const StoreHost& host) {
   const std::string doing = target_->location.socket.empty()
                                 ? absl::StrCat("connect to ", host.host, ":", host.port)
                                 : absl::StrCat("connect to ", target_->location.socket);
-  NS_ASSIGN_OR_RETURN(const MysqlClientFile file, MysqlClientFile::Make());
+  const MysqlTls& tls = target_->options.tls;
+  NS_ASSIGN_OR_RETURN(const MysqlClientFile file,
+                      MysqlClientFile::Make(!tls.ca.empty() || !target_->location.socket.empty()));
   base::MutexLock lock(target_->connecting);
   try {
     sql::ConnectOptionsMap options = Options(*target_, host);
@@ -241,19 +238,29 @@ absl::Status MysqlSession::ConnectTo(const StoreHost& host) {
     statement_.reset(connection_->createStatement());
     return absl::OkStatus();
   } catch (const sql::SQLException& e) {
-    const int number = e.getErrorCode();
-    // The connector reports its own refusals (unknown host, bad option) without a number.
-    if (number == 0)
-      return absl::UnavailableError(absl::StrCat("MySQL, ", doing, ": ", Masked(e.what())));
-    const absl::Status status = MysqlStatus(number, Masked(e.what()), doing, false);
-    const MysqlTls& tls = target_->options.tls;
-    if (number != kAccessDenied || tls.required || !tls.ca.empty()) return status;
-    // Of a user that has to come over TLS the server says no more than of a wrong password.
-    return absl::Status(status.code(),
-                        absl::StrCat(status.message(),
-                                     "; if this server or user demands TLS (REQUIRE SSL), give "
-                                     "store.ca the file of the server's authority"));
+    return Refused(e.getErrorCode(), target_->mask.Masked(e.what()), doing);
   }
+}
+
+absl::Status MysqlSession::Refused(int number, const std::string& message,
+                                   const std::string& doing) const {
+  // The client library's words for a way of logging in that MysqlClientFile does not name.
+  if (absl::StrContains(message, "restricted_auth")) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "MySQL, ", doing, ": the server wants a login by which whoever is at its address could ",
+        "learn the password (", message, "), so the password was not sent: give store.ca the file ",
+        "of the server's authority, or use its socket, or a user of mysql_native_password"));
+  }
+  // The connector reports its own refusals (unknown host, bad option) without a number.
+  if (number == 0) return absl::UnavailableError(absl::StrCat("MySQL, ", doing, ": ", message));
+  const absl::Status status = MysqlStatus(number, message, doing, false);
+  const MysqlTls& tls = target_->options.tls;
+  if (number != kAccessDenied || tls.required || !tls.ca.empty()) return status;
+  // Of a user that has to come over TLS the server says no more than of a wrong password.
+  return absl::Status(status.code(),
+                      absl::StrCat(status.message(),
+                                   "; if this server or user demands TLS (REQUIRE SSL), give "
+                                   "store.ca the file of the server's authority"));
 }
 
 // A server's configuration may make each of these something else for every session.
@@ -357,7 +364,7 @@ absl::StatusOr<std::unique_ptr<SqlRows>> MysqlSession::Query(absl::string_view s
   try {
     std::unique_ptr<sql::ResultSet> result(
         statement_->executeQuery(sql::SQLString(text.data(), text.size())));
-    return std::make_unique<MysqlRows>(std::move(result));
+    return std::make_unique<MysqlRows>(std::move(result), target_);
   } catch (const sql::SQLException& e) {
     return Failed(e.getErrorCode(), e.what(), sql.substr(0, 60), false);
   }

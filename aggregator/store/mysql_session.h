@@ -9,6 +9,7 @@
 #include "aggregator/store/sql_session.h"
 #include "common/base/mutex.h"
 #include "common/base/secret.h"
+#include "common/base/secret_mask.h"
 
 namespace sql {
 class Connection;
@@ -22,6 +23,7 @@ namespace netsentinel::store {
 struct MysqlTarget {
   StoreLocation location;
   base::Secret password;
+  base::SecretMask mask;  // of the password: all that a server says passes through it
   MysqlStoreOptions options;
   base::Mutex connecting;
 };
@@ -54,8 +56,9 @@ class MysqlSession final : public SqlSession {
   const MysqlStoreOptions& options() const { return target_->options; }
 
  private:
-  std::string Masked(absl::string_view message) const;
   absl::Status ConnectTo(const StoreHost& host);
+  // Why a connection did not come about, and what to do; `message` is masked.
+  absl::Status Refused(int number, const std::string& message, const std::string& doing) const;
   absl::Status SetUp();
   absl::Status CheckServer(const std::string& version, bool read_only);
   absl::Status Failed(int error_number, const char* message, absl::string_view doing,

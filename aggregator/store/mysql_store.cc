@@ -53,6 +53,7 @@ absl::StatusOr<std::unique_ptr<StoreFactory>> OpenMysqlStore(const StoreLocation
   auto target = std::make_shared<MysqlTarget>();
   target->location = location;
   target->password = password;
+  target->mask = base::SecretMask(password);
   target->options = std::move(options);
   MysqlSession session(target);
   NS_RETURN_IF_ERROR(session.Connect());

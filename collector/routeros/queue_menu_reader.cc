@@ -158,7 +158,7 @@ std::uint64_t QueueMenuReader::settings_fingerprint() const {
   return base::Crc32c(absl::StrJoin(PrintCommand(), " "));
 }
 
-void QueueMenuReader::BeginSession(const SecretMask& mask) {
+void QueueMenuReader::BeginSession(const base::SecretMask& mask) {
   packets_known_ = false;
   if (mask == mask_) return;
   mask_ = mask;

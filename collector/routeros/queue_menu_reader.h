@@ -12,8 +12,8 @@
 #include "absl/types/span.h"
 
 #include "collector/routeros/reply_budget.h"
-#include "collector/routeros/secret_mask.h"
 #include "collector/routeros/word_codec.h"
+#include "common/base/secret_mask.h"
 #include "common/counters/descriptor_table.h"
 #include "common/counters/snapshot.h"
 
@@ -53,7 +53,7 @@ class QueueMenuReader {
   // A new session: another RouterOS version may answer, with or without packet counters. Whatever
   // `mask` finds is taken out of messages, and out of names, targets and comments too unless the
   // password is so short that it stands there by chance.
-  void BeginSession(const SecretMask& mask = {});
+  void BeginSession(const base::SecretMask& mask = {});
   // Days since 1970: how many new names a menu may bring is reckoned by them.
   void SetDay(std::int64_t day) { budget_.SetDay(day); }
   // Forgets a reply that was begun.
@@ -136,7 +136,7 @@ class QueueMenuReader {
   std::string words_;
   std::size_t words_kept_ = 0;
   std::string remark_;
-  SecretMask mask_;
+  base::SecretMask mask_;
   // The rows in known_ were read under another mask: they are read anew.
   bool known_stale_ = false;
   ReplyBudget budget_;

@@ -101,7 +101,7 @@ RequestTag Session::Queue(absl::Span<const absl::string_view> words) {
 void Session::Login(Credentials credentials, LoginMethod method) {
   NS_CHECK(state_ == State::kNew, "a session logs in once");
   credentials_ = std::move(credentials);
-  mask_ = SecretMask(credentials_.password);
+  mask_ = base::SecretMask(credentials_.password);
   method_ = method;
   state_ = State::kLoginSent;
   if (method == LoginMethod::kLegacy) {

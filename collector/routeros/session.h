@@ -14,9 +14,9 @@
 #include "absl/types/span.h"
 
 #include "collector/routeros/router_error.h"
-#include "collector/routeros/secret_mask.h"
 #include "collector/routeros/word_codec.h"
 #include "common/base/secret.h"
+#include "common/base/secret_mask.h"
 
 namespace netsentinel::routeros {
 
@@ -136,7 +136,7 @@ class Session {
   const absl::Status& failure() const { return failure_; }
   // Takes the password out of a text. Traps, reasons and failures have been through it, rows have
   // not.
-  const SecretMask& mask() const { return mask_; }
+  const base::SecretMask& mask() const { return mask_; }
   // Commands whose end has not come.
   std::size_t in_flight() const { return requests_.size(); }
   // Bytes the router has sent so far.
@@ -178,7 +178,7 @@ class Session {
   State state_ = State::kNew;
   Credentials credentials_;
   LoginMethod method_ = LoginMethod::kPlain;
-  SecretMask mask_;
+  base::SecretMask mask_;
   std::string output_;
   std::size_t written_ = 0;
   RequestTag next_tag_ = 1;

@@ -15,10 +15,11 @@
 #include "absl/strings/strip.h"
 #include <curl/curl.h>
 
+#include "common/base/login_answer.h"
+#include "common/base/secret_mask.h"
 #include "common/base/status_macros.h"
 #include "common/config/address.h"
 #include "notifier/channel/gmime_message.h"
-#include "notifier/channel/login_mask.h"
 #include "notifier/channel/smtp_refusal.h"
 
 namespace netsentinel::channel {
@@ -282,11 +283,12 @@ absl::Status CurlSmtpChannel::SetLogin(Handle& handle) {
   return absl::InternalError(absl::StrCat("libcurl: ", curl_easy_strerror(result)));
 }
 
-std::string CurlSmtpChannel::Masked(const SmtpAttempt& attempt, absl::string_view text) const {
+std::string CurlSmtpChannel::Masked(absl::string_view text) const {
   if (settings_.username.empty()) return std::string(text);
-  const std::string masked =
-      MaskSecrets(text, {settings_.password.reveal(), token_.reveal()}, {settings_.username});
-  return attempt.stage == SmtpStage::kAuth ? MaskLoginReply(masked) : masked;
+  base::SecretMask mask(settings_.password);
+  mask.Add(token_.reveal());
+  mask.AddName(settings_.username);
+  return mask.Masked(text);
 }
 
 SmtpAttempt CurlSmtpChannel::Perform(Handle& handle, absl::string_view mail) {
@@ -310,9 +312,12 @@ SmtpAttempt CurlSmtpChannel::Perform(Handle& handle, absl::string_view mail) {
                       .logged_in = conversation.logged_in,
                       .used = connections == 0};
   const bool has_reply = !attempt.text.empty();
-  if (has_reply) attempt.text = Masked(attempt, attempt.text);
   if (!has_reply && code != CURLE_OK) {
     attempt.text = handle.error[0] != '\0' ? handle.error.data() : curl_easy_strerror(code);
+  }
+  attempt.text = Masked(attempt.text);
+  if (has_reply && attempt.stage == SmtpStage::kAuth) {
+    attempt.text = base::LoginAnswer(attempt.text);
   }
   const bool passed_by = !settings_.username.empty() && !attempt.logged_in;
   if (passed_by && attempt.end == SmtpEnd::kReply && attempt.code >= 500 &&

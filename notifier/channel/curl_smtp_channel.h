@@ -87,7 +87,7 @@ class CurlSmtpChannel final : public Channel {
   // other.
   SmtpAttempt LogInAnd(std::unique_ptr<Handle>& handle,
                        const std::function<SmtpAttempt(Handle&)>& act);
-  std::string Masked(const SmtpAttempt& attempt, absl::string_view text) const;
+  std::string Masked(absl::string_view text) const;
 
   SmtpSettings settings_;
   LoginLadder ladder_;

@@ -46,6 +46,15 @@ void AlertDesk::Change(AlertSettings settings) {
   settings_ = std::move(settings);
 }
 
+absl::Status AlertDesk::TellAnew(absl::Time now) {
+  std::vector<std::string> recipients;
+  {
+    base::MutexLock lock(mutex_);
+    recipients = settings_.recipients;
+  }
+  return queue_.TellAnew(recipients, now);
+}
+
 Forming AlertDesk::FormLetters(absl::Time now) {
   AlertSettings settings;
   {
@@ -119,6 +128,7 @@ absl::StatusOr<std::size_t> AlertDesk::Form(const AlertSettings& settings,
                    .channel = settings.channel,
                    .recipients = settings.recipients,
                    .bulk = bulk,
+                   .first = most == 1,
                    .window_end = now + settings.group.window};
   for (const report::Alert& alert : alerts) {
     letter.breach_ids.push_back(alert.breach_id);

@@ -41,6 +41,10 @@ class AlertDesk {
   // New settings, for letters that are not formed yet.
   void Change(AlertSettings settings);
 
+  // Alerts of the last five days whose mail nobody got, and nobody who is a recipient now will get,
+  // become alerts without a mail again. For the start and after Change(). Errors are the queue's.
+  absl::Status TellAnew(absl::Time now);
+
   // Forms every letter that is due at `now`. What fails for one site leaves the others alone.
   Forming FormLetters(absl::Time now);
 

@@ -126,7 +126,12 @@ void DeliveryWorker::RestorePassage() {
       parts_.queue.Recipients(channel_name_, now - kRemembered);
   if (!states.ok()) return;
   for (const RecipientState& state : *states) {
-    passage_.Restore(state.recipient, state.passed_at, state.put_off_since, state.detail, now);
+    passage_.Restore(state.recipient,
+                     {.passed_at = state.passed_at,
+                      .put_off_since = state.put_off_since,
+                      .given_up_at = state.given_up_at,
+                      .detail = state.detail},
+                     now);
   }
   passage_restored_ = true;
 }
@@ -145,17 +150,19 @@ absl::StatusOr<absl::Duration> DeliveryWorker::Work(const std::stop_token& stop)
   NS_RETURN_IF_ERROR(WriteResult());
   // A claim whose outcome is not known; nothing is claimed here now.
   if (queue_failing_) NS_RETURN_IF_ERROR(parts_.queue.ReleaseClaims(parts_.clock.WallNow()));
+  if (!passage_restored_) NS_RETURN_IF_ERROR(parts_.desk.TellAnew(parts_.clock.WallNow()));
   RestorePassage();
   for (bool first = true;; first = false) {
     const absl::Time now = parts_.clock.WallNow();
-    FormLetters(now, first);
     if (unblock_.exchange(false)) {
       rest_until_ = absl::ZeroDuration();
       probe_at_ = absl::ZeroDuration();
       passage_ = Passage();
       put_off_in_a_row_ = 0;
+      NS_RETURN_IF_ERROR(parts_.desk.TellAnew(now));
       NS_RETURN_IF_ERROR(parts_.queue.Hasten(channel_name_, now));
     }
+    FormLetters(now, first);
     if (stop.stop_requested()) return absl::ZeroDuration();
     const absl::Duration rest = rest_until_ - parts_.clock.MonotonicNow();
     if (rest > absl::ZeroDuration()) return std::min(rest, form_at_ - now);
@@ -176,8 +183,15 @@ absl::Status DeliveryWorker::Deliver(const Task& task) {
   const channel::SendResult result = parts_.channel.Send(task.letter, task.recipient);
   const absl::Time now = parts_.clock.WallNow();
   const absl::Duration rest = NotePassage(task, result);
-  const NextStep next =
-      Judge(result, {.attempts = task.attempts, .passing = task.passing}, task.letter.subject);
+  const NextStep next = Judge(result,
+                              {.attempts = task.attempts,
+                               .passing = task.passing,
+                               .others_pass = passage_.OthersPass(task.recipient, now)},
+                              task.letter.subject);
+  if (next.step == Step::kPark) {
+    passage_.GaveUp(task.recipient, result.detail, now);
+    ShowChannel();
+  }
   if (rest > absl::ZeroDuration()) {
     rest_until_ = std::max(rest_until_, parts_.clock.MonotonicNow() + rest);
   }
@@ -291,12 +305,14 @@ void DeliveryWorker::Report(const Task& task, const channel::SendResult& result,
       break;
     case Step::kPark:
       parked_.Increment();
-      parts_.logger.Error("delivery.parked",
-                          "a mail was given up; see its detail, and ListDeliveries for all",
-                          {{"delivery", task.delivery_id},
-                           {"recipient", task.recipient},
-                           {"subject", task.letter.subject},
-                           {"detail", result.detail}});
+      parts_.logger.Error(
+          "delivery.parked",
+          "a mail was given up; if its address is wrong, correct it and reload: an alert that "
+          "nobody got is sent again then",
+          {{"delivery", task.delivery_id},
+           {"recipient", task.recipient},
+           {"subject", task.letter.subject},
+           {"detail", result.detail}});
       break;
   }
 }

@@ -21,7 +21,9 @@ NextStep PlanNext(channel::Outcome outcome, const AttemptHistory& history,
     case channel::Outcome::kDelivered:
       return {.step = Step::kDone};
     case channel::Outcome::kRejected:
-      return {.step = Step::kPark};
+      if (history.others_pass && history.attempts >= policy.refusals) return {.step = Step::kPark};
+      next.delay = policy.slow;
+      return next;
     case channel::Outcome::kRetry:
       next.delay = Doubled(policy.first, policy.maximum, history.attempts - 1);
       break;

@@ -15,6 +15,9 @@ struct RetryPolicy {
   // A delivery that the server has put off for longer, while it took mails of others, is parked:
   // RFC 5321 section 4.5.4.1 says four to five days.
   absl::Duration give_up = absl::Hours(5 * 24);
+  // Refusals of an address that end a delivery, `slow` apart: a server whose directory is away, or
+  // that refuses whom it does not know yet, says the same at first.
+  int refusals = 3;
   // While the channel is down: 5, 10, 20 … 300 seconds.
   absl::Duration channel_first = absl::Seconds(5);
   absl::Duration channel_maximum = absl::Minutes(5);
@@ -41,13 +44,15 @@ struct AttemptHistory {
   // Of the time since the first attempt that reached a transaction: how much mails of others passed
   // in.
   absl::Duration passing = absl::ZeroDuration();
+  // Whether mails to somebody else passed in the last day.
+  bool others_pass = true;
   // Times in a row that the channel was down or misconfigured, this one included.
   int channel_failures = 0;
 };
 
-// What follows an attempt. Only an address that is certainly wrong, or `give_up` in which mails of
-// others passed, gives a delivery up; while nobody's pass, or the channel or its configuration is
-// at fault, it waits for as long as that takes. Pure.
+// What follows an attempt. Only an address that was called wrong `refusals` times while others'
+// mails pass, or `give_up` in which mails of others passed, gives a delivery up; while nobody's
+// pass, or the channel or its configuration is at fault, it waits for as long as that takes. Pure.
 NextStep PlanNext(channel::Outcome outcome, const AttemptHistory& history,
                   const RetryPolicy& policy);
 

@@ -287,9 +287,10 @@ absl::StatusOr<std::vector<std::string>> SqliteDeliveryQueue::AddLetterLocked(
                                                    .recipient = recipient,
                                                    .next_us = Us(now),
                                                    .made_us = Us(now),
-                                                   .priority = !is_alert     ? 2
-                                                               : letter.bulk ? 1
-                                                                             : 0}));
+                                                   .priority = !is_alert      ? 2
+                                                               : letter.bulk  ? 1
+                                                               : letter.first ? -1
+                                                                              : 0}));
   }
   NS_ASSIGN_OR_RETURN(sqlite::Statement told,
                       database_->Prepare("UPDATE breaches SET letter = ? WHERE id = ?"));
@@ -403,8 +404,9 @@ absl::StatusOr<std::vector<RecipientState>> SqliteDeliveryQueue::Recipients(
       sqlite::Statement select,
       database_->Prepare("SELECT recipient, max(iif(status = 2, done_us, 0)), "
                          "min(iif(status = 1, first_try_us, 9223372036854775807)), "
-                         "max(iif(status = 1, detail, '')) FROM deliveries WHERE channel = ? AND "
-                         "((status = 2 AND done_us >= ?) OR (status = 1 AND first_try_us <> 0)) "
+                         "max(iif(status <> 2, detail, '')), max(iif(status = 3, done_us, 0)) "
+                         "FROM deliveries WHERE channel = ? AND ((status <> 1 AND done_us >= ?) OR "
+                         "(status = 1 AND first_try_us <> 0)) "
                          "GROUP BY recipient LIMIT 10000"));
   select.BindText(1, channel);
   select.BindInt(2, Us(since));
@@ -415,6 +417,7 @@ absl::StatusOr<std::vector<RecipientState>> SqliteDeliveryQueue::Recipients(
     RecipientState state{.recipient = select.Text(0), .detail = select.Text(3)};
     if (select.Int(1) != 0) state.passed_at = absl::FromUnixMicros(select.Int(1));
     if (select.Int(2) != INT64_MAX) state.put_off_since = absl::FromUnixMicros(select.Int(2));
+    if (select.Int(4) != 0) state.given_up_at = absl::FromUnixMicros(select.Int(4));
     states.push_back(std::move(state));
   }
 }

@@ -101,6 +101,9 @@ struct RecipientState {
   absl::Time passed_at = absl::InfinitePast();
   // A mail that waits after attempts: since when and why.
   absl::Time put_off_since = absl::InfinitePast();
+  // The last that was given up within the time asked about.
+  absl::Time given_up_at = absl::InfinitePast();
+  // Of the one that waits or was given up.
   std::string detail = {};
 };
 
@@ -122,6 +125,8 @@ struct NewLetter {
   // Tells so many alerts that it may wait for what is new: goes behind other alerts, and does not
   // count as the site's last mail.
   bool bulk = false;
+  // The first of a site after a quiet time: goes before all others, also those of busier sites.
+  bool first = false;
   // With breach_ids: when the site's window ends.
   absl::Time window_end = absl::InfinitePast();
   std::optional<ReportRun> run = std::nullopt;
@@ -171,6 +176,11 @@ class SqliteDeliveryQueue {
   absl::Status Finish(const TaskResult& result);
   // Makes every claimed delivery due again, see PlanAfterCrash. For a caller that has none.
   absl::Status ReleaseClaims(absl::Time now);
+  // The alerts of mails of the last five days that nobody got, and of which no delivery to one of
+  // `recipients` waits, are in no mail again; those mails are gone. At most kToldAnewAtOnce mails a
+  // call, the oldest first.
+  static constexpr std::size_t kToldAnewAtOnce = 1'000;
+  absl::Status TellAnew(const std::vector<std::string>& recipients, absl::Time now);
   // Makes every delivery of `channel` that waits for its next attempt due now.
   absl::Status Hasten(const std::string& channel, absl::Time now);
   // When the next delivery is due; InfiniteFuture when none waits.
@@ -232,6 +242,10 @@ class SqliteDeliveryQueue {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<std::optional<channel::Letter>> SoundLetter(const std::string& id)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status TellAnewLocked(const std::vector<std::string>& recipients, absl::Time now)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The alerts of a mail are in no mail again.
+  absl::Status TakeApart(const std::string& letter) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status ParkDamaged(const std::string& id, std::int64_t row, absl::Time now)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status SetLetterAside(const std::string& id, absl::Time now)

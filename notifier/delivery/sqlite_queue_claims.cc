@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::int64_t kDayUs = 86'400'000'000;
 constexpr std::int64_t kPassingStepUs = 10'000'000;
+constexpr absl::Duration kToldAnewFor = absl::Hours(5 * 24);
 
 }  // namespace
 
@@ -54,6 +55,57 @@ absl::Status SqliteDeliveryQueue::Hasten(const std::string& channel, absl::Time 
   update.BindInt(1, Us(now));
   update.BindText(2, channel);
   return Note(update.Run());
+}
+
+absl::Status SqliteDeliveryQueue::TellAnew(const std::vector<std::string>& recipients,
+                                           absl::Time now) {
+  base::MutexLock lock(mutex_);
+  return Note(TellAnewLocked(recipients, now));
+}
+
+absl::Status SqliteDeliveryQueue::TellAnewLocked(const std::vector<std::string>& recipients,
+                                                 absl::Time now) {
+  NS_RETURN_IF_ERROR(Usable());
+  NS_ASSIGN_OR_RETURN(sqlite::Transaction transaction, sqlite::Transaction::Begin(*database_));
+  NS_ASSIGN_OR_RETURN(
+      sqlite::Statement select,
+      database_->Prepare("SELECT l.id, d.recipient, d.status FROM letters l JOIN deliveries d ON "
+                         "d.letter = l.id WHERE l.is_alert = 1 AND l.made_us >= ? AND NOT EXISTS "
+                         "(SELECT 1 FROM deliveries g WHERE g.letter = l.id AND g.status = 2) "
+                         "ORDER BY l.made_us, l.id"));
+  select.BindInt(1, Us(now - kToldAnewFor));
+  std::vector<std::string> letters;
+  bool expected = false;  // by somebody, the mail at the end of `letters`
+  while (true) {
+    NS_ASSIGN_OR_RETURN(const bool found, select.Step());
+    if (!found || letters.empty() || letters.back() != select.Text(0)) {
+      if (expected) letters.pop_back();
+      if (!found || letters.size() == kToldAnewAtOnce) break;
+      letters.push_back(select.Text(0));
+      expected = false;
+    }
+    const bool waits = select.Int(2) == static_cast<std::int64_t>(Status::kWaiting);
+    expected = expected || (waits && std::find(recipients.begin(), recipients.end(),
+                                               select.Text(1)) != recipients.end());
+  }
+  select.Reset();
+  if (letters.empty()) return absl::OkStatus();
+  for (const std::string& letter : letters) NS_RETURN_IF_ERROR(TakeApart(letter));
+  NS_RETURN_IF_ERROR(transaction.Commit());
+  ++alert_changes_;
+  return absl::OkStatus();
+}
+
+absl::Status SqliteDeliveryQueue::TakeApart(const std::string& letter) {
+  for (const absl::string_view sql :
+       {"DELETE FROM deliveries WHERE letter = ?", "DELETE FROM letters WHERE id = ?",
+        "DELETE FROM windows WHERE site IN (SELECT site FROM breaches WHERE letter = ?)",
+        "UPDATE breaches SET letter = NULL WHERE letter = ?"}) {
+    NS_ASSIGN_OR_RETURN(sqlite::Statement statement, database_->Prepare(sql));
+    statement.BindText(1, letter);
+    NS_RETURN_IF_ERROR(statement.Run());
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::optional<Task>> SqliteDeliveryQueue::Claim(const std::string& channel,
@@ -144,12 +196,6 @@ absl::Status SqliteDeliveryQueue::ParkDamaged(const std::string& id, std::int64_
 }
 
 absl::Status SqliteDeliveryQueue::SetLetterAside(const std::string& id, absl::Time now) {
-  sqlite::Database& database = *database_;
-  const auto run = [&](absl::string_view sql) -> absl::Status {
-    NS_ASSIGN_OR_RETURN(sqlite::Statement statement, database.Prepare(sql));
-    statement.BindText(1, id);
-    return statement.Run();
-  };
   NS_ASSIGN_OR_RETURN(sqlite::Transaction transaction, sqlite::Transaction::Begin(*database_));
   NS_ASSIGN_OR_RETURN(
       sqlite::Statement told,
@@ -163,17 +209,17 @@ absl::Status SqliteDeliveryQueue::SetLetterAside(const std::string& id, absl::Ti
   if (again) {
     // Nobody has it: its alerts, which have checksums of their own, make another one.
     absl::StrAppend(&reason, "it is made anew from its alerts");
-    NS_RETURN_IF_ERROR(run("DELETE FROM deliveries WHERE letter = ?"));
-    NS_RETURN_IF_ERROR(run("DELETE FROM letters WHERE id = ?"));
-    NS_RETURN_IF_ERROR(
-        run("DELETE FROM windows WHERE site IN (SELECT site FROM breaches WHERE letter = ?)"));
-    NS_RETURN_IF_ERROR(run("UPDATE breaches SET letter = NULL WHERE letter = ?"));
+    NS_RETURN_IF_ERROR(TakeApart(id));
   } else {
     absl::StrAppend(&reason, "it is not sent to those who have not got it");
-    NS_RETURN_IF_ERROR(
-        run(absl::StrCat("UPDATE deliveries SET status = 3, claimed = 0, done_us = ", Us(now),
-                         ", detail = 'the stored mail is damaged; not sent' "
-                         "WHERE letter = ? AND status = 1")));
+    NS_ASSIGN_OR_RETURN(
+        sqlite::Statement park,
+        database_->Prepare("UPDATE deliveries SET status = 3, claimed = 0, done_us = ?, detail = "
+                           "'the stored mail is damaged; not sent' WHERE letter = ? AND "
+                           "status = 1"));
+    park.BindInt(1, Us(now));
+    park.BindText(2, id);
+    NS_RETURN_IF_ERROR(park.Run());
   }
   NS_RETURN_IF_ERROR(InsertSetAside(*database_, "letter", id, reason, Us(now), ""));
   NS_RETURN_IF_ERROR(transaction.Commit());

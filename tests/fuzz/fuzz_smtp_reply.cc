@@ -9,7 +9,8 @@
 
 #include "common/base/check.h"
 #include "common/base/display_name.h"
-#include "notifier/channel/login_mask.h"
+#include "common/base/login_answer.h"
+#include "common/base/secret_mask.h"
 #include "notifier/channel/smtp_login.h"
 #include "notifier/channel/smtp_refusal.h"
 #include "notifier/channel/smtp_verdict.h"
@@ -20,9 +21,11 @@ namespace {
 
 void Check(absl::string_view reply) {
   const std::string secret = "s3cret";
-  const std::string masked = MaskSecrets(reply, {secret}, {"alerts"});
+  base::SecretMask mask{base::Secret(secret)};
+  mask.AddName("alerts");
+  const std::string masked = mask.Masked(reply);
   NS_CHECK(!absl::StrContains(absl::AsciiStrToLower(masked), secret), masked);
-  const std::string of_login = MaskLoginReply(masked);
+  const std::string of_login = base::LoginAnswer(masked);
   NS_CHECK(!absl::StrContains(absl::AsciiStrToLower(of_login), secret), of_login);
   NS_CHECK(OfferedLogins(reply).size() <= reply.size(), "more words than bytes");
   for (const int code : {421, 450, 550}) {

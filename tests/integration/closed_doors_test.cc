@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -173,11 +174,15 @@ TEST_F(ClosedDoorsTest, AStreamThatDoesNotKeepToItsCreditIsEnded) {
   EXPECT_TRUE(again->ReadAck().has_value()) << Log();
 }
 
-// A database server that asks for the password in clear, and repeats whatever it was told or knows.
+// How a database asks for the password.
+enum class Login { kClear, kNative, kCachingSha2, kCachingSha2ThenNative };
+
+// A database server that repeats whatever it was told or knows.
 class EchoingDatabase {
  public:
-  explicit EchoingDatabase(std::string secret)
+  EchoingDatabase(std::string secret, Login login)
       : secret_(std::move(secret)),
+        login_(login),
         acceptor_(context_, {asio::ip::make_address("127.0.0.1"), 0}),
         thread_([this] { Serve(); }) {}
   ~EchoingDatabase() {
@@ -193,6 +198,11 @@ class EchoingDatabase {
   std::string Heard() {
     base::MutexLock lock(mutex_);
     return heard_;
+  }
+  // Whether somebody would encrypt the password with whatever key this server gives.
+  bool AskedForKey() {
+    base::MutexLock lock(mutex_);
+    return asked_for_key_;
   }
   int Clients() {
     base::MutexLock lock(mutex_);
@@ -218,7 +228,22 @@ class EchoingDatabase {
     asio::read(socket, asio::buffer(body), error);
     base::MutexLock lock(mutex_);
     heard_ += body;
+    if (body == "\x02") asked_for_key_ = true;
     return body;
+  }
+  void Greet(tcp::socket& socket) {
+    const std::string scramble = kScramble;
+    std::string hello =
+        "\x0a"
+        "10.11.6-MariaDB";
+    hello.push_back('\0');
+    hello += std::string("\x01\0\0\0", 4) + scramble.substr(0, 8) + std::string(1, '\0');
+    hello += std::string("\x09\x82\x21\x02\0\x08\0\x15", 8) + std::string(10, '\0');
+    hello += scramble.substr(8) + std::string(1, '\0');
+    const bool sha2 = login_ == Login::kCachingSha2 || login_ == Login::kCachingSha2ThenNative;
+    hello += sha2 ? "caching_sha2_password" : "mysql_native_password";
+    hello.push_back('\0');
+    Send(socket, 0, hello);
   }
   void Serve() {
     while (!stopping_) {
@@ -226,54 +251,92 @@ class EchoingDatabase {
       boost::system::error_code error;
       acceptor_.accept(socket, error);
       if (error || stopping_) return;
-      const std::string scramble = "abcdefghijklmnopqrst";
-      std::string hello =
-          "\x0a"
-          "10.11.6-MariaDB";
-      hello.push_back('\0');
-      hello += std::string("\x01\0\0\0", 4) + scramble.substr(0, 8) + std::string(1, '\0');
-      hello += std::string("\x09\x82\x21\x02\0\x08\0\x15", 8) + std::string(10, '\0');
-      hello += scramble.substr(8) + std::string(1, '\0') + "mysql_native_password";
-      hello.push_back('\0');
-      Send(socket, 0, hello);
-      const std::string login = Receive(socket);
-      std::string change = "\xFEmysql_clear_password";
-      change.push_back('\0');
-      Send(socket, 2, change);
-      const std::string answer = Receive(socket);
-      Send(socket, 4,
+      Greet(socket);
+      std::string told = Receive(socket);
+      int next = 2;
+      const auto change_to = [&](const char* way) {
+        Send(socket, next,
+             absl::StrCat("\xFE", way, std::string(1, '\0'), kScramble, std::string(1, '\0')));
+        told += Receive(socket);
+        next += 2;
+      };
+      if (login_ == Login::kClear) change_to("mysql_clear_password");
+      if (login_ == Login::kCachingSha2ThenNative) change_to("mysql_native_password");
+      if (login_ == Login::kCachingSha2) {
+        change_to("caching_sha2_password");
+        Send(socket, next, "\x01\x04");  // "I do not know you yet: tell me all"
+        told += Receive(socket);
+        next += 2;
+      }
+      Send(socket, next,
            absl::StrCat(std::string("\xFF\x15\x04#28000", 9), "Access denied: you said ", secret_,
-                        " and ", answer, " after ", login));
+                        " or ", absl::Base64Escape(secret_), " or ",
+                        absl::BytesToHexString(secret_), " after ", told));
       base::MutexLock lock(mutex_);
       ++clients_;
     }
   }
 
+  static constexpr char kScramble[] = "abcdefghijklmnopqrst";
   const std::string secret_;
+  const Login login_;
   asio::io_context context_;
   tcp::acceptor acceptor_;
   std::atomic<bool> stopping_{false};
   base::Mutex mutex_;
   std::string heard_ ABSL_GUARDED_BY(mutex_);
+  bool asked_for_key_ ABSL_GUARDED_BY(mutex_) = false;
   int clients_ ABSL_GUARDED_BY(mutex_) = 0;
   std::thread thread_;
 };
 
-TEST_F(ClosedDoorsTest, ThePasswordOfTheDatabaseStandsNowhereWhateverTheServerEchoes) {
-  const std::string secret = "Corr3ct-Horse-Battery";
-  EchoingDatabase database(secret);
-  ASSERT_THAT(io::WriteFileDurably(Path("db-password"), secret, 0600), test::IsOk());
-  store_url_ = absl::StrCat("mysql://ns@127.0.0.1:", database.port(),
-                            "/netsentinel\", password_file: \"", Path("db-password"));
-  WriteConfig();
-  Launch();
-  ASSERT_TRUE(test::WaitUntil([&] { return database.Clients() >= 1; }, std::chrono::seconds(30)));
-  test::WaitUntil([&] { return !aggregator_->Running() || LogCount("Access denied") > 0; });
-  for (const std::string& text : {Log(), Get("/readyz"), Get("/metrics")}) {
-    EXPECT_THAT(text, Not(HasSubstr(secret)));
+class DatabaseDoorTest : public ClosedDoorsTest {
+ protected:
+  // Starts the aggregator against the server and gives all that it says of its failure.
+  std::string WhatIsSaidOf(EchoingDatabase& database) {
+    EXPECT_THAT(io::WriteFileDurably(Path("db-password"), kDatabaseSecret, 0600), test::IsOk());
+    store_url_ = absl::StrCat("mysql://ns@127.0.0.1:", database.port(),
+                              "/netsentinel\", password_file: \"", Path("db-password"));
+    WriteConfig();
+    Launch();
+    EXPECT_TRUE(test::WaitUntil([&] { return database.Clients() >= 1; }, std::chrono::seconds(30)));
+    test::WaitUntil([&] { return !aggregator_->Running() || LogCount("connect to") > 0; });
+    std::string said = absl::StrCat(Log(), Get("/readyz"), Get("/metrics"));
+    for (const std::string& form :
+         {std::string(kDatabaseSecret), absl::Base64Escape(kDatabaseSecret),
+          absl::BytesToHexString(kDatabaseSecret)}) {
+      EXPECT_THAT(said, Not(HasSubstr(form)));
+    }
+    EXPECT_THAT(database.Heard(), Not(HasSubstr(kDatabaseSecret))) << "it is not sent in clear";
+    return said;
   }
-  EXPECT_THAT(Log(), HasSubstr("restricted_auth"));
-  EXPECT_THAT(database.Heard(), Not(HasSubstr(secret))) << "it is not sent in clear";
+  static constexpr char kDatabaseSecret[] = "Corr3ct-Horse-Battery";
+};
+
+TEST_F(DatabaseDoorTest, AServerThatAsksForThePasswordInClearIsNotTold) {
+  EchoingDatabase database(kDatabaseSecret, Login::kClear);
+  EXPECT_THAT(WhatIsSaidOf(database),
+              HasSubstr("the password was not sent: give store.ca the file of the server's "
+                        "authority, or use its socket, or a user of mysql_native_password"));
+}
+
+TEST_F(DatabaseDoorTest, WhatAServerEchoesOfThePasswordIsShownNowhere) {
+  EchoingDatabase database(kDatabaseSecret, Login::kNative);
+  EXPECT_THAT(WhatIsSaidOf(database),
+              HasSubstr("Access denied: you said [password] or [password] or [password] after"));
+}
+
+TEST_F(DatabaseDoorTest, WithoutTlsAServerIsNotToldWhatItCanMakeThePasswordOf) {
+  EchoingDatabase database(kDatabaseSecret, Login::kCachingSha2);
+  EXPECT_THAT(WhatIsSaidOf(database),
+              HasSubstr("the password was not sent: give store.ca the file of the server's "
+                        "authority, or use its socket, or a user of mysql_native_password"));
+  EXPECT_FALSE(database.AskedForKey());
+}
+
+TEST_F(DatabaseDoorTest, AUserOfAnotherLoginThanTheServersOwnCanLogInWithoutTls) {
+  EchoingDatabase database(kDatabaseSecret, Login::kCachingSha2ThenNative);
+  EXPECT_THAT(WhatIsSaidOf(database), HasSubstr("Access denied: you said [password]"));
 }
 
 }  // namespace

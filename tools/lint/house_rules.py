@@ -169,8 +169,28 @@ def _check_proto(file):
     return findings
 
 
+_PROGRAMS = ("aggregator/", "collector/", "notifier/")
+
+
+def _check_masks(files):
+    """Whoever hands a secret to a peer passes what that peer says through a mask of it."""
+    text_of = {file.path: file.text for file in files}
+    findings = []
+    for file in files:
+        if not file.is_cpp or not file.path.startswith(_PROGRAMS):
+            continue
+        header = re.sub(r"\.cc$", ".h", file.path)
+        if "SecretMask" in file.text or "SecretMask" in text_of.get(header, ""):
+            continue
+        for number, line in enumerate(file.code_lines, 1):
+            if re.search(r"(\.|->)reveal\(\)", line):
+                message = "a peer may repeat it: pass what it says through a base::SecretMask"
+                findings.append(Finding(file.path, number, "secret-mask", message))
+    return findings
+
+
 def check(files):
-    findings = _check_built(files)
+    findings = _check_built(files) + _check_masks(files)
     for file in files:
         if file.is_cpp:
             findings += _check_cpp(file)

@@ -61,10 +61,10 @@ RowWords Simple(int id, const std::string& name, const std::string& bytes,
 
 TEST_F(QueueMenuReaderTest, TakesThePasswordOutOfNamesAndMessagesAlsoWhenItIsChanged) {
   const auto rows = {Simple(1, "alice", "1/1"), Simple(2, "customer-12", "1/1")};
-  reader_.BeginSession(SecretMask(base::Secret("something else")));
+  reader_.BeginSession(base::SecretMask(base::Secret("something else")));
   ASSERT_THAT(Read(rows), test::IsOk());
   EXPECT_EQ(DescriptorOf(1).name, "customer-12");
-  reader_.BeginSession(SecretMask(base::Secret("customer")));
+  reader_.BeginSession(base::SecretMask(base::Secret("customer")));
   ASSERT_THAT(Read(rows), test::IsOk());
   EXPECT_EQ(DescriptorOf(0).name, "alice");
   EXPECT_EQ(DescriptorOf(1).name, "[password]-12");
@@ -72,7 +72,7 @@ TEST_F(QueueMenuReaderTest, TakesThePasswordOutOfNamesAndMessagesAlsoWhenItIsCha
   EXPECT_THAT(Read({Simple(1, "customer-13", "one/1")}),
               test::StatusIs(absl::StatusCode::kAborted, HasSubstr("'[password]-13'")));
   // So short a password stands in names by chance; in messages it is taken out all the same.
-  reader_.BeginSession(SecretMask(base::Secret("custom")));
+  reader_.BeginSession(base::SecretMask(base::Secret("custom")));
   ASSERT_THAT(Read(rows), test::IsOk());
   EXPECT_EQ(DescriptorOf(1).name, "customer-12");
   EXPECT_THAT(Read({Simple(1, "customer-13", "one/1")}),

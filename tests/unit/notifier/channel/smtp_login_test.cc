@@ -222,7 +222,8 @@ TEST(SmtpLoginTest, NoAnswerPassesTheLoginOnWhateverTheServerEchoes) {
            }});
       const SendResult sent = SendTo(*Make(SettingsFor(server)), "noc@example");
       EXPECT_NE(sent.outcome, Outcome::kDelivered);
-      EXPECT_THAT(sent.detail, HasSubstr("***")) << at << " " << echo;
+      EXPECT_THAT(sent.detail, HasSubstr(at == "AUTH" ? "[...]" : "[password]"))
+          << at << " " << echo;
       EXPECT_THAT(sent.detail, Not(HasSubstr(echo))) << at;
       EXPECT_THAT(sent.detail, Not(HasSubstr("swordfish"))) << at;
     }

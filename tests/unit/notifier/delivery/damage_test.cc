@@ -247,7 +247,7 @@ PRAGMA user_version = 2;
   Start();
   clock_.Advance(absl::Hours(1));
   Work();
-  EXPECT_THAT(Subjects(), ElementsAre("an alert", HasSubstr("user-2"), "a report"));
+  EXPECT_THAT(Subjects(), ElementsAre(HasSubstr("user-2"), "an alert", "a report"));
   EXPECT_EQ(channel_.sent[2].csv, "aa");
   ASSERT_OK_AND_ASSIGN(const auto run, queue_->LastRun("daily", "lahore"));
   EXPECT_EQ(run, "2026-01-01");

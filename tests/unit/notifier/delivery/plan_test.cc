@@ -33,7 +33,6 @@ TEST(RetryPlanTest, DoublesFromOneMinuteToThirty) {
 
 TEST(RetryPlanTest, DecidesByOutcome) {
   EXPECT_EQ(PlanNext(Outcome::kDelivered, {}, {}), (NextStep{.step = Step::kDone}));
-  EXPECT_EQ(PlanNext(Outcome::kRejected, {}, {}), (NextStep{.step = Step::kPark}));
   EXPECT_EQ(PlanNext(Outcome::kRetrySlowly, {}, {}),
             (NextStep{.step = Step::kTryAgain, .delay = absl::Minutes(15)}));
   EXPECT_EQ(
@@ -41,6 +40,14 @@ TEST(RetryPlanTest, DecidesByOutcome) {
       (NextStep{.step = Step::kTryAgain, .channel_rest = absl::Minutes(15), .counts = false}));
   EXPECT_EQ(PlanNext(Outcome::kNotPermitted, {}, {}),
             (NextStep{.step = Step::kTryAgain, .delay = absl::Minutes(15)}));
+}
+
+TEST(RetryPlanTest, GivesAWrongAddressUpAtTheThirdRefusalWhileOthersPass) {
+  const NextStep later{.step = Step::kTryAgain, .delay = absl::Minutes(15)};
+  EXPECT_EQ(PlanNext(Outcome::kRejected, {.attempts = 1}, {}), later);
+  EXPECT_EQ(PlanNext(Outcome::kRejected, {.attempts = 2}, {}), later);
+  EXPECT_EQ(PlanNext(Outcome::kRejected, {.attempts = 3}, {}), (NextStep{.step = Step::kPark}));
+  EXPECT_EQ(PlanNext(Outcome::kRejected, {.attempts = 500, .others_pass = false}, {}), later);
 }
 
 TEST(RetryPlanTest, RestsTheChannelLongerEachTimeItIsDown) {
@@ -255,6 +262,43 @@ TEST(PassageTest, TellsAServerThatServesNobodyFromRecipientsWhoseMailsWait) {
   EXPECT_TRUE(passage.NobodyPasses(kNoon + absl::Minutes(2)));
   EXPECT_THAT(passage.Sentence(kNoon + absl::Minutes(2)),
               HasSubstr("the server lets no mail pass: 550 5.1.8 no; since 2026-03-26 12:00 UTC"));
+}
+
+TEST(PassageTest, WhoseMailWasGivenUpIsNamedForAWeekOrUntilOnePasses) {
+  Passage passage;
+  passage.Passed("a@example", kNoon);
+  passage.GaveUp("typo@example", "550 5.1.1 no such user", kNoon);
+  const std::string said =
+      "mails were given up to 1 recipient: typo@example at 2026-03-26 12:00 UTC: 550 5.1.1 no such "
+      "user; correct the address in the configuration and reload";
+  EXPECT_EQ(passage.Sentence(kNoon + absl::Hours(6 * 24)), said);
+  EXPECT_EQ(passage.Sentence(kNoon + absl::Hours(8 * 24)), "");
+  EXPECT_TRUE(passage.OthersPass("typo@example", kNoon));
+  EXPECT_FALSE(passage.OthersPass("a@example", kNoon));
+  EXPECT_FALSE(passage.OthersPass("typo@example", kNoon + absl::Hours(25)));
+  passage.PutOff("b@example", "452 mailbox full", /*shown=*/true, kNoon);
+  EXPECT_EQ(passage.Sentence(kNoon + absl::Minutes(1)),
+            "mails of others pass, those to 1 recipient do not: b@example since 2026-03-26 12:00 "
+            "UTC: 452 mailbox full; " +
+                said);
+  passage.Passed("typo@example", kNoon + absl::Hours(1));
+  passage.Passed("b@example", kNoon + absl::Hours(1));
+  EXPECT_EQ(passage.Sentence(kNoon + absl::Hours(1)), "");
+}
+
+TEST(PassageTest, WhatWasBeforeARestartIsKnownByWhatCameLast) {
+  const auto said = [](const Passage::Before& before) {
+    Passage passage;
+    passage.Restore("a@example", before, kNoon);
+    return passage.Sentence(kNoon);
+  };
+  const absl::Time earlier = kNoon - absl::Hours(2);
+  const absl::Time later = kNoon - absl::Hours(1);
+  EXPECT_EQ(said({.passed_at = later, .put_off_since = earlier, .given_up_at = earlier}), "");
+  EXPECT_THAT(said({.passed_at = earlier, .given_up_at = later, .detail = "550 5.1.1 no"}),
+              HasSubstr("given up to 1 recipient: a@example at 2026-03-26 11:00 UTC: 550 5.1.1"));
+  EXPECT_THAT(said({.put_off_since = later, .given_up_at = earlier, .detail = "452 full"}),
+              HasSubstr("the server lets no mail pass: 452 full"));
 }
 
 TEST(PassageTest, WhatPassedADayAgoIsNoProof) {

@@ -152,12 +152,20 @@ PLANTED = {
     "the audit log's table named elsewhere": (
         "append-only", {
             "aggregator/store/a.h": header("store", 's = "SELECT * FROM audit_log";')}),
+    "a secret for a peer whose words nobody masks": (
+        "secret-mask", {"collector/poll/a.h": header("poll", "auto s = password.reveal();")}),
     "an rpc without a comment": (
         "proto-comment", {
             "proto/netsentinel/v1/b.proto": "// S.\nservice S {\n  rpc F(A) returns (A);\n}\n"}),
 }
 
 ALLOWED = {
+    "a secret whose mask the file's header holds": {
+        "collector/poll/a.h": header("poll", "base::SecretMask mask;"),
+        "collector/poll/a.cc": cpp("poll", "auto s = password->reveal();"),
+        "collector/poll/CMakeLists.txt": "ns_library(poll SOURCES a.cc)\n"},
+    "a secret that stays on this host": {
+        "common/rpc/a.h": header("rpc", "auto s = key.reveal();")},
     "adding to the audit log and reading it": {
         KEEPER: cpp("store", 's = "INSERT INTO audit_log (a) VALUES (?)";',
                     's = "SELECT a FROM audit_log WHERE b = ?";', 't = "DELETE FROM events";'),

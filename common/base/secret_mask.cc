@@ -1,4 +1,4 @@
-#include "collector/routeros/secret_mask.h"
+#include "common/base/secret_mask.h"
 
 #include <algorithm>
 #include <cstdint>
@@ -9,8 +9,9 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
 
-namespace netsentinel::routeros {
+namespace netsentinel::base {
 namespace {
 
 constexpr absl::string_view kPlain = "[password]";
@@ -18,7 +19,7 @@ constexpr absl::string_view kWithheld = "[text withheld: it held the password]";
 // Shorter pieces of Base64 stand in ordinary words by chance.
 constexpr std::size_t kShortestBase64 = 5;
 
-bool Holds(absl::string_view text, const base::Secret& form) {
+bool Holds(absl::string_view text, const Secret& form) {
   return !form.empty() && absl::StrContains(text, form.reveal());
 }
 
@@ -100,46 +101,76 @@ std::string Base64Middle(const std::string& secret, std::size_t shift) {
   return first < last ? text.substr(first, last - first) : "";
 }
 
+// Each word of which `hides` is true as `place`.
+template <typename Hides>
+std::string WithoutWords(absl::string_view text, char place, Hides hides) {
+  std::string kept;
+  kept.reserve(text.size());
+  bool first = true;
+  for (const absl::string_view word : absl::StrSplit(text, ' ')) {
+    if (!first) kept.push_back(' ');
+    first = false;
+    if (hides(word)) {
+      kept.push_back(place);
+    } else {
+      kept.append(word.data(), word.size());
+    }
+  }
+  return kept;
+}
+
 }  // namespace
 
-SecretMask::Forms::Forms(std::string secret) : plain(secret) {
+SecretMask::Forms::Forms(std::string secret, bool is_name) : name(is_name), plain(secret) {
   std::string low = absl::AsciiStrToLower(secret);
-  lower = base::Secret(low);
+  lower = Secret(low);
   if (secret.size() < kShortest) return;
-  reversed = base::Secret(std::string(low.rbegin(), low.rend()));
-  std::string letters = Only(low, IsLetterOrDigit);
-  if (letters.size() >= kShortest) squeezed = base::Secret(std::move(letters));
-  hex = base::Secret(absl::BytesToHexString(secret));
+  hex = Secret(absl::BytesToHexString(secret));
   for (std::size_t shift = 0; shift < 3; ++shift) {
     std::string middle = Base64Middle(secret, shift);
     if (middle.size() >= kShortestBase64) base64.emplace_back(std::move(middle));
   }
+  if (is_name) return;
+  reversed = Secret(std::string(low.rbegin(), low.rend()));
+  std::string letters = Only(low, IsLetterOrDigit);
+  if (letters.size() >= kShortest) squeezed = Secret(std::move(letters));
+}
+
+bool SecretMask::Forms::Shown(absl::string_view lower_text) const {
+  return !name && Holds(lower_text, lower);
 }
 
 bool SecretMask::Forms::Hidden(absl::string_view text) const {
   if (plain.reveal().size() < kShortest) return false;
   const std::string low = absl::AsciiStrToLower(text);
+  const std::string digits = Only(low, IsHex);
+  if (digits.size() >= hex.reveal().size() && Holds(digits, hex)) return true;
+  std::string wide(text);
+  for (char& c : wide) c = c == '-' ? '+' : c == '_' ? '/' : c;
+  const std::string packed = Only(wide, IsBase64);
+  if (std::any_of(base64.begin(), base64.end(),
+                  [&packed](const Secret& middle) { return Holds(packed, middle); })) {
+    return true;
+  }
+  if (name) return false;
   if (Holds(low, reversed) || Holds(Only(low, IsLetterOrDigit), squeezed)) return true;
   if (Holds(absl::AsciiStrToLower(Unescaped(text)), lower)) return true;
-  std::string digits = Only(low, IsHex);
-  if (digits.size() >= hex.reveal().size() && Holds(digits, hex)) return true;
   // "0x70 0x61": the noughts of the prefixes are no digits of it.
   if (absl::StrContains(low, "0x") &&
       Holds(Only(absl::AsciiStrToLower(Unescaped(text)), IsLetterOrDigit), squeezed)) {
     return true;
   }
-  if (Holds(absl::AsciiStrToLower(OfDecimalBytes(text)), lower)) return true;
-  std::string wide(text);
-  for (char& c : wide) c = c == '-' ? '+' : c == '_' ? '/' : c;
-  const std::string packed = Only(wide, IsBase64);
-  return std::any_of(base64.begin(), base64.end(),
-                     [&packed](const base::Secret& middle) { return Holds(packed, middle); });
+  return Holds(absl::AsciiStrToLower(OfDecimalBytes(text)), lower);
 }
 
-SecretMask::SecretMask(const base::Secret& secret) { Add(secret.reveal()); }
+SecretMask::SecretMask(const Secret& secret) { Add(secret.reveal()); }
 
 void SecretMask::Add(absl::string_view also_secret) {
-  if (!also_secret.empty()) forms_.emplace_back(std::string(also_secret));
+  if (!also_secret.empty()) forms_.emplace_back(std::string(also_secret), false);
+}
+
+void SecretMask::AddName(absl::string_view name) {
+  if (name.size() >= kShortest) forms_.emplace_back(std::string(name), true);
 }
 
 std::string SecretMask::Masked(absl::string_view text) const {
@@ -149,31 +180,39 @@ std::string SecretMask::Masked(absl::string_view text) const {
   char place = '\x01';
   while (absl::StrContains(text, place) && place != '\x7F') ++place;
   for (const Forms& forms : forms_) {
-    const std::string& secret = forms.lower.reveal();
-    std::string low = absl::AsciiStrToLower(masked);
-    for (std::size_t at = low.find(secret); at != std::string::npos; at = low.find(secret, at)) {
-      masked.replace(at, secret.size(), 1, place);
-      low.replace(at, secret.size(), 1, place);
+    if (!forms.name) {
+      const std::string& secret = forms.lower.reveal();
+      std::string low = absl::AsciiStrToLower(masked);
+      for (std::size_t at = low.find(secret); at != std::string::npos; at = low.find(secret, at)) {
+        masked.replace(at, secret.size(), 1, place);
+        low.replace(at, secret.size(), 1, place);
+      }
     }
+    if (!forms.Hidden(masked)) continue;
+    masked = WithoutWords(masked, place,
+                          [&forms](absl::string_view word) { return forms.Hidden(word); });
     if (forms.Hidden(masked)) return std::string(kWithheld);
   }
   return absl::StrReplaceAll(masked, {{absl::string_view(&place, 1), kPlain}});
 }
 
 bool SecretMask::Finds(absl::string_view text) const {
-  return std::any_of(forms_.begin(), forms_.end(), [text](const Forms& forms) {
-    return Holds(absl::AsciiStrToLower(text), forms.lower) || forms.Hidden(text);
+  const std::string low = absl::AsciiStrToLower(text);
+  return std::any_of(forms_.begin(), forms_.end(), [text, &low](const Forms& forms) {
+    return forms.Shown(low) || forms.Hidden(text);
   });
 }
 
 bool SecretMask::masks_names() const {
-  return !forms_.empty() && forms_.front().plain.reveal().size() >= kShortestInNames;
+  return !forms_.empty() && !forms_.front().name &&
+         forms_.front().plain.reveal().size() >= kShortestInNames;
 }
 
 bool SecretMask::operator==(const SecretMask& other) const {
-  return std::equal(
-      forms_.begin(), forms_.end(), other.forms_.begin(), other.forms_.end(),
-      [](const Forms& a, const Forms& b) { return a.plain.reveal() == b.plain.reveal(); });
+  return std::equal(forms_.begin(), forms_.end(), other.forms_.begin(), other.forms_.end(),
+                    [](const Forms& a, const Forms& b) {
+                      return a.name == b.name && a.plain.reveal() == b.plain.reveal();
+                    });
 }
 
-}  // namespace netsentinel::routeros
+}  // namespace netsentinel::base

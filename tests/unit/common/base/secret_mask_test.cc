@@ -1,4 +1,4 @@
-#include "collector/routeros/secret_mask.h"
+#include "common/base/secret_mask.h"
 
 #include <string>
 #include <vector>
@@ -10,7 +10,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
-namespace netsentinel::routeros {
+namespace netsentinel::base {
 namespace {
 
 using ::testing::HasSubstr;
@@ -18,7 +18,7 @@ using ::testing::Not;
 
 const char kSecret[] = "n3tS3nt1nel-!";
 
-SecretMask Mask(const std::string& secret = kSecret) { return SecretMask(base::Secret(secret)); }
+SecretMask Mask(const std::string& secret = kSecret) { return SecretMask(Secret(secret)); }
 
 std::string Each(const char* format_of_byte, const char* between) {
   std::vector<std::string> bytes;
@@ -53,6 +53,7 @@ TEST(SecretMaskTest, TakesThePlainSecretOutAndLeavesTheRest) {
 struct Dress {
   const char* name;
   std::string text;
+  int words = 1;
 };
 
 class DressTest : public testing::TestWithParam<Dress> {};
@@ -61,14 +62,15 @@ TEST_P(DressTest, NeverShowsTheSecretInDisguise) {
   EXPECT_TRUE(Mask().Finds(text));
   const std::string masked = Mask().Masked(text);
   EXPECT_THAT(masked, Not(HasSubstr(GetParam().text)));
-  EXPECT_EQ(masked, "[text withheld: it held the password]");
+  EXPECT_EQ(masked, GetParam().words == 1 ? "user ns with [password] refused"
+                                          : "[text withheld: it held the password]");
 }
 INSTANTIATE_TEST_SUITE_P(
     Dresses, DressTest,
     testing::Values(
         Dress{"Hex", Each("%02x", "")}, Dress{"HexUpper", Each("%02X", "")},
-        Dress{"HexWithColons", Each("%02X", ":")}, Dress{"HexWithSpaces", Each("%02x", " ")},
-        Dress{"CArray", Each("0x%02x", ", ")}, Dress{"EscapedHex", Each("\\x%02x", "")},
+        Dress{"HexWithColons", Each("%02X", ":")}, Dress{"HexWithSpaces", Each("%02x", " "), 13},
+        Dress{"CArray", Each("0x%02x", ", "), 13}, Dress{"EscapedHex", Each("\\x%02x", "")},
         Dress{"RouterOsEscapes", Each("\\%02X", "")}, Dress{"Unicode", Each("\\u00%02x", "")},
         Dress{"Percent", Each("%%%02x", "")}, Dress{"QuotedPrintable", Each("=%02X", "")},
         Dress{"Entities", Each("&#x%02x;", "")}, Dress{"Decimal", Each("%u", ",")},
@@ -81,14 +83,43 @@ INSTANTIATE_TEST_SUITE_P(
         Dress{"Base64Url", absl::WebSafeBase64Escape(absl::StrCat("\xFB\xEF\xBE", kSecret))},
         Dress{"Base64InLines", absl::Base64Escape(kSecret).insert(8, "\r\n")},
         Dress{"Utf16Le", Wide(false)}, Dress{"Utf16Be", Wide(true)},
-        Dress{"Spaced", "n 3 t S 3 n t 1 n e l - !"}, Dress{"Quoted", "\"n3tS3nt1nel\\-\\!\""},
+        Dress{"Spaced", "n 3 t S 3 n t 1 n e l - !", 13}, Dress{"Quoted", "\"n3tS3nt1nel\\-\\!\""},
         Dress{"Backwards", "!-len1tn3St3n"}),
     [](const auto& test) { return std::string(test.param.name); });
+
+TEST(SecretMaskTest, LeavesTheWordsBesideADisguisedSecret) {
+  const std::string encoded = absl::Base64Escape(kSecret);
+  EXPECT_EQ(Mask().Masked(absl::StrCat("550 5.1.1 <", encoded, ">: no such user")),
+            "550 5.1.1 [password] no such user");
+  EXPECT_EQ(Mask().Masked(absl::StrCat(encoded, " or ", kSecret, " or ", Each("%02x", ""))),
+            "[password] or [password] or [password]");
+  // Once whole, once over two words: no word may be left of it.
+  EXPECT_EQ(Mask().Masked(absl::StrCat(encoded, " n3tS 3nt1nel-!")),
+            "[text withheld: it held the password]");
+}
+
+TEST(SecretMaskTest, HidesANameOnlyWhereItIsEncoded) {
+  SecretMask mask = Mask();
+  mask.AddName("alerts");
+  EXPECT_EQ(mask.Masked("550 5.1.1 <alerts@b.example>: User unknown"),
+            "550 5.1.1 <alerts@b.example>: User unknown");
+  EXPECT_EQ(mask.Masked("334 AGFsZXJ0cwB3cm9uZw=="), "334 [password]");
+  EXPECT_EQ(mask.Masked("hex 616c65727473"), "hex [password]");
+  EXPECT_TRUE(mask.Finds("AGFsZXJ0cwB3cm9uZw=="));
+  EXPECT_FALSE(mask.Finds("alerts"));
+  SecretMask of_name_only;
+  of_name_only.AddName("alerts@example.net");
+  of_name_only.AddName("ns");
+  EXPECT_FALSE(of_name_only.masks_names());
+  EXPECT_EQ(of_name_only.Masked("bnM= is ns"), "bnM= is ns");
+}
 
 TEST(SecretMaskTest, KnowsOtherSecretsToo) {
   SecretMask mask = Mask();
   mask.Add("73336372657400ff");
   EXPECT_EQ(mask.Masked("response 73336372657400FF is wrong"), "response [password] is wrong");
+  mask.Add("");
+  EXPECT_EQ(mask.Masked("nothing"), "nothing");
 }
 
 TEST(SecretMaskTest, LeavesOrdinaryWordsAloneWhenTheSecretIsShort) {
@@ -117,4 +148,4 @@ TEST(SecretMaskTest, IsEqualToAMaskOfTheSameSecretsOnly) {
 }
 
 }  // namespace
-}  // namespace netsentinel::routeros
+}  // namespace netsentinel::base
