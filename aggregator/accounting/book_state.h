@@ -214,7 +214,7 @@ struct Book::Impl {
   void JudgeTwins(MenuChange& change, const counters::Snapshot& snapshot, const ChangeIndex& staged,
                   std::vector<EventRecord>& events);
   static void TakeOver(const MenuChange& change, const MenuState& state,
-                       const counters::SnapshotHeader& from, const MenuState& theirs,
+                       const counters::SnapshotHeader& from, const ReadingsByName& theirs,
                        Effects& effects);
   void IndexDevice(MenuBook& menu, const std::string& device_key);
   void UnindexDevice(const MenuBook& menu, const std::string& device_key);

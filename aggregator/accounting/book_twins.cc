@@ -32,12 +32,6 @@ struct Other {
   const std::vector<Staged::Moved>* moved = nullptr;  // on top of the state
 };
 
-struct NamedReading {
-  std::uint64_t row_id = 0;
-  QueueReading reading;
-};
-using ReadingsByName = absl::flat_hash_map<absl::string_view, NamedReading>;
-
 ReadingsByName ReadingsOf(const MenuState& state, const std::vector<Staged::Moved>* moved) {
   std::vector<QueueReading> rows = state.rows;
   if (moved != nullptr) {
@@ -74,7 +68,9 @@ bool OneBoot(const SnapshotHeader& a, const SnapshotHeader& b) {
 std::optional<bool> CountersAgree(const MenuState& state, const SnapshotHeader& now,
                                   const ReadingsByName& fresh, const Other& other) {
   const ReadingsByName theirs = ReadingsOf(*other.state, other.moved);
-  const ReadingsByName before = ReadingsOf(state, nullptr);
+  // A reading before a restart bounds nothing after it, whether or not a counter has overtaken it.
+  const bool restarted = state.last.has_value() && !OneBoot(*state.last, now);
+  const ReadingsByName before = restarted ? ReadingsByName() : ReadingsOf(state, nullptr);
   const bool they_are_later = other.last->attribution_us > now.attribution_us;
   const bool they_follow =
       state.last.has_value() && other.last->attribution_us >= state.last->attribution_us;
@@ -103,14 +99,16 @@ Kinship KinshipOf(const MenuChange& change, const SnapshotHeader& now, const Men
                   const ReadingsByName& fresh, const Other& other) {
   const base::RouterId& name = other.menu->router->settings.id;
   const TwinMark& mark = change.menu->twin;
+  const bool first = !state.last.has_value();
   const bool known_twin = (!mark.clone && mark.of == name) ||
                           (!other.twin->clone && other.twin->of == change.router->settings.id);
   if (!OneBoot(now, *other.last)) {
-    // One of the two has not seen the restart yet.
+    // One of the two has not seen the restart yet, or may not have: a first snapshot that waits
+    // for the other's next one loses nothing, it only takes a baseline.
     const std::int64_t newer = std::max(now.attribution_us - UptimeUs(now),
                                         other.last->attribution_us - UptimeUs(*other.last));
     const std::int64_t older_reading = std::min(now.attribution_us, other.last->attribution_us);
-    if (known_twin && older_reading <= newer + 3 * kSecondUs) {
+    if ((known_twin || first) && older_reading <= newer + 3 * kSecondUs) {
       return Kinship::kTwin;
     }
     return Kinship::kClone;
@@ -183,18 +181,19 @@ void Silence(Effects& effects, std::int64_t base_us, bool was_silent) {
 
 }  // namespace
 
-// What the queues moved after the other entry's last reading until this one's own: both read the
-// same counters, so it is known to the byte.
+// What the queues moved after the other entry's last reading until this one's own, that of `state`:
+// both read the same counters, so it is known to the byte.
 void Book::Impl::TakeOver(const MenuChange& change, const MenuState& state,
-                          const SnapshotHeader& from, const MenuState& theirs_state,
+                          const SnapshotHeader& from, const ReadingsByName& theirs,
                           Effects& effects) {
-  const ReadingsByName theirs = ReadingsOf(theirs_state, nullptr);
   const std::int64_t to_us = state.last->attribution_us;
   const MenuSettings settings = PlaceOf(*change.router, *change.menu).settings;
   std::vector<std::optional<base::TrafficBytes>> moved(state.rows.size());
   for (std::size_t row = 0; row < state.rows.size(); ++row) {
     const QueueReading& mine = state.rows[row];
     if (mine.descriptor == kNoRow) continue;
+    // Where only queues without a parent count, what the others moved is in their parents' bytes.
+    if (settings.parents == ParentsMode::kRoots && state.slots[row].parent != kNoRow) continue;
     const counters::QueueDescriptor& descriptor = *state.dictionary.Find(mine.descriptor);
     const auto their = theirs.find(descriptor.name);
     if (their != theirs.end() && their->second.row_id == descriptor.row_id &&
@@ -291,8 +290,10 @@ void Book::Impl::JudgeTwins(MenuChange& change, const counters::Snapshot& snapsh
                       " one of the two out of routers:"));
     return;
   }
-  if (before.silent && owner != nullptr && state.last.has_value()) {
-    TakeOver(change, state, *owner->last, *owner->state, change.staged.effects);
+  const bool first = !state.last.has_value();
+  if ((before.silent || first) && owner != nullptr) {
+    TakeOver(change, first ? *change.staged.replacement : state, *owner->last,
+             ReadingsOf(*owner->state, owner->moved), change.staged.effects);
     tell("device_taken_over",
          absl::StrCat("device ", base::DisplayName(key), " is not read as ",
                       named(owner->menu->router->settings.id),

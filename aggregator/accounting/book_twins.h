@@ -4,8 +4,10 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/strings/string_view.h"
 
 #include "common/base/ids.h"
+#include "common/counters/snapshot.h"
 
 // One device that is read under two entries of the configuration counts once: under the entry that
 // counted first, and under the other from where that one falls silent. docs/accounting.md, Twins
@@ -14,6 +16,13 @@ namespace netsentinel::accounting {
 
 struct MenuBook;
 struct MenuChange;
+
+// What one entry shows, by queue name.
+struct NamedReading {
+  std::uint64_t row_id = 0;
+  counters::QueueReading reading;
+};
+using ReadingsByName = absl::flat_hash_map<absl::string_view, NamedReading>;
 
 // What the last snapshot of a menu was taken for.
 struct TwinMark {

@@ -110,6 +110,57 @@ TEST_F(TwinsTest, OneThatIsTakenOutLeavesTheDeviceToTheOther) {
   EXPECT_EQ(Counted("r1") + Counted("r2"), 610'000U);
 }
 
+TEST_F(TwinsTest, AFirstSnapshotCountsFromTheReadingOfAnEntryThatHasLongNotBeenRead) {
+  Read("r1", 0);
+  Read("r1", 30);
+  for (std::int64_t second = 200; second <= 320; second += 30) Read("r2", second);
+  EXPECT_EQ(Counted("r1"), 30'000U);
+  EXPECT_EQ(Counted("r2"), 290'000U);
+  EXPECT_THAT(Events("device_taken_over"), ::testing::ElementsAre("r2"));
+  Read("r1", 345);
+  Read("r2", 350);
+  Read("r1", 375);
+  Read("r2", 380);
+  EXPECT_EQ(Counted("r1"), 30'000U) << "the other has counted past its last reading";
+  EXPECT_EQ(Counted("r2"), 350'000U);
+}
+
+TEST_F(TwinsTest, ARestartBeforeTheFirstSnapshotOfAnEntryCountsOnce) {
+  Read("r1", 0);
+  Read("r1", 30);
+  boot_ = 40;
+  ++sessions_;
+  Read("r2", 45);
+  Read("r1", 60);
+  for (std::int64_t second = 75; second < 300; second += 30) {
+    Read("r2", second);
+    Read("r1", second + 15);
+  }
+  EXPECT_EQ(Counted("r2"), 0U);
+  EXPECT_EQ(Counted("r1"), 30'000U + 260'000U);
+  EXPECT_THAT(Events("device_cloned"), IsEmpty());
+}
+
+// After the restart bob soon has more than before it, and had less when the other entry read him.
+TEST_F(TwinsTest, ARestartThatACounterOvertakesMakesNoClone) {
+  const auto rows = [](std::uint64_t bob, std::uint64_t alice) {
+    return std::vector<Row>{{.name = "alice", .download = alice, .packets = alice / 100},
+                            {.id = 2, .name = "bob", .download = bob, .packets = bob / 100}};
+  };
+  ReadRows("r1", 0, rows(0, 900'000));
+  ReadRows("r2", 10, rows(100, 910'000));
+  ReadRows("r1", 30, rows(300, 930'000));
+  boot_ = 35;
+  ++sessions_;
+  ReadRows("r2", 40, rows(200, 1'000));
+  ReadRows("r1", 60, rows(5'000, 6'000));
+  ReadRows("r2", 70, rows(6'000, 7'000));
+  EXPECT_THAT(Events("device_cloned"), IsEmpty());
+  std::map<std::string, std::uint64_t> use;
+  for (const UsageRow& row : d_.Rows()) use[row.queue.name] += row.counted.download;
+  EXPECT_EQ(use["bob"], 300U + 5'000U);
+}
+
 TEST_F(TwinsTest, RestartsAndReplaysDecideTheSame) {
   for (int restarts = 0; restarts < 8; ++restarts) {
     d_ = BookDriver();
