@@ -223,6 +223,12 @@ void Applier::EndAllDisputes() {
     AddToParents(doubtful_.back());
     doubtful_.back().no_child = true;
   }
+  // What comes now is of another stretch: nothing of it is taken off these.
+  for (const auto& [row, debt] : state_.debts) owed_[row] += debt;
+  state_.debts.clear();
+  for (DoubtfulPart& part : doubtful_) PayDoubtful(part);
+  doubtful_.clear();
+  KeepDebts();
 }
 
 Applier::DoubtfulPart Applier::PartOf(std::uint32_t row, const Dispute& dispute,
@@ -368,7 +374,7 @@ void Applier::NoteHabit() {
   state_.resets_us[1] = now_.attribution_us;
   if (!habit || habit_) return;
   AddEvent(now_.attribution_us, "foreign_resets", "",
-           "another tool resets the counters of this router, twice or more within the hour. What "
+           "another tool resets the counters of this router, twice or more within a day. What "
            "passes between a reading and a reset cannot be seen: let the tool read without "
            "resetting, or reset less often");
 }

@@ -100,9 +100,9 @@ class Courses {
       for (std::size_t i = newest_good_; i < j; ++i) {
         if (AllBadBetween(i, j)) Extend(i, j);
       }
-      if (in_.first_may_be_bad || (j == 1 && EarlierWasBad())) {
+      if ((in_.first_may_be_bad || EarlierWasBad()) && newest_good_ == 0 && AllBadBetween(0, j)) {
         const int rank = in_.first_may_be_bad ? kRankTimeline : kRankBadReading;
-        if (newest_good_ == 0) Try(0, j, {Explanation::kBadReading, {}, Ceiling(0, j), rank});
+        Try(0, j, {Explanation::kBadReading, {}, Ceiling(0, j), rank});
       }
       if (in_.seen[j].good && j < last_) newest_good_ = j;
     }

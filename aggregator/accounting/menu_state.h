@@ -98,8 +98,8 @@ struct PendingSnapshot {
 
 inline constexpr std::int64_t kSecondUs = 1'000'000;
 inline constexpr std::uint32_t kEnoughReplies = 2;
-// Resets of all queues this close together are a habit, and any step may hide one.
-inline constexpr std::int64_t kResetHabitUs = 3'600 * kSecondUs;
+// Two resets of most queues in this time are another tool's habit, and any step may hide one.
+inline constexpr std::int64_t kResetHabitUs = 86'400 * kSecondUs;
 
 // A vanished queue is remembered for kTombstoneUs; at most this many of them, or as many as the
 // menu has had queues at a time if those were more, so that a whole menu can vanish and return.
@@ -140,7 +140,7 @@ struct MenuState {
   // Complete replies of this course of the device under these settings, held at kEnoughReplies: so
   // many that lack a queue prove that it was not there.
   std::uint32_t replies = 0;
-  // When more than half of the queues fell at once, the last two times: another tool's doing.
+  // When more than half of the queues were reset at once, the last two times.
   std::int64_t resets_us[2] = {0, 0};
   // By row: when it was read, where that is not `last`.
   absl::flat_hash_map<std::uint32_t, std::shared_ptr<const counters::SnapshotHeader>> read_at;
