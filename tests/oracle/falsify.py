@@ -49,8 +49,8 @@ BUGS = {
         A + "evidence.cc", "figures.upper = Most(figures.upper, node.upper + unseen);",
         "figures.upper = Most(figures.upper, node.upper);"),
     "zeros after zeros are evidence": (
-        A + "evidence.cc", "if (IsZero(At(j)) && !(j == 1 && IsZero(At(0)))) return false;",
-        "if (IsZero(At(j)) && j == 1 && !IsZero(At(0))) return false;"),
+        A + "evidence.cc", "if (ShowsNothing(At(j)) && !(j == 1 && ShowsNothing(At(0)))) return false;",
+        "if (ShowsNothing(At(j)) && j == 1 && !ShowsNothing(At(0))) return false;"),
     "a span keeps what crosses its begin": (
         A + "usage_sum.cc", "crossing += run.front()->begin_inside;",
         "crossing += TrafficBytes{};"),
@@ -73,7 +73,8 @@ BUGS = {
         C + "matching.cc", "if (drift > slack) return {.same = !one_host || !now.pause_decided, .timeline = true};",
         "if (drift > slack) return {.same = true};"),
     "a restored image is a restart": (
-        C + "matching.cc", "return {.restart = !one_host, .timeline = true};",
+        C + "matching.cc",
+        "return {.same = !one_host && uptime >= uptime_before, .restart = !one_host, .timeline = true};",
         "return {.restart = true};"),
     "a pause of the host is not counted": (
         C + "matching.cc",
@@ -85,8 +86,8 @@ BUGS = {
     "a checkpoint forgets the usual rate": (
         A + "checkpoint.cc", "AppendVarint(out, slot.rate.bytes);", "AppendVarint(out, 0);"),
     "a checkpoint forgets that a base may be bad": (
-        A + "checkpoint.cc", "slot.base_may_be_bad = in.U64() == 1;",
-        "slot.base_may_be_bad = in.U64() == 2;"),
+        A + "checkpoint.cc", "slot.base_may_be_bad = static_cast<std::uint8_t>(doubted);",
+        "slot.base_may_be_bad = 0;"),
     "a stamp may be a minute ahead of its receipt": (
         A + "menu_state.cc", "at = std::min(stamp, received_us + kAheadUs);",
         "at = std::min(stamp, received_us + 60 * kSecondUs);"),
@@ -104,8 +105,9 @@ BUGS = {
         A + "menu_state.cc", "if (received_us == 0) return std::max(stamp, previous_us);",
         "if (received_us < 0) return std::max(stamp, previous_us);"),
     "a step of the wall clock is followed at once": (
-        "aggregator/ingest/agreed_time.cc", "if (std::abs(step) <= kFollowUs) {",
-        "if (std::abs(step) >= 0) {"),
+        "aggregator/ingest/agreed_time.cc",
+        "if (std::abs(offset - offset_us_) > kFollowUs) return LookAtStep(offset, boot_us);",
+        "(void)&AgreedTime::LookAtStep;"),
     "a queue tree's bytes are its upload": (
         R + "queue_menu_reader.cc", "return NumberPair{0, *number};", "return NumberPair{*number, 0};"),
     "one row may come twice": (

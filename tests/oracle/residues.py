@@ -180,9 +180,9 @@ class Residues:
                 continue
             paths = self._frozen(life, self._paths(life))
             sure, counted, upper, visible, words = judge(paths)
-            d = Delta(life, life.readings[0][0], self.at[life.readings[0][0]], self.at[life.readings[-1][0]], sure, counted,
-                      upper, visible, words)
-            saved[life] = d
+            first, last = life.readings[0][0], life.readings[-1][0]
+            saved[life] = Delta(life, first, self.at[first], self.at[last], sure, counted, upper, visible,
+                                words)
         self.asking = False
         if not self.residue:
             return result + [d for life, d in saved.items() if {life.parent} | life.past == {None}]

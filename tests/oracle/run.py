@@ -77,7 +77,11 @@ def _judge(seed, part, answered):
             found.append(Found(seed, "truth outside", f"{days}: truth {truth}, sure {sure}, upper "
                                f"{upper}", part))
         if world.twin_snaps:
-            continue  # which entry counts is the product's own rule
+            # Which entry counts is the product's own rule; where nothing happened, all is known.
+            if not world.log and (sure, counted) != (truth, truth):
+                found.append(Found(seed, "counted", f"{days}: {counted}, sure {sure}, of two entries that "
+                                   f"saw {truth}", part))
+            continue
         k_sure, k_counted, k_upper = known_bytes(world, part.known.figures(), name, begin, end)
         if not contained(truth, k_sure, k_upper):
             found.append(Found(seed, "enumerator wrong", f"{days}: truth {truth}, sure {k_sure}, "

@@ -191,7 +191,10 @@ class World(Setup, Kinds, Replies, Events, Breaks):
             "host_pause", "host_reboot", "new_session", "dip") and rng.random() < 0.35]
         happening = []
         if "twins" in self.kinds:
-            happening += [(at, "twin_reply") for at in range(self.twin_next, sampled, self.twin_poll)]
+            # At most 40 in a long gap: then that entry was not read for a while either.
+            step = max(self.twin_poll, (sampled - self.since) // 40)
+            happening += [(at, "twin_reply") for at in range(
+                max(self.twin_next, self.since + SECOND), sampled, step)]
             if len(self.snaps) > self.steps - 2:  # both entries end at the same counters
                 kinds = []
                 for q in self.queues:

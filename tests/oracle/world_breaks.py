@@ -7,6 +7,7 @@ from model import SECOND
 BREAKS = {
     "silent-reset": "a reset that overtakes every witness between two readings looks like traffic",
     "limit-restored": "a limit that was raised and restored between two readings cannot be seen",
+    "limit-before-gone": "a limit or parent that changed after a queue's last reading cannot be seen",
     "two-bad": "two bad readings in a row never go on from one another",
     "spike-below": "a bad reading above the truth is beyond what the row's limit lets pass",
     "missing-twice": "a row that has never been read is not missing from two replies in a row",
@@ -30,7 +31,7 @@ class Breaks:
         if self.broken in ("silent-reset", "spike-below"):
             for q in self.queues:
                 q.row.up = q.row.down = q.row.packets = 0
-        if self.broken == "limit-restored":
+        if self.broken in ("limit-restored", "limit-before-gone"):
             self.queues = [q for q in self.queues if not q.row.parent][:1]
             row = self.queues[0].row
             row.max_up, row.max_down, row.burst_up, row.burst_down = 1_000_000, 2_000_000, 0, 0
@@ -47,6 +48,10 @@ class Breaks:
         if self.broken == "limit-restored" and k == self.steps:
             return [(begin + SECOND, lambda: self._scale_limits(20)),
                     (max(begin + 2 * SECOND, sampled - SECOND), lambda: self._scale_limits(1 / 20))]
+        if self.broken == "limit-before-gone" and k == self.steps:
+            return [(begin + SECOND, lambda: self._scale_limits(20)),
+                    (max(begin + 2 * SECOND, sampled - SECOND),
+                     lambda: [self._end(q) for q in list(self.queues)])]
         if self.broken == "young-image" and k == 3 and sampled - begin > 8 * SECOND:
             return [(sampled - 2 * SECOND, self._young_image)]
         if self.broken == "boot-at-midnight":

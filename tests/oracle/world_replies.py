@@ -81,8 +81,9 @@ class Replies:
                 up, down, packets = shown
                 if (up, down, packets) != (r.up, r.down, r.packets):
                     (snap if q.menu == "simple" else tree).bad.add(r.name)
-            (snap if q.menu == "simple" else tree).rows.append(Row(r.id, r.name, r.target, r.parent, r.dynamic, r.max_up, r.max_down,
-                                 r.burst_up, r.burst_down, up, down, packets))
+            (snap if q.menu == "simple" else tree).rows.append(
+                Row(r.id, r.name, r.target, r.parent, r.dynamic, r.max_up, r.max_down, r.burst_up,
+                    r.burst_down, up, down, packets))
             q.shown = True
             q.changed_name = False
             q.shown_name = r.name
