@@ -1,6 +1,8 @@
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <functional>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,7 +17,9 @@
 #include "common/base/status_macros.h"
 #include "tools/ctl/certificate_files.h"
 #include "tools/ctl/certificate_life.h"
+#include "tools/ctl/client.h"
 #include "tools/ctl/command.h"
+#include "tools/ctl/grpc_certificates_json.h"
 #include "tools/ctl/grpc_table.h"
 
 namespace netsentinel::ctl {
@@ -40,6 +44,8 @@ struct CertsFlags {
   bool begin = false;
   bool finish = false;
   bool force = false;
+  bool json = false;
+  bool wide = false;
 };
 
 std::string Absolute(const std::string& path) {
@@ -142,7 +148,16 @@ absl::Status List(const CertsFlags& flags, const base::Clock& clock) {
   const absl::Time now = clock.WallNow();
   const std::vector<IndexEntry> entries =
       flags.all ? authority.index().entries : InPlace(authority.index());
-  Table table("lllrlll");
+  if (flags.json) {
+    std::vector<IndexEntry> named;
+    std::copy_if(
+        entries.begin(), entries.end(), std::back_inserter(named),
+        [&](const IndexEntry& entry) { return flags.name.empty() || entry.name == flags.name; });
+    PrintCertificatesJson(authority, named, now);
+    return absl::OkStatus();
+  }
+  enum : std::size_t { kName, kRole, kEnds, kDaysLeft, kState, kSerial, kFile };
+  Table table("lllrlll", {.left_out = {kSerial}, .cut = {kState, kName}, .below = {kFile}});
   table.Add({"NAME", "ROLE", "ENDS", "DAYS LEFT", "STATE", "SERIAL", "FILE"});
   for (const IndexEntry& entry : entries) {
     if (!flags.name.empty() && entry.name != flags.name) continue;
@@ -150,7 +165,7 @@ absl::Status List(const CertsFlags& flags, const base::Clock& clock) {
                absl::StrCat(DaysLeft(entry, now)), StateOf(authority, entry, now), entry.serial,
                entry.path});
   }
-  std::fputs(table.Text().c_str(), stdout);
+  PrintTable(table, flags.wide);
   if (authority.old_signer().has_value()) {
     std::printf("the authority is being replaced: docs/certificates.md says what is left to do\n");
   }
@@ -365,6 +380,9 @@ void AddCertsCommand(CLI::App& app, CommandContext& context) {
   CLI::App* list = Add(*certs, context, "list",
                        "issued certificates: until when, and where each is", list_flags, List);
   list->add_option("name", list_flags->name, "only those of this name");
+  list->add_flag("--json", list_flags->json, "print JSON instead of a table");
+  list->add_flag("--wide", list_flags->wide,
+                 "every column in full, however narrow the terminal (as into a pipe)");
   list->add_flag("--all", list_flags->all, "also those whose files have been replaced");
   AddRenew(*certs, context);
   AddRevoke(*certs, context);

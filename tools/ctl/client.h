@@ -21,6 +21,8 @@ class Message;
 
 namespace netsentinel::ctl {
 
+class Table;
+
 // How a subcommand reaches the servers, and how it prints. Filled by the flags of AddClientFlags;
 // each flag has an environment variable so that a shell can be set up once.
 struct ClientFlags {
@@ -29,6 +31,7 @@ struct ClientFlags {
   std::string ca, cert, key, crl;
   bool insecure = false;
   bool json = false;
+  bool wide = false;
   int timeout_s = 15;
 };
 void AddClientFlags(CLI::App& command, ClientFlags& flags);
@@ -45,6 +48,10 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const ClientFlags& flags,
                                                        const base::Clock& clock);
 // Gives the call its deadline.
 void SetDeadline(const ClientFlags& flags, grpc::ClientContext& context);
+
+// On a terminal as wide as that is, with a line about what does not fit, unless `wide`; whole into
+// a pipe or a file.
+void PrintTable(const Table& table, bool wide);
 
 // Prints a response as one JSON document, field names as in the contracts.
 void PrintJson(const google::protobuf::Message& message);

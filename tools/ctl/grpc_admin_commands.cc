@@ -116,7 +116,8 @@ absl::Status ListQuotas(const QuotaFlags& flags, const CommandContext& context) 
     PrintJson(response);
     return absl::OkStatus();
   }
-  Table table("llllllr");
+  enum : std::size_t { kQuota, kSite, kRouter, kSubscriber };
+  Table table("llllllr", {.cut = {kSubscriber, kRouter, kSite, kQuota}});
   table.Add({"QUOTA", "SITE", "ROUTER", "SUBSCRIBER", "PERIOD", "BASIS", "LIMIT"});
   for (const v1::Quota& quota : response.quotas()) {
     table.Add({quota.quota_id(), "", "", "(all)",
@@ -129,7 +130,7 @@ absl::Status ListQuotas(const QuotaFlags& flags, const CommandContext& context) 
                one.subscriber().name().display_name(), "", "",
                one.unlimited() ? "unlimited" : base::FormatByteSize(one.limit_bytes())});
   }
-  std::fputs(table.Text().c_str(), stdout);
+  PrintTable(table, flags.client.wide);
   return absl::OkStatus();
 }
 

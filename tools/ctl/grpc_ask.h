@@ -81,7 +81,4 @@ absl::Status Ask(const QuestionFlags& flags, const CommandContext& context, cons
   return absl::OkStatus();
 }
 
-// On a terminal as wide as that is; whole into a pipe or a file.
-void PrintTable(const Table& table);
-
 }  // namespace netsentinel::ctl

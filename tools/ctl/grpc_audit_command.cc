@@ -86,13 +86,16 @@ absl::Status PrintAuditLog(const AuditFlags& flags, const CommandContext& contex
     PrintJson(response);
     return absl::OkStatus();
   }
-  Table table("llllllll");
+  enum : std::size_t { kWhen, kWho, kFrom, kWhat, kToWhat, kBefore, kAfter, kReason };
+  Table table(
+      "llllllll",
+      {.left_out = {kFrom}, .cut = {kToWhat, kWho, kWhat}, .below = {kBefore, kAfter, kReason}});
   table.Add({"WHEN", "WHO", "FROM", "WHAT", "TO WHAT", "BEFORE", "AFTER", "REASON"});
   for (const v1::AuditEntry& entry : response.entries()) {
     table.Add({InstantText(entry.at_us()), WhoText(entry), entry.address(), entry.action(),
                entry.subject(), entry.before(), entry.after(), entry.reason()});
   }
-  std::fputs(table.Text().c_str(), stdout);
+  PrintTable(table, flags.client.wide);
   if (response.more()) {
     std::printf("the newest %d are shown; there are more: give --limit, --from or --to\n",
                 response.entries_size());

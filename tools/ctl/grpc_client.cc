@@ -30,6 +30,8 @@ void AddClientFlags(CLI::App& command, ClientFlags& flags) {
       ->envname("NETSENTINEL_CRL");
   command.add_flag("--insecure", flags.insecure, "no TLS; loopback only");
   command.add_flag("--json", flags.json, "print JSON instead of a table");
+  command.add_flag("--wide", flags.wide,
+                   "every column in full, however narrow the terminal (as into a pipe)");
   command.add_option("--timeout", flags.timeout_s, "seconds to wait for an answer")
       ->check(CLI::Range(1, 600))
       ->capture_default_str();
@@ -68,11 +70,15 @@ void SetDeadline(const ClientFlags& flags, grpc::ClientContext& context) {
                                     gpr_time_from_seconds(flags.timeout_s, GPR_TIMESPAN)));
 }
 
-void PrintTable(const Table& table) {
+void PrintTable(const Table& table, bool wide) {
   winsize size = {};
-  const bool terminal =
-      isatty(STDOUT_FILENO) == 1 && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
-  std::fputs(table.Text(terminal ? size.ws_col : 0).c_str(), stdout);
+  const bool narrow = !wide && isatty(STDOUT_FILENO) == 1 &&
+                      ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+  const std::size_t width = narrow ? size.ws_col : 0;
+  std::fputs(table.Text(width).c_str(), stdout);
+  if (const std::string text = table.NarrowedText(width); !text.empty()) {
+    std::printf("%s\n", text.c_str());
+  }
 }
 
 void PrintJson(const google::protobuf::Message& message) {

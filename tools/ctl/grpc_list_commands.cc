@@ -30,13 +30,14 @@ void PrintShown(int shown, const Response& response, const QuestionFlags& flags)
 }
 
 void PrintEvents(const v1::ListEventsResponse& response, const QuestionFlags& flags) {
-  Table table("lllll");
+  enum : std::size_t { kWhen, kRouter, kQueue, kWhat, kDetail };
+  Table table("lllll", {.cut = {kQueue, kRouter, kWhat}, .below = {kDetail}});
   table.Add({"WHEN", "ROUTER", "QUEUE", "WHAT", "DETAIL"});
   for (const v1::Event& event : response.events()) {
     table.Add({InstantText(event.at_us()), event.router_id(), event.queue().display_name(),
                event.kind(), event.detail()});
   }
-  PrintTable(table);
+  PrintTable(table, flags.client.wide);
   PrintShown(response.events_size(), response, flags);
 }
 
@@ -55,8 +56,20 @@ absl::Status Events(const QuestionFlags& flags, const CommandContext& context) {
 }
 
 void PrintBreaches(const v1::ListBreachesResponse& response, const QuestionFlags& flags) {
-  enum : std::size_t { kWhen, kName, kSite, kRouter, kQuota, kPeriod, kUsed, kLimit, kBasis };
-  Table table("llllllrrll", {{kPeriod, kBasis, kLimit, kSite}, kName});
+  enum : std::size_t {
+    kWhen,
+    kName,
+    kSite,
+    kRouter,
+    kQuota,
+    kPeriod,
+    kUsed,
+    kLimit,
+    kBasis,
+    kDelivery
+  };
+  Table table("llllllrrll",
+              {{kPeriod, kBasis, kLimit, kSite}, {kName, kQuota, kRouter, kDelivery}});
   table.Add({"WHEN (SITE'S TIME)", "SUBSCRIBER", "SITE", "ROUTER", "QUOTA", "PERIOD FROM", "USED",
              "LIMIT", "BASIS", "DELIVERY"});
   for (const v1::BreachRecord& breach : response.breaches()) {
@@ -72,7 +85,7 @@ void PrintBreaches(const v1::ListBreachesResponse& response, const QuestionFlags
                base::FormatByteSize(breach.limit_bytes()),
                EnumText(v1::QuotaBasis_Name(breach.basis()), "QUOTA_BASIS_"), delivery});
   }
-  PrintTable(table);
+  PrintTable(table, flags.client.wide);
   PrintShown(response.breaches_size(), response, flags);
 }
 

@@ -9,6 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "absl/time/time.h"
 
@@ -20,6 +21,7 @@ namespace {
 
 constexpr std::size_t kGap = 2;
 constexpr std::size_t kRoutersNamed = 10;
+constexpr absl::string_view kIndent = "    ";
 
 std::size_t CodePoints(const std::string& text) {
   return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
@@ -91,47 +93,89 @@ void Table::Add(std::vector<std::string> cells) {
   rows_.push_back(std::move(cells));
 }
 
-std::string Table::Text(std::size_t width) const {
-  std::vector<std::size_t> widths(alignment_.size(), 0);
+Table::Layout Table::LayoutFor(std::size_t width) const {
+  Layout layout{.widths = std::vector<std::size_t>(alignment_.size(), 0),
+                .shown = std::vector<bool>(alignment_.size(), true)};
+  std::vector<std::size_t>& widths = layout.widths;
   for (const auto& row : rows_) {
     for (std::size_t i = 0; i < row.size(); ++i)
       widths[i] = std::max(widths[i], CodePoints(row[i]));
   }
-  std::vector<bool> shown(alignment_.size(), true);
   const auto line_width = [&] {
     std::size_t sum = 0;
     for (std::size_t i = 0; i < widths.size(); ++i) {
-      if (shown[i]) sum += widths[i] + (sum == 0 ? 0 : kGap);
+      if (layout.shown[i]) sum += widths[i] + (sum == 0 ? 0 : kGap);
     }
     return sum;
   };
-  if (width > 0) {
-    for (const std::size_t column : narrowing_.left_out) {
-      if (line_width() <= width) break;
-      shown[column] = false;
-    }
-    const std::size_t needed = line_width();
-    if (narrowing_.cut.has_value() && needed > width) {
-      std::size_t& cut = widths[*narrowing_.cut];
-      const std::size_t too_much = needed - width;
-      cut = std::min(cut, std::max(kLeastCut, cut - std::min(cut, too_much)));
-    }
+  if (width == 0 || line_width() <= width) return layout;
+  layout.below = !narrowing_.below.empty();
+  for (const std::size_t column : narrowing_.below) layout.shown[column] = false;
+  for (const std::size_t column : narrowing_.left_out) {
+    if (line_width() <= width) break;
+    layout.shown[column] = false;
   }
+  for (const std::size_t column : narrowing_.cut) {
+    const std::size_t needed = line_width();
+    if (needed <= width) break;
+    std::size_t& cut = widths[column];
+    const std::size_t too_much = needed - width;
+    const std::size_t least = std::min(cut, kLeastCut);
+    layout.cut = layout.cut || cut > least;
+    cut = std::max(least, cut - std::min(cut, too_much));
+  }
+  return layout;
+}
+
+std::string Table::Text(std::size_t width) const {
+  const Layout layout = LayoutFor(width);
   std::string out;
-  for (const auto& row : rows_) {
+  for (std::size_t number = 0; number < rows_.size(); ++number) {
+    const std::vector<std::string>& row = rows_[number];
     std::string line;
     bool first = true;
     for (std::size_t i = 0; i < row.size(); ++i) {
-      if (!shown[i]) continue;
-      const std::string cell = CutTo(row[i], widths[i]);
-      const std::string padding(widths[i] - CodePoints(cell), ' ');
+      if (!layout.shown[i]) continue;
+      const std::string cell = CutTo(row[i], layout.widths[i]);
+      const std::string padding(layout.widths[i] - CodePoints(cell), ' ');
       if (!std::exchange(first, false)) line.append(kGap, ' ');
       line += alignment_[i] == 'r' ? padding + cell : cell + padding;
     }
     line.erase(line.find_last_not_of(' ') + 1);
     out += line + "\n";
+    if (layout.below && number > 0) AppendBelow(out, row, width);
   }
   return out;
+}
+
+void Table::AppendBelow(std::string& out, const std::vector<std::string>& row,
+                        std::size_t width) const {
+  for (const std::size_t column : narrowing_.below) {
+    if (row[column].empty()) continue;
+    std::string line = absl::StrCat(kIndent, absl::AsciiStrToLower(rows_.front()[column]), ":");
+    for (const absl::string_view word : absl::StrSplit(row[column], ' ')) {
+      if (CodePoints(line) + 1 + CodePoints(std::string(word)) > width &&
+          CodePoints(line) > 2 * kIndent.size()) {
+        out += line + "\n";
+        line = absl::StrCat(kIndent, kIndent, word);
+      } else {
+        absl::StrAppend(&line, " ", word);
+      }
+    }
+    out += line + "\n";
+  }
+}
+
+std::string Table::NarrowedText(std::size_t width) const {
+  const Layout layout = LayoutFor(width);
+  std::vector<std::string> missing;
+  for (std::size_t i = 0; i < alignment_.size(); ++i) {
+    const bool below = layout.below && std::find(narrowing_.below.begin(), narrowing_.below.end(),
+                                                 i) != narrowing_.below.end();
+    if (!layout.shown[i] && !below) missing.push_back(rows_.front()[i]);
+  }
+  if (missing.empty()) return layout.cut ? "some cells are cut; --wide shows all of them" : "";
+  return absl::StrCat("not shown here: ", absl::StrJoin(missing, ", "), "; --wide shows all");
 }
 
 std::string ShownText(std::uint64_t shown, std::uint64_t matching, std::uint32_t limit) {

@@ -2,7 +2,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -22,24 +21,38 @@ std::string TerminalText(absl::string_view text);
 // Columns of text, padded by code points; the first row is the heading. Cells are as TerminalText.
 class Table {
  public:
-  // What gives way where a line would be too wide: columns are left out in this order, then the
-  // cells of one column are cut.
+  // What gives way where a line would be too wide: first columns go below their row, each on lines
+  // of its own, then columns are left out in this order, then cells are cut in this order.
   struct Narrowing {
-    std::vector<std::size_t> left_out;
-    std::optional<std::size_t> cut;
+    std::vector<std::size_t> left_out = {};
+    std::vector<std::size_t> cut = {};
+    std::vector<std::size_t> below = {};
   };
 
   // One letter a column: 'l' left, 'r' right.
-  explicit Table(std::string alignment, Narrowing narrowing = {})
+  explicit Table(std::string alignment) : alignment_(std::move(alignment)) {}
+  Table(std::string alignment, Narrowing narrowing)
       : alignment_(std::move(alignment)), narrowing_(std::move(narrowing)) {}
   void Add(std::vector<std::string> cells);
   // Every row on a line of its own, without trailing spaces. With a `width`, at most so many code
   // points a line where the narrowing allows it; 0 is any. A cut cell ends with an ellipsis and
   // keeps kLeastCut code points.
   std::string Text(std::size_t width = 0) const;
+  // "not shown here: SHARE, LIMIT; --wide shows them" when Text(width) leaves out or cuts; else
+  // empty.
+  std::string NarrowedText(std::size_t width) const;
   static constexpr std::size_t kLeastCut = 8;
 
  private:
+  struct Layout {
+    std::vector<std::size_t> widths;
+    std::vector<bool> shown;  // in the row's own line
+    bool below = false;
+    bool cut = false;
+  };
+  Layout LayoutFor(std::size_t width) const;
+  void AppendBelow(std::string& out, const std::vector<std::string>& row, std::size_t width) const;
+
   std::string alignment_;
   Narrowing narrowing_;
   std::vector<std::vector<std::string>> rows_;

@@ -63,7 +63,7 @@ std::vector<std::string> StillOpen(const v1::GetRankingResponse& response) {
 
 void PrintRanking(const v1::GetRankingResponse& response, const UsageFlags& flags) {
   enum : std::size_t { kRank, kName, kDownload, kUpload, kTotal, kShare, kQuota, kLimit, kGrade };
-  Table table("rlrrrrlll", {{kShare, kLimit, kUpload, kDownload}, kName});
+  Table table("rlrrrrlll", {{kShare, kLimit, kUpload, kDownload}, {kName}});
   table.Add({"#", "SUBSCRIBER", "DOWNLOAD", "UPLOAD", "TOTAL", "SHARE", "QUOTA", "LIMIT", "GRADE"});
   for (const v1::RankingRow& row : response.rows()) {
     const v1::SubscriberRef& who = row.subscriber();
@@ -75,7 +75,7 @@ void PrintRanking(const v1::GetRankingResponse& response, const UsageFlags& flag
                absl::StrFormat("%d.%d %%", row.share_permille() / 10, row.share_permille() % 10),
                StandingText(row), LimitText(row), GradeText(row.usage().grade())});
   }
-  PrintTable(table);
+  PrintTable(table, flags.client.wide);
   std::printf("\n");
   const std::string shown = ShownText(static_cast<std::uint64_t>(response.rows_size()),
                                       response.matching_count(), flags.rows());
@@ -117,8 +117,9 @@ absl::Status Ranking(const UsageFlags& flags, const CommandContext& context) {
 }
 
 // Where counting began anew in the days above, the first kEpochsShown of them.
-void PrintEpochs(const v1::GetSubscriberUsageResponse& response) {
-  Table table("llll");
+void PrintEpochs(const v1::GetSubscriberUsageResponse& response, bool wide) {
+  enum : std::size_t { kSince, kRouter, kQueue, kReason };
+  Table table("llll", {.cut = {kQueue, kRouter, kReason}});
   table.Add({"EPOCH SINCE", "ROUTER", "QUEUE", "REASON"});
   bool left_out = response.epochs_left_out();
   int shown = 0;
@@ -135,16 +136,17 @@ void PrintEpochs(const v1::GetSubscriberUsageResponse& response) {
     }
   }
   if (shown == 0) return;
-  std::printf("\n%s", table.Text().c_str());
+  std::printf("\n");
+  PrintTable(table, wide);
   if (left_out) std::printf("There are more epochs than these: --json lists up to 10,000.\n");
 }
 
-void PrintUsage(const v1::GetSubscriberUsageResponse& response) {
+void PrintUsage(const v1::GetSubscriberUsageResponse& response, bool wide) {
   std::printf("%s (%s), as of %s\n\n", SubscriberText(response.subscriber()).c_str(),
               TerminalText(response.time_zone()).c_str(),
               InstantText(response.as_of_us(), response.time_zone()).c_str());
   enum : std::size_t { kDay, kDownload, kUpload };
-  Table table("lrrrrrll", {{kUpload, kDownload}, std::nullopt});
+  Table table("lrrrrrll", {.left_out = {kUpload, kDownload}});
   table.Add({"DAY", "DOWNLOAD", "UPLOAD", "TOTAL", "AT LEAST", "UNSEEN AT MOST", "GRADE", ""});
   for (const v1::DayUsage& day : response.days()) {
     const v1::Usage& usage = day.usage();
@@ -153,13 +155,13 @@ void PrintUsage(const v1::GetSubscriberUsageResponse& response) {
                TotalText(usage.sure()), TotalText(usage.unseen()), GradeText(usage.grade()),
                day.open() ? "so far" : ""});
   }
-  PrintTable(table);
+  PrintTable(table, wide);
   if (response.days().empty()) std::printf("no usage on these days\n");
   if (response.has_observation()) {
     std::printf("\n");
     PrintObservation(response.observation());
   }
-  PrintEpochs(response);
+  PrintEpochs(response, wide);
 }
 
 std::string UpDownText(const v1::Traffic& traffic) {
@@ -238,7 +240,7 @@ absl::Status Usage(const UsageFlags& flags, const CommandContext& context) {
           grpc::ClientContext*, const v1::GetSubscriberUsageRequest&,
           v1::GetSubscriberUsageResponse*)>(&v1::UsageService::Stub::GetSubscriberUsage),
       [&flags](const v1::GetSubscriberUsageResponse& response) {
-        PrintUsage(response);
+        PrintUsage(response, flags.client.wide);
         if (flags.why) PrintWhy(response);
       });
 }
@@ -249,8 +251,9 @@ std::string StateText(v1::RouterState state) {
              : EnumText(v1::RouterState_Name(state), "ROUTER_STATE_");
 }
 
-void PrintRouters(const v1::ListRoutersResponse& response) {
-  Table table("llllllrl");
+void PrintRouters(const v1::ListRoutersResponse& response, bool wide) {
+  enum : std::size_t { kRouter, kSite, kCollector, kState, kDevice, kMenu, kQueues, kLast };
+  Table table("llllllrl", {.left_out = {kDevice, kCollector, kMenu, kSite}, .cut = {kRouter}});
   table.Add({"ROUTER", "SITE", "COLLECTOR", "STATE", "DEVICE", "MENU", "QUEUES", "LAST SNAPSHOT"});
   std::string notes;
   for (const v1::RouterInfo& router : response.routers()) {
@@ -278,7 +281,7 @@ void PrintRouters(const v1::ListRoutersResponse& response) {
                       "\n");
     }
   }
-  PrintTable(table);
+  PrintTable(table, wide);
   if (!notes.empty()) std::printf("\n%s", notes.c_str());
 }
 
@@ -290,7 +293,9 @@ absl::Status Routers(const UsageFlags& flags, const CommandContext& context) {
       static_cast<grpc::Status (v1::UsageService::Stub::*)(
           grpc::ClientContext*, const v1::ListRoutersRequest&, v1::ListRoutersResponse*)>(
           &v1::UsageService::Stub::ListRouters),
-      PrintRouters);
+      [&flags](const v1::ListRoutersResponse& response) {
+        PrintRouters(response, flags.client.wide);
+      });
 }
 
 }  // namespace

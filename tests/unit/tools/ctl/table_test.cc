@@ -41,7 +41,7 @@ TEST(TableTest, PadsByCharactersAndEscapesCells) {
 }
 
 TEST(TableTest, LeavesColumnsOutAndCutsNamesWhereTheTerminalIsNarrow) {
-  Table table("lrrl", {{2, 1}, 0});
+  Table table("lrrl", {{2, 1}, {0}});
   table.Add({"SUBSCRIBER", "DOWN", "UP", "QUOTA"});
   table.Add({"a-very-long-name-of-a-customer", "1.00 GiB", "2.00 MiB", "near, 83 %"});
   table.Add({"علي-طويل-جدا-جدا-جدا", "1 B", "0 B", "-"});
@@ -57,6 +57,42 @@ TEST(TableTest, LeavesColumnsOutAndCutsNamesWhereTheTerminalIsNarrow) {
             "علي-طويل-جدا-جدا-…  -\n");
   // No narrower than a name that can be told from another.
   EXPECT_EQ(table.Text(5), "SUBSCRI…  QUOTA\na-very-…  near, 83 %\nعلي-طوي…  -\n");
+}
+
+TEST(TableTest, SaysWhatIsNotShownAndHowToSeeIt) {
+  Table table("lrr", {{2, 1}, {0}});
+  table.Add({"SUBSCRIBER", "DOWN", "UP"});
+  table.Add({"alice-of-the-long-name", "1.00 GiB", "2.00 MiB"});
+  EXPECT_EQ(table.NarrowedText(0), "");
+  EXPECT_EQ(table.NarrowedText(80), "");
+  EXPECT_EQ(table.NarrowedText(35), "not shown here: UP; --wide shows all");
+  EXPECT_EQ(table.NarrowedText(25), "not shown here: DOWN, UP; --wide shows all");
+  Table names("l", {.cut = {0}});
+  names.Add({"SUBSCRIBER"});
+  EXPECT_EQ(names.NarrowedText(9), "some cells are cut; --wide shows all of them");
+}
+
+TEST(TableTest, PutsSentencesBelowTheirRowWhereTheTerminalIsNarrow) {
+  Table table("lll", {.cut = {1}, .below = {2}});
+  table.Add({"WHEN", "ROUTER", "DETAIL"});
+  table.Add({"18:15", "hq-core", "the router started anew, up 6 s, its counters began at zero"});
+  table.Add({"18:16", "branch", ""});
+  EXPECT_EQ(table.Text(100), table.Text());
+  EXPECT_EQ(table.Text(40),
+            "WHEN   ROUTER\n"
+            "18:15  hq-core\n"
+            "    detail: the router started anew, up\n"
+            "        6 s, its counters began at zero\n"
+            "18:16  branch\n");
+  EXPECT_EQ(table.NarrowedText(40), "") << "nothing is missing";
+}
+
+TEST(TableTest, CutsOneColumnAfterTheOther) {
+  Table table("ll", {.cut = {1, 0}});
+  table.Add({"SUBSCRIBER OF IT", "ROUTER OF THE SUBSCRIBER"});
+  EXPECT_EQ(table.Text(30), "SUBSCRIBER OF IT  ROUTER OF T…\n");
+  EXPECT_EQ(table.Text(20), "SUBSCRIBE…  ROUTER …\n");
+  EXPECT_EQ(table.Text(1), "SUBSCRI…  ROUTER …\n");
 }
 
 TEST(ShownTextTest, SaysHowManyAreNotShown) {
