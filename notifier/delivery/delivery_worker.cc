@@ -84,15 +84,12 @@ absl::Duration DeliveryWorker::RunOnce(const std::stop_token& stop) {
     const absl::Status repaired = RepairIfDamaged();
     wait = repaired.ok() ? Work(stop) : absl::StatusOr<absl::Duration>(repaired);
   }
-  ReportIncidents();
-  ShowForming(forming_failure_);
   if (wait.ok()) {
-    if (queue_failing_)
-      parts_.logger.Info("delivery.queue_works", "the delivery queue works again");
-    queue_failing_ = false;
-    parts_.readiness.Ready("queue");
+    ShowQueueWorks();
     return *wait;
   }
+  ReportIncidents();
+  ShowForming(forming_failure_);
   if (!queue_failing_) {
     parts_.logger.Error("delivery.queue_failed",
                         "the delivery queue cannot be used; trying again every 5 s, nothing that "
@@ -102,6 +99,14 @@ absl::Duration DeliveryWorker::RunOnce(const std::stop_token& stop) {
   queue_failing_ = true;
   parts_.readiness.NotReady("queue", wait.status().message());
   return kAfterQueueFailure;
+}
+
+void DeliveryWorker::ShowQueueWorks() {
+  ReportIncidents();
+  ShowForming(forming_failure_);
+  if (queue_failing_) parts_.logger.Info("delivery.queue_works", "the delivery queue works again");
+  queue_failing_ = false;
+  parts_.readiness.Ready("queue");
 }
 
 absl::Status DeliveryWorker::RepairIfDamaged() {
@@ -167,20 +172,23 @@ absl::StatusOr<absl::Duration> DeliveryWorker::Work(const std::stop_token& stop)
     const absl::Duration rest = rest_until_ - parts_.clock.MonotonicNow();
     if (rest > absl::ZeroDuration()) return std::min(rest, form_at_ - now);
     NS_ASSIGN_OR_RETURN(const std::optional<Task> task, parts_.queue.Claim(channel_name_, now));
+    // What waits may take hours: the queue is in order now.
+    ShowQueueWorks();
     if (!task.has_value()) {
       // A damaged mail may have become alerts again.
       if (parts_.queue.alert_changes() != formed_changes_) continue;
       parts_.channel.Rest();
       NS_ASSIGN_OR_RETURN(const absl::Time next, parts_.queue.NextDueTime(channel_name_));
-      return std::min(std::min(next, form_at_) - now, ProbeSometimes());
+      return std::min(std::min(next, form_at_) - now, ProbeSometimes(stop));
     }
-    NS_RETURN_IF_ERROR(Deliver(*task));
+    NS_RETURN_IF_ERROR(Deliver(*task, stop));
     parts_.pulse.Beat();
   }
 }
 
-absl::Status DeliveryWorker::Deliver(const Task& task) {
+absl::Status DeliveryWorker::Deliver(const Task& task, const std::stop_token& stop) {
   const channel::SendResult result = parts_.channel.Send(task.letter, task.recipient);
+  stopping_ = stop.stop_requested();
   const absl::Time now = parts_.clock.WallNow();
   const absl::Duration rest = NotePassage(task, result);
   const NextStep next = Judge(result,
@@ -223,10 +231,12 @@ absl::Status DeliveryWorker::WriteResult() {
   return absl::OkStatus();
 }
 
-absl::Duration DeliveryWorker::ProbeSometimes() {
+absl::Duration DeliveryWorker::ProbeSometimes(const std::stop_token& stop) {
   const absl::Duration left = probe_at_ - parts_.clock.MonotonicNow();
   if (left > absl::ZeroDuration()) return left;
-  Judge(parts_.channel.Probe(), {}, "");
+  const channel::SendResult result = parts_.channel.Probe();
+  stopping_ = stop.stop_requested();
+  Judge(result, {}, "");
   return std::max(rest_until_, probe_at_) - parts_.clock.MonotonicNow();
 }
 
@@ -249,8 +259,9 @@ NextStep DeliveryWorker::Judge(const channel::SendResult& result, AttemptHistory
   parts_.readiness.NotReady(
       channel_name_,
       absl::StrCat(result.detail, "; trying again in ", absl::FormatDuration(next.channel_rest),
-                   misconfigured ? ", or after a restart" : ""));
-  if (misconfigured || channel_failures_ == 1) {
+                   misconfigured ? ", or at once after SIGHUP" : ""));
+  // What a stop has cut off tells nothing of the server.
+  if (!stopping_ && (misconfigured || channel_failures_ == 1)) {
     parts_.logger.Error(
         misconfigured ? "delivery.channel_misconfigured" : "delivery.channel_down",
         "no mail can be sent now; what waits stays in the queue",
