@@ -43,6 +43,12 @@ void Wakeup::Wait(absl::Duration timeout, const std::stop_token& stop) {
   awake_ = false;
 }
 
+metrics::Counter DamagedCounter(metrics::Registry& metrics) {
+  return metrics.AddCounter(
+      "netsentinel_notifier_damaged_total",
+      "Times that a stored alert, mail or file was found damaged and was set aside.");
+}
+
 DeliveryWorker::DeliveryWorker(const WorkerParts& parts, const RetryPolicy& policy)
     : parts_(parts), policy_(policy), channel_name_(parts.channel.name()) {
   const auto counter = [&](const char* result) {
@@ -53,9 +59,7 @@ DeliveryWorker::DeliveryWorker(const WorkerParts& parts, const RetryPolicy& poli
   delivered_ = counter("delivered");
   retried_ = counter("retry");
   parked_ = counter("parked");
-  damaged_ = parts_.metrics.AddCounter(
-      "netsentinel_notifier_damaged_total",
-      "Times that a stored alert, mail or file was found damaged and was set aside.");
+  damaged_ = DamagedCounter(parts_.metrics);
 }
 
 void DeliveryWorker::Run(const std::stop_token& stop) {

@@ -36,6 +36,9 @@ class Wakeup {
   bool awake_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
+// How often something stored was found damaged.
+metrics::Counter DamagedCounter(metrics::Registry& metrics);
+
 // What the worker uses; all of it outlives the worker.
 struct WorkerParts {
   const base::Clock& clock;
