@@ -35,6 +35,7 @@ namespace {
 
 constexpr absl::Duration kServerGrace = absl::Seconds(2);
 constexpr absl::Duration kStandbyRetry = absl::Seconds(1);
+constexpr absl::Duration kSchemaLogPause = absl::Seconds(10);
 constexpr std::size_t kPurgeSlice = 5'000;
 constexpr base::BackoffPolicy kStoreBackoff = {.initial = absl::Milliseconds(200),
                                                .maximum = absl::Seconds(5)};
@@ -161,12 +162,36 @@ class Aggregator {
     if (settings_.store.engine == store::StoreLocation::Engine::kSqlite) {
       shell::CloseDatabaseToOthers(settings_.store.path, context_.logger);
     }
-    NS_ASSIGN_OR_RETURN(const std::unique_ptr<store::StoreFactory> factory, OpenStore(settings_));
+    NS_ASSIGN_OR_RETURN(const std::unique_ptr<store::StoreFactory> factory,
+                        OpenStore(settings_, SchemaHooks()));
     NS_ASSIGN_OR_RETURN(stores_, Connect(*factory));
     query_store_.Fill(std::move(stores_.query));
     history_store_.Fill(std::move(stores_.history));
     admin_store_.Fill(std::move(stores_.admin));
     return absl::OkStatus();
+  }
+
+  // Says where a change of the schema is, and ends it with a stop.
+  store::MigrationHooks SchemaHooks() {
+    store::MigrationHooks hooks;
+    hooks.holder = instance_;
+    hooks.lease_ttl = settings_.store_lease_ttl;
+    hooks.wait = [this](absl::Duration duration) {
+      if (duration > absl::ZeroDuration()) WaitFor(context_.stop, duration);
+      return !context_.stop.stop_requested();
+    };
+    hooks.tell = [this, waits = false,
+                  told = clock_.MonotonicNow()](const store::SchemaChange& change) mutable {
+      using Kind = store::SchemaChange::Kind;
+      context_.readiness.NotReady("store", change.text);
+      const absl::Duration now = clock_.MonotonicNow();
+      if (change.kind == Kind::kWaits && std::exchange(waits, true)) return;
+      if (change.kind == Kind::kGoesOn && now - told < kSchemaLogPause) return;
+      told = now;
+      context_.logger.Info(change.kind == Kind::kWaits ? "store.schema_waits" : "store.schema",
+                           change.text, {{"instance", instance_}});
+    };
+    return hooks;
   }
 
   void MakeEngine() {

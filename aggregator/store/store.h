@@ -251,7 +251,8 @@ class Store {
 
   // --- the lease and its fence --------------------------------------------------------------
   // Takes the lease when it is free or ran out, with a fence above every earlier one.
-  // kFailedPrecondition with the holder's name while another holds it.
+  // kFailedPrecondition with the holder's name while another holds it; kAborted when the schema is
+  // newer than this program.
   virtual absl::StatusOr<LeaseInfo> AcquireLease(const std::string& holder, absl::Duration ttl) = 0;
   // Extends it; kAborted when it is no longer ours.
   virtual absl::StatusOr<LeaseInfo> RenewLease(const std::string& holder, Fence fence,
