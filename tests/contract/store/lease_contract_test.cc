@@ -207,7 +207,7 @@ TEST_P(StoreContract, AChangeOfTheSchemaTellsWhereItIsStopsBetweenTwoDaysAndIsGo
   ASSERT_OK_AND_ASSIGN(store_, factory_->Connect());
   ASSERT_OK_AND_ASSIGN(const SiteReadings readings,
                        store_->Readings(base::SiteId("lahore"), day, day + 9));
-  EXPECT_EQ(store_->ReadDaysSince(day)->size(), 5u);
+  EXPECT_EQ(store_->ReadDays(day, day + 9)->size(), 5u);
   ASSERT_EQ(readings.firsts.size(), 1u);
   EXPECT_EQ(readings.firsts[0].at_us, 696);
 }
