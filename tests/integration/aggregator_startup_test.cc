@@ -160,7 +160,8 @@ TEST_F(AggregatorStartupTest, AnOlderSchemaIsLeftToItsAggregatorUntilThatOneEnds
                         " DROP TABLE read_days; UPDATE lease SET holder = 'the old one',"
                         " until_us = (UNIX_TIMESTAMP() + 1800) * 1000000")
                   .ok());
-  Launch();
+  aggregator_ = LaunchAs("ports-2");
+  ports_ = test::WaitForPorts(Path("ports-2"));
   EXPECT_TRUE(
       WaitForReadyz("the database schema is version 4, this program writes 6: it is changed"
                     " when the active aggregator stops; to upgrade, stop that one now (the"
