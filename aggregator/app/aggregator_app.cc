@@ -13,6 +13,7 @@
 #include "aggregator/app/lease_watch.h"
 #include "aggregator/app/open_store.h"
 #include "aggregator/app/policy_text.h"
+#include "aggregator/app/reload_log.h"
 #include "aggregator/ingest/grpc_ingest_service.h"
 #include "aggregator/outbox/dispatcher.h"
 #include "aggregator/outbox/grpc_alert_client.h"
@@ -130,6 +131,8 @@ class Aggregator {
   }
 
   // Any thread.
+  void NoteReload(const absl::Status& outcome) { reload_log_.Note(outcome); }
+  // Any thread.
   void TakePolicy(const AggregatorSettings& settings) {
     catalog_.Set(settings.catalog);
     base::MutexLock lock(engine_mutex_);
@@ -161,7 +164,8 @@ class Aggregator {
     if (settings_.store.engine == store::StoreLocation::Engine::kSqlite) {
       shell::CloseDatabaseToOthers(settings_.store.path, context_.logger);
     }
-    NS_ASSIGN_OR_RETURN(const std::unique_ptr<store::StoreFactory> factory, OpenStore(settings_));
+    NS_ASSIGN_OR_RETURN(const std::unique_ptr<store::StoreFactory> factory,
+                        OpenStore(settings_, context_.logger));
     NS_ASSIGN_OR_RETURN(stores_, Connect(*factory));
     query_store_.Fill(std::move(stores_.query));
     history_store_.Fill(std::move(stores_.history));
@@ -453,6 +457,8 @@ class Aggregator {
   base::Mutex engine_mutex_;
   ingest::Engine* running_engine_ ABSL_GUARDED_BY(engine_mutex_) = nullptr;
   std::optional<ingest::EnginePolicy> changed_policy_ ABSL_GUARDED_BY(engine_mutex_);
+  ReloadLog reload_log_{admin_store_, [this] { return CurrentFence(); }, clock_, context_.random,
+                        context_.logger};
 };
 
 }  // namespace
@@ -480,17 +486,19 @@ absl::Status AggregatorApp::Run(const AggregatorSettings& settings, shell::Conte
     base::MutexLock lock(mutex_);
     running_ = settings;
     take_policy_ = [&aggregator](const AggregatorSettings& fresh) { aggregator.TakePolicy(fresh); };
+    note_reload_ = [&aggregator](const absl::Status& outcome) { aggregator.NoteReload(outcome); };
   }
   const absl::Status status = aggregator.Run();
   base::MutexLock lock(mutex_);
   take_policy_ = nullptr;
+  note_reload_ = nullptr;
   return status;
 }
 
 absl::Status AggregatorApp::Reload(const AggregatorSettings& settings, shell::Context& context) {
   base::MutexLock lock(mutex_);
   if (take_policy_ == nullptr) return absl::UnavailableError("nothing is running yet");
-  NS_RETURN_IF_ERROR(shell::OnlyWithRestart(
+  const absl::Status changeable = shell::OnlyWithRestart(
       {{"listen.grpc", settings.listen.grpc != running_.listen.grpc},
        {"listen.max_connection_age",
         settings.listen.max_connection_age != running_.listen.max_connection_age},
@@ -506,7 +514,9 @@ absl::Status AggregatorApp::Reload(const AggregatorSettings& settings, shell::Co
        {"retention.monthly",
         settings.retention.monthly_months != running_.retention.monthly_months ||
             settings.retention.monthly_days != running_.retention.monthly_days},
-       {"retention.history", settings.retention.history_days != running_.retention.history_days}}));
+       {"retention.history", settings.retention.history_days != running_.retention.history_days}});
+  note_reload_(changeable);
+  NS_RETURN_IF_ERROR(changeable);
   take_policy_(settings);
   context.logger.Info("policy.changed", "the changed configuration is handed to the engine", {});
   return absl::OkStatus();

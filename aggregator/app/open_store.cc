@@ -13,7 +13,8 @@ bool StoreIsElsewhere(const store::StoreLocation& store) {
   return store.host != "localhost" && store.host != "::1" && !absl::StartsWith(store.host, "127.");
 }
 
-absl::StatusOr<std::unique_ptr<store::StoreFactory>> OpenStore(const AggregatorSettings& settings) {
+absl::StatusOr<std::unique_ptr<store::StoreFactory>> OpenStore(const AggregatorSettings& settings,
+                                                               log::Logger& logger) {
   if (settings.store.engine == store::StoreLocation::Engine::kSqlite) {
     return store::OpenSqliteStore(settings.store.path);
   }
@@ -24,6 +25,7 @@ absl::StatusOr<std::unique_ptr<store::StoreFactory>> OpenStore(const AggregatorS
   store::MysqlStoreOptions options;
   options.tls.ca = settings.store_ca;
   options.tls.required = !settings.store_ca.empty();
+  options.remark = [&logger](absl::string_view remark) { logger.Warn("store.remark", remark); };
   return store::OpenMysqlStore(settings.store, password, options);
 }
 

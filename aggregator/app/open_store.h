@@ -6,11 +6,14 @@
 
 #include "aggregator/app/settings.h"
 #include "aggregator/store/store.h"
+#include "common/log/logger.h"
 
 namespace netsentinel::app {
 
-// Opens the store that the settings name and brings its schema up to date.
-absl::StatusOr<std::unique_ptr<store::StoreFactory>> OpenStore(const AggregatorSettings& settings);
+// Opens the store that the settings name and brings its schema up to date; what the operator should
+// know of it goes to the log.
+absl::StatusOr<std::unique_ptr<store::StoreFactory>> OpenStore(const AggregatorSettings& settings,
+                                                               log::Logger& logger);
 
 // True when the store is a database that by its address runs on another host, so that its clock is
 // not this one's.

@@ -28,7 +28,7 @@ class MysqlFactory final : public StoreFactory {
 };
 
 // One program at a time changes the schema; the name is the server's, so it holds the database's.
-absl::Status MigrateAlone(MysqlSession& session, const std::string& database) {
+absl::StatusOr<std::string> MigrateAlone(MysqlSession& session, const std::string& database) {
   const std::string name = absl::StrCat("netsentinel.", database).substr(0, 64);
   {
     NS_ASSIGN_OR_RETURN(auto rows, session.Query("SELECT GET_LOCK(?, ?)",
@@ -39,10 +39,10 @@ absl::Status MigrateAlone(MysqlSession& session, const std::string& database) {
           "another program has been changing the database schema for 20 s: try again");
     }
   }
-  const absl::Status status = Migrate(session);
+  absl::StatusOr<std::string> remark = Migrate(session);
   // The lock goes with the session at the latest.
   session.Execute("DO RELEASE_LOCK(?)", {Text(name)}).IgnoreError();
-  return status;
+  return remark;
 }
 
 }  // namespace
@@ -57,7 +57,8 @@ absl::StatusOr<std::unique_ptr<StoreFactory>> OpenMysqlStore(const StoreLocation
   target->options = std::move(options);
   MysqlSession session(target);
   NS_RETURN_IF_ERROR(session.Connect());
-  NS_RETURN_IF_ERROR(MigrateAlone(session, location.database));
+  NS_ASSIGN_OR_RETURN(const std::string remark, MigrateAlone(session, location.database));
+  if (!remark.empty() && target->options.remark) target->options.remark(remark);
   return std::make_unique<MysqlFactory>(std::move(target));
 }
 

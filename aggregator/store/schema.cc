@@ -262,6 +262,57 @@ absl::Status Apply(SqlSession& session, const Migration& step) {
   return session.Commit();
 }
 
+constexpr char kNeverChanged[] = "rows of audit_log are never changed or deleted";
+
+// Name and statement of each trigger that keeps the audit log as it is.
+std::vector<std::pair<std::string, std::string>> AuditTriggers(bool sqlite) {
+  std::vector<std::pair<std::string, std::string>> triggers;
+  for (const auto& [name, change] :
+       {std::pair("audit_log_no_update", "UPDATE"), std::pair("audit_log_no_delete", "DELETE")}) {
+    const std::string head =
+        absl::StrCat("CREATE TRIGGER ", name, " BEFORE ", change, " ON audit_log ");
+    triggers.emplace_back(
+        name, sqlite ? absl::StrCat(head, "BEGIN SELECT RAISE(ABORT, '", kNeverChanged, "'); END")
+                     : absl::StrCat(head,
+                                    "FOR EACH ROW SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT"
+                                    " = '",
+                                    kNeverChanged, "'"));
+  }
+  // A row that an INSERT OR REPLACE takes away meets no trigger of DELETE there.
+  if (sqlite) {
+    triggers.emplace_back(
+        "audit_log_no_replace",
+        absl::StrCat("CREATE TRIGGER audit_log_no_replace BEFORE INSERT ON audit_log WHEN EXISTS"
+                     " (SELECT 1 FROM audit_log WHERE entry_id = NEW.entry_id OR audit_id ="
+                     " NEW.audit_id) BEGIN SELECT RAISE(ABORT, '",
+                     kNeverChanged, "'); END"));
+  }
+  return triggers;
+}
+
+// Looked at at every start: a user who had no right to make them may have it by now.
+absl::StatusOr<std::string> ProtectAudit(SqlSession& session) {
+  const bool sqlite = session.dialect() == Dialect::kSqlite;
+  const absl::string_view known = sqlite ? "sqlite_master WHERE type = 'trigger' AND name = '"
+                                         : "information_schema.triggers WHERE trigger_schema ="
+                                           " DATABASE() AND trigger_name = '";
+  for (const auto& [name, statement] : AuditTriggers(sqlite)) {
+    NS_ASSIGN_OR_RETURN(const std::int64_t there,
+                        Scalar(session, absl::StrCat("SELECT COUNT(*) FROM ", known, name, "'")));
+    if (there > 0) continue;
+    const absl::Status made = session.Execute(statement);
+    if (made.ok() || absl::IsAlreadyExists(made)) continue;
+    if (sqlite || !absl::IsFailedPrecondition(made)) return made;
+    return absl::StrCat(
+        "the database does not refuse to change or delete rows of audit_log, since its user may"
+        " not make the triggers for that: GRANT TRIGGER on the database to the user (and, where"
+        " the server keeps a binary log, SET GLOBAL log_bin_trust_function_creators = 1) and start"
+        " again (",
+        made.message(), ")");
+  }
+  return std::string();
+}
+
 }  // namespace
 
 const std::vector<Migration>& Migrations() {
@@ -320,7 +371,7 @@ std::string ExpandTypes(absl::string_view statement, Dialect dialect) {
                                          {"{end}", kEnd}});
 }
 
-absl::Status Migrate(SqlSession& session) {
+absl::StatusOr<std::string> Migrate(SqlSession& session) {
   NS_ASSIGN_OR_RETURN(const int found, StoredVersion(session));
   if (found > NewestSchemaVersion()) {
     return absl::FailedPreconditionError(
@@ -335,7 +386,7 @@ absl::Status Migrate(SqlSession& session) {
                           absl::StrCat("schema migration ", step.version, ": ", status.message()));
     }
   }
-  return absl::OkStatus();
+  return ProtectAudit(session);
 }
 
 }  // namespace netsentinel::store

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
 #include "aggregator/store/sql_session.h"
@@ -26,8 +27,10 @@ int NewestSchemaVersion();
 // Replaces {u64}, {name}, … by the engine's types. An unknown {word} stays as it is.
 std::string ExpandTypes(absl::string_view statement, Dialect dialect);
 
-// Brings the schema up to date, forward only. kFailedPrecondition when the database's is newer than
-// this program or belongs to something else.
-absl::Status Migrate(SqlSession& session);
+// Brings the schema up to date, forward only, and has the database itself refuse to change or
+// delete rows of the audit log. What it gives is for the operator and mostly empty: why it does not
+// refuse that, and what to do. kFailedPrecondition when the database's schema is newer than this
+// program or belongs to something else.
+absl::StatusOr<std::string> Migrate(SqlSession& session);
 
 }  // namespace netsentinel::store

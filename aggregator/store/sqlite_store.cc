@@ -157,7 +157,7 @@ absl::StatusOr<std::unique_ptr<StoreFactory>> OpenSqliteStore(const std::string&
   NS_ASSIGN_OR_RETURN(std::shared_ptr<OwnerLock> lock, OwnerLock::Take(path));
   auto factory = std::make_unique<SqliteFactory>(path, options, std::move(lock));
   NS_ASSIGN_OR_RETURN(const auto session, factory->OpenSession());
-  NS_RETURN_IF_ERROR(Migrate(*session));
+  NS_RETURN_IF_ERROR(Migrate(*session).status());
   NS_RETURN_IF_ERROR(session->Execute("UPDATE lease SET until_us = 0 WHERE until_us <> 0", {}));
   return factory;
 }
