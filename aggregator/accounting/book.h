@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -189,6 +190,9 @@ struct StoredJournal {
 struct RecoveryInput {
   std::int64_t now_us = 0;
   std::vector<CheckpointBlob> checkpoints;  // by state_key, part
+  // Those that follow, a slice each time, so that they are never in memory all at once; an empty
+  // slice is the end. Its error ends the recovery.
+  std::function<absl::StatusOr<std::vector<CheckpointBlob>>()> more_checkpoints = {};
   std::vector<NumberedQueue> queues;
   std::vector<NumberedSubscriber> subscribers;
   std::vector<ClosedDay> closed_days;
@@ -303,6 +307,8 @@ class Book {
   // the policy.
   std::vector<quota::Standing> Standings(const SubscriberKey& subscriber,
                                          absl::CivilDay today) const;
+  // Every subscriber of the site that is known, in no order.
+  std::vector<SubscriberKey> Subscribers(const base::SiteId& site) const;
   // The limits of a subscriber: a rule of the policy and what holds for this one.
   struct HeldLimit {
     quota::Rule rule;

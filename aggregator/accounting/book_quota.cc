@@ -181,6 +181,14 @@ std::vector<quota::Standing> Book::Standings(const SubscriberKey& subscriber,
   return standings;
 }
 
+std::vector<SubscriberKey> Book::Subscribers(const base::SiteId& site) const {
+  std::vector<SubscriberKey> keys;
+  for (const SubscriberInfo& info : impl_->subscribers) {
+    if (info.key.site == site) keys.push_back(info.key);
+  }
+  return keys;
+}
+
 std::vector<Book::HeldLimit> Book::Limits(const SubscriberKey& subscriber) const {
   std::vector<HeldLimit> limits;
   const auto found = impl_->subscriber_by_key.find(subscriber);

@@ -44,11 +44,11 @@ absl::Status Book::Replay(absl::Span<const StoredJournal> rows) {
 absl::Status Book::Impl::Recover(const RecoveryInput& input) {
   told_us = input.now_us;
   NS_RETURN_IF_ERROR(RestoreNames(input));
-  for (const CheckpointBlob& blob : input.checkpoints) {
-    if (const absl::Status status = RestoreBlob(blob); !status.ok()) {
-      return absl::Status(status.code(), absl::StrCat("checkpoint ", blob.state_key, ", part ",
-                                                      blob.part, ": ", status.message()));
-    }
+  NS_RETURN_IF_ERROR(RestoreBlobs(input.checkpoints));
+  while (input.more_checkpoints) {
+    NS_ASSIGN_OR_RETURN(const std::vector<CheckpointBlob> slice, input.more_checkpoints());
+    if (slice.empty()) break;
+    NS_RETURN_IF_ERROR(RestoreBlobs(slice));
   }
   NS_RETURN_IF_ERROR(FinishDevices());
   for (auto& [id, site] : sites) {
@@ -107,6 +107,16 @@ absl::Status Book::Impl::RestoreNames(const RecoveryInput& input) {
   // others.
   for (SubscriberInfo& info : subscribers) {
     if (!info.stored) info.id = next_subscriber_id++;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Book::Impl::RestoreBlobs(absl::Span<const CheckpointBlob> blobs) {
+  for (const CheckpointBlob& blob : blobs) {
+    if (const absl::Status status = RestoreBlob(blob); !status.ok()) {
+      return absl::Status(status.code(), absl::StrCat("checkpoint ", blob.state_key, ", part ",
+                                                      blob.part, ": ", status.message()));
+    }
   }
   return absl::OkStatus();
 }

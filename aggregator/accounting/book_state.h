@@ -277,6 +277,7 @@ struct Book::Impl {
   // --- recovering ---------------------------------------------------------------------------
   absl::Status Recover(const RecoveryInput& input);
   absl::Status RestoreNames(const RecoveryInput& input);
+  absl::Status RestoreBlobs(absl::Span<const CheckpointBlob> blobs);
   absl::Status RestoreBlob(const CheckpointBlob& blob);
   absl::Status RestoreBook(absl::string_view payload);
   absl::Status RestoreRouter(RouterBook& router, absl::string_view payload);

@@ -123,7 +123,7 @@ absl::Status Aggregator::OpenStores() {
     shell::CloseDatabaseToOthers(settings_.store.path, context_.logger);
   }
   NS_ASSIGN_OR_RETURN(const std::unique_ptr<store::StoreFactory> factory,
-                      OpenStore(settings_, SchemaHooks()));
+                      OpenStore(settings_, SchemaHooks(), context_.logger));
   NS_ASSIGN_OR_RETURN(stores_, Connect(*factory));
   query_store_.Fill(std::move(stores_.query));
   history_store_.Fill(std::move(stores_.history));

@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 
 #include "aggregator/app/lease_watch.h"
+#include "aggregator/app/reload_log.h"
 #include "aggregator/app/settings.h"
 #include "aggregator/ingest/engine.h"
 #include "aggregator/ingest/grpc_ingest_service.h"
@@ -42,6 +43,8 @@ class Aggregator final {
 
   // A policy that the configuration has now. Any thread.
   void TakePolicy(const AggregatorSettings& settings);
+  // A reload of the configuration and how it ended, for the audit log. Any thread.
+  void NoteReload(const absl::Status& outcome) { reload_log_.Note(outcome); }
 
  private:
   // Tries until it is done, or fails in a way that waiting does not mend; kCancelled after a stop.
@@ -105,6 +108,8 @@ class Aggregator final {
   base::Mutex engine_mutex_;
   ingest::Engine* running_engine_ ABSL_GUARDED_BY(engine_mutex_) = nullptr;
   std::optional<ingest::EnginePolicy> changed_policy_ ABSL_GUARDED_BY(engine_mutex_);
+  ReloadLog reload_log_{admin_store_, [this] { return CurrentFence(); }, clock_, context_.random,
+                        context_.logger};
 };
 
 }  // namespace netsentinel::app

@@ -35,17 +35,19 @@ absl::Status AggregatorApp::Run(const AggregatorSettings& settings, shell::Conte
     base::MutexLock lock(mutex_);
     running_ = settings;
     take_policy_ = [&aggregator](const AggregatorSettings& fresh) { aggregator.TakePolicy(fresh); };
+    note_reload_ = [&aggregator](const absl::Status& outcome) { aggregator.NoteReload(outcome); };
   }
   const absl::Status status = aggregator.Run();
   base::MutexLock lock(mutex_);
   take_policy_ = nullptr;
+  note_reload_ = nullptr;
   return status;
 }
 
 absl::Status AggregatorApp::Reload(const AggregatorSettings& settings, shell::Context& context) {
   base::MutexLock lock(mutex_);
   if (take_policy_ == nullptr) return absl::UnavailableError("nothing is running yet");
-  NS_RETURN_IF_ERROR(shell::OnlyWithRestart(
+  const absl::Status changeable = shell::OnlyWithRestart(
       {{"listen.grpc", settings.listen.grpc != running_.listen.grpc},
        {"listen.max_connection_age",
         settings.listen.max_connection_age != running_.listen.max_connection_age},
@@ -61,7 +63,9 @@ absl::Status AggregatorApp::Reload(const AggregatorSettings& settings, shell::Co
        {"retention.monthly",
         settings.retention.monthly_months != running_.retention.monthly_months ||
             settings.retention.monthly_days != running_.retention.monthly_days},
-       {"retention.history", settings.retention.history_days != running_.retention.history_days}}));
+       {"retention.history", settings.retention.history_days != running_.retention.history_days}});
+  note_reload_(changeable);
+  NS_RETURN_IF_ERROR(changeable);
   take_policy_(settings);
   context.logger.Info("policy.changed", "the changed configuration is handed to the engine", {});
   return absl::OkStatus();

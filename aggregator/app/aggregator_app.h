@@ -20,6 +20,8 @@ class AggregatorApp final : public shell::Program<AggregatorSettings> {
   base::Mutex mutex_;
   // Set while Run has an engine to give a new policy to.
   std::function<void(const AggregatorSettings&)> take_policy_ ABSL_GUARDED_BY(mutex_);
+  // With take_policy_: what came of a reload, for the audit log.
+  std::function<void(const absl::Status&)> note_reload_ ABSL_GUARDED_BY(mutex_);
   // What a reload compares with.
   AggregatorSettings running_ ABSL_GUARDED_BY(mutex_);
 };

@@ -14,7 +14,8 @@ bool StoreIsElsewhere(const store::StoreLocation& store) {
 }
 
 absl::StatusOr<std::unique_ptr<store::StoreFactory>> OpenStore(
-    const AggregatorSettings& settings, const store::MigrationHooks& migration) {
+    const AggregatorSettings& settings, const store::MigrationHooks& migration,
+    log::Logger& logger) {
   if (settings.store.engine == store::StoreLocation::Engine::kSqlite) {
     store::SqliteStoreOptions options;
     options.migration = migration;
@@ -28,6 +29,7 @@ absl::StatusOr<std::unique_ptr<store::StoreFactory>> OpenStore(
   options.migration = migration;
   options.tls.ca = settings.store_ca;
   options.tls.required = !settings.store_ca.empty();
+  options.remark = [&logger](absl::string_view remark) { logger.Warn("store.remark", remark); };
   return store::OpenMysqlStore(settings.store, password, options);
 }
 

@@ -7,12 +7,15 @@
 #include "aggregator/app/settings.h"
 #include "aggregator/store/migration.h"
 #include "aggregator/store/store.h"
+#include "common/log/logger.h"
 
 namespace netsentinel::app {
 
-// Opens the store that the settings name and brings its schema up to date as `migration` says.
+// Opens the store that the settings name and brings its schema up to date as `migration` says; what
+// else the operator should know of it goes to the log.
 absl::StatusOr<std::unique_ptr<store::StoreFactory>> OpenStore(
-    const AggregatorSettings& settings, const store::MigrationHooks& migration);
+    const AggregatorSettings& settings, const store::MigrationHooks& migration,
+    log::Logger& logger);
 
 // True when the store is a database that by its address runs on another host, so that its clock is
 // not this one's.

@@ -68,6 +68,8 @@ struct EngineSettings {
   // A restart that has replayed so much of it makes that durable before it goes on, so that the
   // next one does not begin where this one did.
   std::size_t replay_flush_bytes = std::size_t{64} << 20;
+  // Checkpoint parts in memory at a time while they are read back; one at the least.
+  std::size_t checkpoint_slice_bytes = std::size_t{8} << 20;
   base::BackoffPolicy store_backoff{.initial = absl::Milliseconds(100),
                                     .maximum = absl::Seconds(5)};
 };
@@ -161,7 +163,9 @@ class Engine {
   absl::Status ReadBack();
   absl::Status ReplayJournal(accounting::Book& book);
   absl::Status FlushReplayed(accounting::Book& book, std::int64_t received_us);
-  void BeginTime(store::RecoveredState& state);
+  absl::Status BeginTime();
+  absl::StatusOr<std::vector<accounting::CheckpointBlob>> NextCheckpoints(
+      store::Store::CheckpointPlace& place);
   absl::Status KeepLeaseWhileReading();
   absl::Status LeaseStillOurs();
   void Reload(absl::string_view why);

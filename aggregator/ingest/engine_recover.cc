@@ -35,7 +35,7 @@ absl::Status Engine::ReadBack() {
   journal_bytes_ = journal_bytes_in_flush_ = 0;
   NS_ASSIGN_OR_RETURN(store::RecoveredState state,
                       parts_.store.Recover([this] { return KeepLeaseWhileReading(); }));
-  BeginTime(state);
+  NS_RETURN_IF_ERROR(BeginTime());
   auto book = std::make_unique<accounting::Book>();
   accounting::Policy policy = policy_.accounting;
   policy.overrides = overrides_;
@@ -61,7 +61,10 @@ absl::Status Engine::ReadBack() {
     readings.Add({}, days);
   }
   const std::uint64_t next_journal_id = state.next_journal_id;
-  NS_RETURN_IF_ERROR(book->Recover(ToInput(std::move(state), breaches, NowUs())));
+  accounting::RecoveryInput input = ToInput(std::move(state), breaches, NowUs());
+  store::Store::CheckpointPlace place;
+  input.more_checkpoints = [this, &place] { return NextCheckpoints(place); };
+  NS_RETURN_IF_ERROR(book->Recover(input));
   NS_RETURN_IF_ERROR(ReplayJournal(*book));
   parts_.clock.HearStored(book->AsOf(base::SiteId()));
   // Whoever lost the lease does not serve what it read.
@@ -91,12 +94,17 @@ absl::Status Engine::ReadBack() {
   return absl::OkStatus();
 }
 
-// Takes the anchors out of what is stored, and with them the time. One that is damaged is one that
-// is not there: then the time is agreed anew.
-void Engine::BeginTime(store::RecoveredState& state) {
+// Takes the time from the stored anchors. One that is damaged is one that is not there: then the
+// time is agreed anew.
+absl::Status Engine::BeginTime() {
   stored_anchors_.clear();
-  for (const store::CheckpointPart& part : state.checkpoints) {
-    if (!absl::StartsWith(part.state_key, kAnchorKey)) continue;
+  store::Store::CheckpointPlace place{std::string(kAnchorKey)};
+  for (;;) {
+    NS_ASSIGN_OR_RETURN(const std::vector<store::CheckpointPart> one,
+                        parts_.store.Checkpoints(place, /*payload_bytes=*/1));
+    if (one.empty() || !absl::StartsWith(one.front().state_key, kAnchorKey)) break;
+    const store::CheckpointPart& part = one.front();
+    place = {part.state_key, part.part};
     absl::StatusOr<TimeAnchor> anchor =
         DecodeAnchor(part.state_key.substr(kAnchorKey.size()), part.payload);
     if (anchor.ok()) {
@@ -106,10 +114,28 @@ void Engine::BeginTime(store::RecoveredState& state) {
                          {{"status", anchor.status()}});
     }
   }
-  std::erase_if(state.checkpoints, [](const store::CheckpointPart& part) {
-    return absl::StartsWith(part.state_key, kAnchorKey);
-  });
   parts_.clock.Begin(stored_anchors_);
+  return absl::OkStatus();
+}
+
+// The parts behind `place`, which goes along, without the anchors; nothing behind the last.
+absl::StatusOr<std::vector<accounting::CheckpointBlob>> Engine::NextCheckpoints(
+    store::Store::CheckpointPlace& place) {
+  std::vector<accounting::CheckpointBlob> blobs;
+  while (blobs.empty()) {
+    NS_ASSIGN_OR_RETURN(std::vector<store::CheckpointPart> parts,
+                        parts_.store.Checkpoints(place, settings_.checkpoint_slice_bytes));
+    if (parts.empty()) break;
+    place = {parts.back().state_key, parts.back().part};
+    for (store::CheckpointPart& part : parts) {
+      if (absl::StartsWith(part.state_key, kAnchorKey)) continue;
+      blobs.push_back({.state_key = std::move(part.state_key),
+                       .part = part.part,
+                       .payload = std::move(part.payload)});
+    }
+    NS_RETURN_IF_ERROR(KeepLeaseWhileReading());
+  }
+  return blobs;
 }
 
 absl::Status Engine::ReplayJournal(accounting::Book& book) {

@@ -78,11 +78,6 @@ accounting::RecoveryInput ToInput(store::RecoveredState state,
                                   std::int64_t now_us) {
   accounting::RecoveryInput input;
   input.now_us = now_us;
-  for (auto& part : state.checkpoints) {
-    input.checkpoints.push_back({.state_key = std::move(part.state_key),
-                                 .part = part.part,
-                                 .payload = std::move(part.payload)});
-  }
   for (auto& queue : state.queues) {
     input.queues.push_back({.id = queue.queue_id, .key = std::move(queue.key)});
   }

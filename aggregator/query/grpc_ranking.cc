@@ -82,6 +82,21 @@ std::vector<quota::Standing> GrpcUsageService::StandingsOf(const SubscriberSum& 
   return standings;
 }
 
+// Who moved nothing in the span, each with a usage of nothing: of the running day, on which every
+// quota's running period is judged. Another span is judged as the period that it is.
+std::vector<SubscriberSum> GrpcUsageService::QuietOnes(
+    const base::SiteId& site, const DaySpan& span, const std::vector<SubscriberSum>& moved) const {
+  if (span.first != span.today) return {};
+  std::set<accounting::SubscriberKey> known;
+  for (const SubscriberSum& subscriber : moved) known.insert(subscriber.first);
+  std::vector<SubscriberSum> quiet;
+  for (accounting::SubscriberKey& key : reader_.book().Read(
+           [&site](const accounting::Book& book) { return book.Subscribers(site); })) {
+    if (!known.contains(key)) quiet.emplace_back(std::move(key), accounting::UsageSum());
+  }
+  return quiet;
+}
+
 absl::Status GrpcUsageService::Ranking(const v1::GetRankingRequest& request, const Gone& gone,
                                        v1::GetRankingResponse& response) {
   NS_ASSIGN_OR_RETURN(const std::size_t limit, rpc::RowLimit(request.limit(), kRankingMax));
@@ -92,7 +107,7 @@ absl::Status GrpcUsageService::Ranking(const v1::GetRankingRequest& request, con
                       SitesAskedFor(*catalog, request.site_id()));
   NS_ASSIGN_OR_RETURN(const std::vector<std::optional<DaySpan>> spans,
                       reader_.Resolve(sites, request.first_day(), request.last_day()));
-  std::vector<SubscriberSum> sums;
+  std::vector<SubscriberSum> sums, quiet;
   std::set<std::string> firsts, lasts, zones;
   std::map<base::SiteId, DaySpan> span_of;
   for (std::size_t i = 0; i < sites.size(); ++i) {
@@ -100,6 +115,10 @@ absl::Status GrpcUsageService::Ranking(const v1::GetRankingRequest& request, con
     const Catalog::Site* site = sites[i];
     const DaySpan& span = *spans[i];
     NS_ASSIGN_OR_RETURN(std::vector<SubscriberSum> of_site, reader_.Sums(site->id, span, gone));
+    if (at_least.has_value()) {
+      std::vector<SubscriberSum> of_periods = QuietOnes(site->id, span, of_site);
+      std::move(of_periods.begin(), of_periods.end(), std::back_inserter(quiet));
+    }
     std::move(of_site.begin(), of_site.end(), std::back_inserter(sums));
     span_of[site->id] = span;
     firsts.insert(absl::FormatCivilTime(span.first));
@@ -121,12 +140,16 @@ absl::Status GrpcUsageService::Ranking(const v1::GetRankingRequest& request, con
   response.set_time_zone(Common(zones));
 
   // Who is to be left out is known only after everybody's standing is.
-  const query::Ranking ranking =
-      Rank(std::move(sums), order_by, at_least.has_value() ? SIZE_MAX : limit);
+  query::Ranking ranking = Rank(std::move(sums), order_by, at_least.has_value() ? SIZE_MAX : limit);
   response.set_subscriber_count(ranking.subscriber_count);
   response.mutable_total()->set_upload_bytes(ranking.total.upload);
   response.mutable_total()->set_download_bytes(ranking.total.download);
   if (!at_least.has_value()) response.set_matching_count(ranking.subscriber_count);
+  // Behind those who moved something, by name.
+  for (query::Ranking::Row& row : Rank(std::move(quiet), order_by, SIZE_MAX).rows) {
+    row.rank += static_cast<std::uint32_t>(ranking.subscriber_count);
+    ranking.rows.push_back(std::move(row));
+  }
   std::size_t judged = 0;
   for (const query::Ranking::Row& row : ranking.rows) {
     // The Book is asked row by row, so that counting goes on meanwhile.

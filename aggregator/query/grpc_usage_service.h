@@ -64,6 +64,8 @@ class GrpcUsageService final : public v1::UsageService::Service {
   // grpc_ranking.cc
   std::vector<quota::Standing> StandingsOf(const SubscriberSum& subscriber,
                                            const DaySpan& span) const;
+  std::vector<SubscriberSum> QuietOnes(const base::SiteId& site, const DaySpan& span,
+                                       const std::vector<SubscriberSum>& moved) const;
 
   UsageReader& reader_;
   const ingest::RouterBoard& board_;

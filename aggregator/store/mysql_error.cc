@@ -65,6 +65,7 @@ constexpr KnownError kKnownErrors[] = {
     {1050, MysqlTrouble::kDuplicate},   // table exists
     {1061, MysqlTrouble::kDuplicate},   // key name exists
     {1062, MysqlTrouble::kDuplicate},   // duplicate key
+    {1359, MysqlTrouble::kDuplicate},   // trigger exists
     {1044, MysqlTrouble::kRefused},     // no access to the database
     {1045, MysqlTrouble::kRefused},     // wrong password
     {1049, MysqlTrouble::kRefused},     // no such database
@@ -75,6 +76,7 @@ constexpr KnownError kKnownErrors[] = {
     {1227, MysqlTrouble::kRefused},     // special right missing
     {1251, MysqlTrouble::kRefused},     // authentication protocol
     {1370, MysqlTrouble::kRefused},     // no right to the routine
+    {1419, MysqlTrouble::kRefused},     // no right to make triggers with a binary log
     {1665, MysqlTrouble::kRefused},     // binlog_format STATEMENT
     {1698, MysqlTrouble::kRefused},     // authentication
     {1820, MysqlTrouble::kRefused},     // password expired

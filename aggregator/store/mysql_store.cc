@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 
+#include "aggregator/store/audit_triggers.h"
 #include "aggregator/store/migrate.h"
 #include "aggregator/store/mysql_session.h"
 #include "aggregator/store/schema.h"
@@ -86,6 +87,10 @@ absl::StatusOr<std::unique_ptr<StoreFactory>> OpenMysqlStore(const StoreLocation
   target->mask = base::SecretMask(password);
   target->options = std::move(options);
   NS_RETURN_IF_ERROR(BringUpToDate(target));
+  MysqlSession session(target);
+  NS_RETURN_IF_ERROR(session.Connect());
+  NS_ASSIGN_OR_RETURN(const std::string remark, ProtectAudit(session));
+  if (!remark.empty() && target->options.remark) target->options.remark(remark);
   return std::make_unique<MysqlFactory>(std::move(target));
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 
 #include "aggregator/store/migration.h"
@@ -37,6 +38,8 @@ struct MysqlStoreOptions {
   std::size_t rows_per_statement = 1000;
   std::size_t bytes_per_statement = 1 << 20;
   MigrationHooks migration = {};
+  // Told what the operator should know though the store works; called while it is opened.
+  std::function<void(absl::string_view)> remark = {};
 };
 
 // Connects to MySQL 8+ or MariaDB 10.6+ and brings the schema up to date; several programs may

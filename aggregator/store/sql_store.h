@@ -16,6 +16,8 @@ namespace netsentinel::store {
 
 // Between the numbers of the slices of one checkpoint part.
 inline constexpr std::int64_t kCheckpointSlice = std::int64_t{1} << 32;
+// The counter that is not 0 once a part was ever written in slices.
+inline constexpr char kSlicedCounter[] = "sliced_checkpoints";
 
 // An override as an audit row tells it; null: none stands there.
 std::string QuotaOverrideText(const QuotaOverrideRow* row);
@@ -34,6 +36,8 @@ class SqlStore final : public Store {
   absl::Status Commit(Fence fence, const CommitBatch& batch) override;
   absl::Status Flush(Fence fence, const FlushBatch& batch) override;
   absl::StatusOr<RecoveredState> Recover(BetweenSlices between) override;
+  absl::StatusOr<std::vector<CheckpointPart>> Checkpoints(const CheckpointPlace& after,
+                                                          std::size_t payload_bytes) override;
   absl::StatusOr<std::vector<JournalRow>> Journal(std::uint64_t after,
                                                   std::size_t payload_bytes) override;
   absl::StatusOr<std::vector<Watermark>> Watermarks() override;
@@ -143,7 +147,9 @@ class SqlStore final : public Store {
   absl::Status SetCounter(const char* name, std::uint64_t value);
   absl::StatusOr<std::uint64_t> Counter(const char* name);
 
-  absl::Status RecoverCheckpoints(RecoveredState& state, BetweenSlices between);
+  absl::StatusOr<std::size_t> CheckpointsOfPage(const CheckpointPlace& after,
+                                                std::size_t payload_bytes);
+  absl::Status AppendSlices(std::vector<CheckpointPart>& parts, bool first_page);
   absl::Status RecoverQueues(RecoveredState& state, BetweenSlices between);
   absl::Status RecoverSubscribers(RecoveredState& state, BetweenSlices between);
   absl::Status RecoverCounters(RecoveredState& state);

@@ -14,8 +14,6 @@ namespace netsentinel::store {
 namespace {
 
 constexpr std::size_t kIdsInOneStatement = 1000;
-// Not 0 once a part was ever written in slices.
-constexpr char kSlicedCounter[] = "sliced_checkpoints";
 
 }  // namespace
 

@@ -12,33 +12,19 @@ namespace netsentinel::store {
 namespace {
 
 // Rows of one answer: what bounds its memory and the time until the caller is asked again.
-constexpr std::size_t kBigRows = 100;
 constexpr std::size_t kSmallRows = 20'000;
 constexpr std::size_t kJournalRows = 2'000;
 
-// Puts a row where it belongs; slices come in order of (state_key, number).
-absl::Status AddSlice(std::string key, std::int64_t number, std::string payload,
-                      std::vector<CheckpointPart>& parts) {
-  const auto part = static_cast<std::uint32_t>(number % kCheckpointSlice);
-  if (number < kCheckpointSlice) {
-    parts.push_back({std::move(key), part, std::move(payload)});
-    return absl::OkStatus();
-  }
-  for (auto it = parts.rbegin(); it != parts.rend() && it->state_key == key; ++it) {
-    if (it->part != part) continue;
-    it->payload.append(payload);
-    return absl::OkStatus();
-  }
-  return absl::DataLossError(
-      absl::StrCat("checkpoint ", key, " has lost the begin of part ", part));
-}
+// First slices of parts behind a place. (key, key, part, kCheckpointSlice)
+constexpr char kPartsBehind[] =
+    " FROM checkpoints WHERE state_key >= ? AND (state_key > ? OR part > ?) AND part < ?"
+    " ORDER BY state_key, part LIMIT ";
 
 }  // namespace
 
 absl::StatusOr<RecoveredState> SqlStore::Recover(BetweenSlices between) {
   NS_RETURN_IF_ERROR(AwaitWriters());
   RecoveredState state;
-  NS_RETURN_IF_ERROR(RecoverCheckpoints(state, between));
   NS_RETURN_IF_ERROR(RecoverQueues(state, between));
   NS_RETURN_IF_ERROR(RecoverSubscribers(state, between));
   NS_RETURN_IF_ERROR(Read([&] { return RecoverCounters(state); }));
@@ -46,40 +32,75 @@ absl::StatusOr<RecoveredState> SqlStore::Recover(BetweenSlices between) {
   return state;
 }
 
-absl::Status SqlStore::RecoverCheckpoints(RecoveredState& state, BetweenSlices between) {
-  std::string key;
-  std::int64_t part = -1;
-  for (std::size_t count = kBigRows; count == kBigRows;) {
-    struct Row {
-      std::string key;
-      std::int64_t part = 0;
-      std::string payload;
-    };
-    std::vector<Row> slice;
-    NS_RETURN_IF_ERROR(Read([&]() -> absl::Status {
-      slice.clear();
-      NS_ASSIGN_OR_RETURN(
-          auto rows,
-          session_->Query(
-              absl::StrCat(
-                  "SELECT state_key, part, payload FROM checkpoints WHERE state_key >= ? AND"
-                  " (state_key > ? OR part > ?) ORDER BY state_key, part LIMIT ",
-                  kBigRows),
-              {Bytes(key), Bytes(key), Int(part)}));
-      for (;;) {
-        NS_ASSIGN_OR_RETURN(const bool found, rows->Next());
-        if (!found) return absl::OkStatus();
-        slice.push_back({rows->String(0), rows->Int(1), rows->String(2)});
-      }
-    }));
-    count = slice.size();
-    for (Row& row : slice) {
-      key = row.key;
-      part = row.part;
-      NS_RETURN_IF_ERROR(
-          AddSlice(std::move(row.key), part, std::move(row.payload), state.checkpoints));
+absl::StatusOr<std::vector<CheckpointPart>> SqlStore::Checkpoints(const CheckpointPlace& after,
+                                                                  std::size_t payload_bytes) {
+  std::vector<CheckpointPart> page;
+  NS_RETURN_IF_ERROR(Read([&]() -> absl::Status {
+    page.clear();
+    NS_ASSIGN_OR_RETURN(const std::size_t count, CheckpointsOfPage(after, payload_bytes));
+    if (count == 0) return absl::OkStatus();
+    NS_ASSIGN_OR_RETURN(auto rows, session_->Query(absl::StrCat("SELECT state_key, part, payload",
+                                                                kPartsBehind, count),
+                                                   {Bytes(after.state_key), Bytes(after.state_key),
+                                                    Int(after.part), Int(kCheckpointSlice)}));
+    for (;;) {
+      NS_ASSIGN_OR_RETURN(const bool found, rows->Next());
+      if (!found) break;
+      page.push_back({rows->String(0), static_cast<std::uint32_t>(rows->Int(1)), rows->String(2)});
     }
-    NS_RETURN_IF_ERROR(between());
+    rows.reset();
+    return AppendSlices(page, after.state_key.empty());
+  }));
+  return page;
+}
+
+// How many parts make a page: the sizes are looked at before anything is loaded.
+absl::StatusOr<std::size_t> SqlStore::CheckpointsOfPage(const CheckpointPlace& after,
+                                                        std::size_t payload_bytes) {
+  NS_ASSIGN_OR_RETURN(
+      auto rows, session_->Query(absl::StrCat("SELECT LENGTH(payload)", kPartsBehind, kJournalRows),
+                                 {Bytes(after.state_key), Bytes(after.state_key), Int(after.part),
+                                  Int(kCheckpointSlice)}));
+  std::size_t count = 0;
+  std::uint64_t bytes = 0;
+  for (;;) {
+    NS_ASSIGN_OR_RETURN(const bool found, rows->Next());
+    if (!found) return count;
+    bytes += rows->Uint(0);
+    if (count > 0 && bytes > payload_bytes) return count;
+    ++count;
+  }
+}
+
+// A part that was too long for one row has its rest in further ones.
+absl::Status SqlStore::AppendSlices(std::vector<CheckpointPart>& parts, bool first_page) {
+  NS_ASSIGN_OR_RETURN(const std::uint64_t sliced, Counter(kSlicedCounter));
+  if (sliced == 0) return absl::OkStatus();
+  if (first_page) {
+    NS_ASSIGN_OR_RETURN(
+        auto lost,
+        session_->Query("SELECT s.state_key, s.part FROM checkpoints s WHERE s.part >= ? AND NOT"
+                        " EXISTS (SELECT 1 FROM checkpoints f WHERE f.state_key = s.state_key AND"
+                        " f.part = s.part % ?) LIMIT 1",
+                        {Int(kCheckpointSlice), Int(kCheckpointSlice)}));
+    NS_ASSIGN_OR_RETURN(const bool found, lost->Next());
+    if (found) {
+      return absl::DataLossError(absl::StrCat("checkpoint ", lost->String(0),
+                                              " has lost the begin of part ",
+                                              lost->Int(1) % kCheckpointSlice));
+    }
+  }
+  for (CheckpointPart& part : parts) {
+    NS_ASSIGN_OR_RETURN(auto rows,
+                        session_->Query("SELECT payload FROM checkpoints WHERE state_key = ? AND"
+                                        " part >= ? AND part % ? = ? ORDER BY part",
+                                        {Bytes(part.state_key), Int(kCheckpointSlice),
+                                         Int(kCheckpointSlice), Int(part.part)}));
+    for (;;) {
+      NS_ASSIGN_OR_RETURN(const bool found, rows->Next());
+      if (!found) break;
+      part.payload.append(rows->String(0));
+    }
   }
   return absl::OkStatus();
 }

@@ -11,6 +11,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "aggregator/store/audit_triggers.h"
 #include "aggregator/store/migrate.h"
 #include "aggregator/store/sql_store.h"
 #include "aggregator/store/sqlite_session.h"
@@ -160,6 +161,7 @@ absl::StatusOr<std::unique_ptr<StoreFactory>> OpenSqliteStore(const std::string&
   // Nobody else can have the file, so no lease is needed.
   NS_RETURN_IF_ERROR(
       Migrate(*session, options.migration, [](SqlSession&) { return absl::OkStatus(); }));
+  NS_RETURN_IF_ERROR(ProtectAudit(*session).status());
   NS_RETURN_IF_ERROR(session->Execute("UPDATE lease SET until_us = 0 WHERE until_us <> 0", {}));
   return factory;
 }

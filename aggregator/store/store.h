@@ -168,9 +168,8 @@ struct FlushBatch {
   std::uint64_t next_subscriber_id = 1;
 };
 
-// What a starting aggregator needs before it reads the journal.
+// What a starting aggregator needs before it reads checkpoints and journal.
 struct RecoveredState {
-  std::vector<CheckpointPart> checkpoints;  // by state_key, part
   std::vector<QueueRow> queues;
   std::vector<SubscriberRow> subscribers;
   std::vector<DayClose> closed_days;  // of the last 40 days
@@ -275,6 +274,14 @@ class Store {
   // the reading. One state of everything for whoever holds the fence and does not write meanwhile.
   using BetweenSlices = absl::FunctionRef<absl::Status()>;
   virtual absl::StatusOr<RecoveredState> Recover(BetweenSlices between) = 0;
+  // Parts of checkpoints behind `after` in the order of state_key and part: as many as have at most
+  // `payload_bytes` together, but at least one where there is one.
+  struct CheckpointPlace {
+    std::string state_key;
+    std::int64_t part = -1;  // before the first one of the key
+  };
+  virtual absl::StatusOr<std::vector<CheckpointPart>> Checkpoints(const CheckpointPlace& after,
+                                                                  std::size_t payload_bytes) = 0;
   // Journal rows with ids above `after`, ascending: as many as have at most `payload_bytes`
   // together, but at least one where there is one.
   virtual absl::StatusOr<std::vector<JournalRow>> Journal(std::uint64_t after,

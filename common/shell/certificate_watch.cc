@@ -68,8 +68,8 @@ void CertificateWatch::LookAtPair(const std::string& path, Pair& pair) {
   if (now < pair.quiet_until || !EndOf(path).ok()) return;
   pair.quiet_until = now + kWarnEvery;
   logger_.Warn("certificate.mismatched",
-               "a certificate and its key do not fit; servers keep using the old ones, "
-               "new calls to others fail: bring both files from one `certs` command",
+               "a certificate and its key do not fit; the old ones stay in use until they do: "
+               "bring both files from one `certs` command",
                {{"file", path}, {"reason", status}});
 }
 

@@ -272,6 +272,11 @@ absl::Status NotifierApp::Run(const NotifierSettings& settings, shell::Context& 
       parts->worker.Unblock();
       return absl::OkStatus();
     };
+    note_reload_ = [&](const absl::Status& outcome) {
+      parts->audit_desk.Note(
+          "config.reload", "the configuration file", "SIGHUP",
+          outcome.ok() ? "taken over" : absl::StrCat("refused: ", outcome.message()));
+    };
   }
   absl::Status result = context.started(ports);
   while (result.ok() && !context.stop.stop_requested()) {
@@ -283,6 +288,7 @@ absl::Status NotifierApp::Run(const NotifierSettings& settings, shell::Context& 
   {
     base::MutexLock lock(mutex_);
     take_settings_ = nullptr;
+    note_reload_ = nullptr;
   }
   loops.request_stop();
   server->Shutdown(kServerGrace);
@@ -292,7 +298,7 @@ absl::Status NotifierApp::Run(const NotifierSettings& settings, shell::Context& 
 absl::Status NotifierApp::Reload(const NotifierSettings& settings, shell::Context& context) {
   base::MutexLock lock(mutex_);
   if (take_settings_ == nullptr) return absl::UnavailableError("nothing is running yet");
-  NS_RETURN_IF_ERROR(shell::OnlyWithRestart(
+  absl::Status outcome = shell::OnlyWithRestart(
       {{"listen.grpc", settings.listen.grpc != running_.listen.grpc},
        {"listen.max_connection_age",
         settings.listen.max_connection_age != running_.listen.max_connection_age},
@@ -301,8 +307,10 @@ absl::Status NotifierApp::Reload(const NotifierSettings& settings, shell::Contex
        {"tls", settings.security != running_.security},
        {"state_dir", settings.state_dir != running_.state_dir},
        {"aggregator.target", settings.aggregator.target != running_.aggregator.target},
-       {"aggregator.tls", settings.aggregator.security != running_.aggregator.security}}));
-  NS_RETURN_IF_ERROR(take_settings_(settings));
+       {"aggregator.tls", settings.aggregator.security != running_.aggregator.security}});
+  if (outcome.ok()) outcome = take_settings_(settings);
+  note_reload_(outcome);
+  NS_RETURN_IF_ERROR(outcome);
   context.logger.Info("notifier.reloaded", "smtp, alerts and reports are as the file has them");
   return absl::OkStatus();
 }

@@ -23,6 +23,8 @@ class NotifierApp final : public shell::Program<NotifierSettings> {
   NotifierSettings running_ ABSL_GUARDED_BY(mutex_);
   // Set while Run has something to give new settings to.
   std::function<absl::Status(const NotifierSettings&)> take_settings_ ABSL_GUARDED_BY(mutex_);
+  // With take_settings_: what came of a reload, for the audit log.
+  std::function<void(const absl::Status&)> note_reload_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace netsentinel::app

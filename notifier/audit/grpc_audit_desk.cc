@@ -28,6 +28,23 @@ absl::StatusOr<std::string> GrpcAuditDesk::Begin(const grpc::ServerContextBase& 
   return entry.entry_id;
 }
 
+void GrpcAuditDesk::Note(const std::string& action, const std::string& subject,
+                         const std::string& address, const std::string& outcome) {
+  AuditEntry entry;
+  entry.entry_id = io::FormatUuid(io::NewUuid(random_));
+  entry.at = clock_.WallNow();
+  entry.role = "local";
+  entry.address = address;
+  entry.action = action;
+  entry.subject = subject;
+  if (const absl::Status status = queue_.Begin(entry); !status.ok()) {
+    logger_.Error("audit.not_written", "a change could not be written down for the audit log",
+                  {{"action", action}, {"outcome", outcome}, {"status", status}});
+    return;
+  }
+  Finish(entry.entry_id, outcome);
+}
+
 void GrpcAuditDesk::Finish(const std::string& entry_id, const std::string& outcome) {
   const absl::Status status = queue_.Finish(entry_id, outcome);
   if (!status.ok()) {

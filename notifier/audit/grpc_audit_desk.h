@@ -41,6 +41,9 @@ class GrpcAuditDesk {
   // too long, kResourceExhausted when too many entries wait for the aggregator.
   absl::StatusOr<std::string> Begin(const grpc::ServerContextBase& context,
                                     const rpc::PeerIdentity& caller, const Change& change);
+  // What somebody on this host did without a call: written down, or told in the log when it cannot.
+  void Note(const std::string& action, const std::string& subject, const std::string& address,
+            const std::string& outcome);
   // What came of it, for people.
   void Finish(const std::string& entry_id, const std::string& outcome);
 

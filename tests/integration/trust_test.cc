@@ -214,6 +214,29 @@ TEST_F(TrustTest, ALostLaptopIsRefusedByEveryProgramWithoutARestartAndNobodyElse
   EXPECT_THAT(quotas(), StartsWith("1 "));
 }
 
+TEST_F(TrustTest, AReloadIsInTheAuditLogAndSoIsOneThatWasRefused) {
+  StartAggregator();
+  StartNotifier();
+  ::kill(aggregator_->pid(), SIGHUP);
+  ::kill(notifier_->pid(), SIGHUP);
+  std::string log;
+  EXPECT_TRUE(Eventually([&] {
+    log = As("anna", {"audit-log", "--what", "config", "--json"});
+    return log.find("\"program\": \"aggregator\"") != std::string::npos &&
+           log.find("\"program\": \"notifier notifier\"") != std::string::npos;
+  })) << log;
+  EXPECT_THAT(
+      log, AllOf(HasSubstr("\"action\": \"config.reload\""), HasSubstr("\"address\": \"SIGHUP\""),
+                 HasSubstr("\"after\": \"taken over\"")));
+  // Retention changes only with a restart.
+  std::ofstream(Path("aggregator.yaml"), std::ios::app) << "retention: {daily: 30d}\n";
+  ::kill(aggregator_->pid(), SIGHUP);
+  EXPECT_TRUE(Eventually([&] {
+    log = As("anna", {"audit-log", "--what", "config.reload", "--json"});
+    return log.find("refused: retention.daily") != std::string::npos;
+  })) << log;
+}
+
 TEST_F(TrustTest, EveryChangeIsInTheAuditLogAlsoOneMadeWhileTheAggregatorWasAway) {
   IssuePerson("viewer", "vera");
   StartAggregator();

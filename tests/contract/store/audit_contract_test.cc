@@ -152,6 +152,37 @@ TEST_P(StoreContract, AnImportedPolicyLeavesARow) {
   EXPECT_EQ(rows[0].address, "configuration file");
 }
 
+TEST_P(StoreContract, TheDatabaseItselfRefusesToChangeOrDeleteAnAuditRow) {
+  ASSERT_THAT(store_->AppendAudit(fence_, {Audited("a"), Audited("b")}), IsOk());
+  ASSERT_OK_AND_ASSIGN(const std::vector<AuditRow> before, other_->AuditLog({}));
+  for (const std::string& statement : std::vector<std::string>{
+           "UPDATE audit_log SET reason = 'another'", "DELETE FROM audit_log",
+           "DELETE FROM audit_log WHERE entry_id = 'a'",
+           "REPLACE INTO audit_log SELECT audit_id, entry_id, at_us, stored_at_us, program,"
+           " actor_role, actor_name, cert_serial, cert_sha256, address, on_behalf_of, action,"
+           " subject, value_before, value_after, 'another' FROM audit_log WHERE entry_id = 'a'"}) {
+    const absl::Status done = backend_->Sql(statement);
+    EXPECT_FALSE(done.ok()) << statement;
+    EXPECT_THAT(std::string(done.message()),
+                testing::HasSubstr("rows of audit_log are never changed or deleted"))
+        << statement;
+  }
+  EXPECT_EQ(*other_->AuditLog({}), before);
+  // Adding goes on.
+  EXPECT_THAT(store_->AppendAudit(fence_, {Audited("c")}), IsOk());
+}
+
+TEST_P(StoreContract, ADatabaseOfBeforeTheTriggersGetsThemAtTheNextStart) {
+  ASSERT_THAT(store_->AppendAudit(fence_, {Audited("a")}), IsOk());
+  ASSERT_THAT(backend_->Sql("DROP TRIGGER audit_log_no_update"), IsOk());
+  ASSERT_THAT(backend_->Sql("UPDATE audit_log SET reason = 'another'"), IsOk());
+  store_.reset();
+  other_.reset();
+  factory_.reset();
+  ASSERT_OK_AND_ASSIGN(factory_, backend_->Open());
+  EXPECT_FALSE(backend_->Sql("UPDATE audit_log SET reason = 'a third'").ok());
+}
+
 TEST_P(StoreContract, NoPurgeTakesAnAuditRow) {
   ASSERT_THAT(store_->AppendAudit(fence_, {Audited("old", 1)}), IsOk());
   ASSERT_THAT(store_->PurgeHistory(fence_, 1'900'000'000'000'000, 1'000), IsOk());

@@ -218,6 +218,34 @@ TEST_P(StoreContract, TheJournalIsReadInPagesOfBytes) {
   EXPECT_THAT(none, SizeIs(0));
 }
 
+TEST_P(StoreContract, CheckpointsAreReadInPagesOfBytes) {
+  FlushBatch batch;
+  for (const char* key : {"a", "b"}) {
+    for (std::uint32_t part = 0; part < 5; ++part) {
+      batch.checkpoints.push_back({key, part, std::string(1000, static_cast<char>('0' + part))});
+    }
+  }
+  batch.checkpoints.push_back({"c", 7, std::string(300'000, 'l')});
+  batch.checkpoints.push_back({"d", 0, ""});
+  ASSERT_THAT(store_->Flush(fence_, batch), IsOk());
+  const auto page = [&](const std::string& key, std::int64_t part, std::size_t bytes) {
+    std::vector<std::string> places;
+    const auto parts = store_->Checkpoints({key, part}, bytes);
+    EXPECT_THAT(parts, IsOk());
+    for (const CheckpointPart& one : *parts) {
+      places.push_back(absl::StrCat(one.state_key, one.part, "/", one.payload.size()));
+    }
+    return places;
+  };
+  EXPECT_THAT(page("", -1, 3500), testing::ElementsAre("a0/1000", "a1/1000", "a2/1000"));
+  EXPECT_THAT(page("a", 3, 3500), testing::ElementsAre("a4/1000", "b0/1000", "b1/1000"));
+  EXPECT_THAT(page("b", 3, 3500), testing::ElementsAre("b4/1000"));
+  EXPECT_THAT(page("b", 4, 1), testing::ElementsAre("c7/300000"));
+  EXPECT_THAT(page("c", 7, 1), testing::ElementsAre("d0/0"));
+  EXPECT_THAT(page("c", -1, 1 << 20), testing::ElementsAre("c7/300000", "d0/0"));
+  EXPECT_THAT(page("d", 0, 1 << 20), SizeIs(0));
+}
+
 // The lease is kept while it is being read, however long that takes.
 TEST_P(StoreContract, TheStoreMayBeUsedBetweenSlicesOfARecovery) {
   int asked = 0;

@@ -47,7 +47,8 @@ constexpr char kEmptyAll[] =
     "DELETE FROM journal; DELETE FROM checkpoints; DELETE FROM epochs; DELETE FROM holds;"
     "DELETE FROM events; DELETE FROM queues; DELETE FROM subscribers; DELETE FROM day_closes;"
     "DELETE FROM usage_daily; DELETE FROM usage_monthly; DELETE FROM breaches; DELETE FROM outbox;"
-    "DELETE FROM policy_revisions; DELETE FROM quota_overrides; DELETE FROM audit_log; DELETE FROM "
+    "DELETE FROM policy_revisions; DELETE FROM quota_overrides; TRUNCATE TABLE audit_log; DELETE "
+    "FROM "
     "read_days;"
     "DELETE FROM first_readings; REPLACE INTO lease VALUES"
     " (1, '', 0, 0); REPLACE INTO fence VALUES (1, 0)";
@@ -403,6 +404,37 @@ void UseEverything(Backend& backend) {
       *store->UsageBetween(base::SiteId(), absl::CivilDay(2026, 1, 1), absl::CivilDay(2026, 1, 1)),
       SizeIs(100));
   EXPECT_THAT(store->ReleaseLease("a", lease.fence), IsOk());
+}
+
+TEST(MysqlStore, AUserWhoMayMakeNoTriggersIsToldSoAndServedAllTheSame) {
+  MysqlBackend backend(MysqlBackend::Kind::kFresh);
+  const std::string database = backend.location().database;
+  ASSERT_THAT(
+      Server().Run(absl::StrCat(
+          "CREATE USER 'untriggered'@'%'; GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP,"
+          " ALTER, INDEX, REFERENCES, CREATE VIEW, SHOW VIEW ON ",
+          database, ".* TO 'untriggered'@'%'")),
+      IsOk());
+  std::vector<std::string> remarks;
+  backend.options().remark = [&](absl::string_view text) { remarks.emplace_back(text); };
+  backend.location().user = "untriggered";
+  UseEverything(backend);
+  ASSERT_THAT(remarks, SizeIs(1));
+  EXPECT_THAT(remarks[0], HasSubstr("does not refuse to change or delete rows of audit_log"));
+  EXPECT_THAT(remarks[0], HasSubstr("GRANT TRIGGER on the database"));
+  EXPECT_THAT(backend.Sql("DELETE FROM audit_log"), IsOk());
+  // The next start makes them once it may.
+  ASSERT_THAT(Server().Run(absl::StrCat("GRANT TRIGGER ON ", database, ".* TO 'untriggered'@'%'")),
+              IsOk());
+  ASSERT_THAT(backend.Open(), IsOk());
+  ASSERT_THAT(backend.Open(), IsOk());
+  EXPECT_THAT(remarks, SizeIs(1));
+  ASSERT_OK_AND_ASSIGN(const auto factory, backend.Open());
+  ASSERT_OK_AND_ASSIGN(const auto store, factory->Connect());
+  ASSERT_OK_AND_ASSIGN(const LeaseInfo lease, store->AcquireLease("a", absl::Minutes(1)));
+  ASSERT_THAT(store->AppendAudit(lease.fence, {Audited("a")}), IsOk());
+  EXPECT_FALSE(backend.Sql("DELETE FROM audit_log").ok());
+  ASSERT_THAT(Server().Run("DROP USER 'untriggered'@'%'"), IsOk());
 }
 
 TEST(MysqlStore, NoSettingOfTheServerChangesWhatASessionDoes) {

@@ -34,6 +34,7 @@ using MakeBackend = std::unique_ptr<Backend> (*)(bool fresh);
 
 // Everything that a starting aggregator reads.
 struct Stored : RecoveredState {
+  std::vector<CheckpointPart> checkpoints;
   std::vector<JournalRow> journal;
 };
 
@@ -41,6 +42,12 @@ inline absl::StatusOr<Stored> ReadBack(Store& store) {
   Stored stored;
   NS_ASSIGN_OR_RETURN(static_cast<RecoveredState&>(stored),
                       store.Recover([] { return absl::OkStatus(); }));
+  for (Store::CheckpointPlace last;;) {
+    NS_ASSIGN_OR_RETURN(std::vector<CheckpointPart> page, store.Checkpoints(last, 64 << 10));
+    if (page.empty()) break;
+    last = {page.back().state_key, page.back().part};
+    for (CheckpointPart& part : page) stored.checkpoints.push_back(std::move(part));
+  }
   for (std::uint64_t last = 0;;) {
     NS_ASSIGN_OR_RETURN(std::vector<JournalRow> page, store.Journal(last, 64 << 10));
     if (page.empty()) return stored;

@@ -5,14 +5,12 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
-#include "aggregator/ingest/wire.h"
-#include "tests/support/child_process.h"
-#include "tests/support/ingest_client.h"
 #include "tests/support/status_matchers.h"
-#include "tests/unit/aggregator/ingest/engine_fixture.h"
+#include "tests/unit/aggregator/ingest/stream_fixture.h"
 
 // What a stream or a restart may cost.
 namespace netsentinel::ingest {
@@ -20,97 +18,25 @@ namespace {
 
 using ::testing::HasSubstr;
 
-const std::string kBoundsSpool(16, 'b');
-
-// Keeps what an engine sends and how it closed the stream.
-class KeepingSink final : public StreamSink {
- public:
-  void Send(AggregatorMessage message) override {
-    base::MutexLock lock(mutex_);
-    messages_.push_back(std::move(message));
-  }
-  void Close(absl::Status status) override {
-    base::MutexLock lock(mutex_);
-    closed_ = std::move(status);
-  }
-  template <typename Message>
-  std::optional<Message> Last() {
-    base::MutexLock lock(mutex_);
-    std::optional<Message> found;
-    for (const AggregatorMessage& message : messages_) {
-      if (const auto* wanted = std::get_if<Message>(&message)) found = *wanted;
-    }
-    return found;
-  }
-  std::optional<absl::Status> Closed() {
-    base::MutexLock lock(mutex_);
-    return closed_;
-  }
-  bool Paused() const override { return paused.load(); }
-
-  std::atomic<bool> paused{false};
-
- private:
-  base::Mutex mutex_;
-  std::vector<AggregatorMessage> messages_ ABSL_GUARDED_BY(mutex_);
-  std::optional<absl::Status> closed_ ABSL_GUARDED_BY(mutex_);
-};
-
-class EngineBoundsTest : public EngineFixture {
+class EngineBoundsTest : public StreamFixture {
  protected:
-  void SetUp() override {
-    ASSERT_NO_FATAL_FAILURE(OpenStores());
-    settings_.instance = "test";
-    settings_.store_lease_ttl = absl::Minutes(5);
-    settings_.store_backoff = {.initial = absl::Milliseconds(5), .maximum = absl::Milliseconds(20)};
-    policy_.text = "policy";
-    policy_.accounting.sites.push_back(
-        {base::SiteId("lab"), absl::UTCTimeZone(), absl::ZeroDuration(), {}});
-    accounting::RouterSettings router;
-    router.id = base::RouterId("r1");
-    router.site = base::SiteId("lab");
-    policy_.accounting.routers.push_back(router);
-    policy_.admission[router.id] = {.collectors = {base::CollectorId("c1")},
-                                    .poll_interval = absl::ZeroDuration(),
-                                    .site = router.site};
-  }
-  std::shared_ptr<KeepingSink> Open(StreamId stream) {
-    auto sink = std::make_shared<KeepingSink>();
+  void SetUp() override { ASSERT_NO_FATAL_FAILURE(OpenStores()); }
+  std::shared_ptr<RecordingSink> Open(StreamId stream) {
+    auto sink = std::make_shared<RecordingSink>();
     events_.Post({stream, StreamOpened{sink, base::CollectorId("c1")}, nullptr});
     return sink;
   }
-  void Post(StreamId stream, const v1::IngestRequest& request) {
-    auto message = FromWire(std::make_shared<v1::IngestRequest>(request));
-    ASSERT_THAT(message, test::IsOk());
-    events_.Post({stream, *std::move(message), nullptr});
-  }
-  std::uint64_t Hello(StreamId stream, KeepingSink& sink) {
+  std::uint64_t Hello(StreamId stream, RecordingSink& sink) {
     v1::IngestRequest request;
-    *request.mutable_hello() = test::MakeHello("c1", kBoundsSpool, {"r1"});
+    *request.mutable_hello() = test::MakeHello("c1", Spool(), {"r1"});
     Post(stream, request);
-    EXPECT_TRUE(test::WaitUntil([&] { return sink.Last<WelcomeMessage>().has_value(); }));
-    const auto welcome = sink.Last<WelcomeMessage>();
-    return welcome->routers.at(0).lease->lease_epoch;
-  }
-  v1::IngestRequest Snapshot(std::uint64_t epoch, std::uint64_t sequence, std::uint64_t download) {
-    v1::IngestRequest request;
-    *request.mutable_snapshot() = test::MakeSnapshot(
-        {"r1", epoch, kBoundsSpool, sequence, sequence - 1}, {{"alice", 0, download}}, absl::Now());
-    return request;
-  }
-  std::uint64_t Counted() {
-    return book_.Read([](const accounting::Book& book) {
-      std::uint64_t sum = 0;
-      for (const accounting::UsageRow& row : book.Usage(
-               base::SiteId("lab"), absl::CivilDay(2020, 1, 1), absl::CivilDay(2100, 1, 1))) {
-        sum += row.counted.download;
-      }
-      return sum;
-    });
+    const auto welcome = sink.Wait<WelcomeMessage>();
+    EXPECT_TRUE(welcome.has_value());
+    return welcome.has_value() ? welcome->routers.at(0).lease->lease_epoch : 0;
   }
 
-  EngineSettings settings_;
-  EnginePolicy policy_;
+  EngineSettings settings_ = LabSettings();
+  const EnginePolicy policy_ = LabPolicy("policy");
 };
 
 TEST_F(EngineBoundsTest, AStreamWithoutAHelloIsEndedAndOneWithAHelloLivesOn) {
@@ -171,6 +97,46 @@ TEST_F(EngineBoundsTest, ACommitTakesAsManyBytesAsItMayAndTheRestGoesWithTheNext
     return ack.has_value() && ack->sequence == 20;
   }));
   EXPECT_EQ(Counted(), 19'000U);
+}
+
+TEST_F(EngineBoundsTest, ALargeCheckpointIsReadInSlicesAndGivesTheSameFigures) {
+  constexpr std::size_t kQueues = 9'000;
+  settings_.flush_interval = absl::Hours(1);
+  Run(settings_, policy_, NoSignals());
+  const auto sink = Open(1);
+  const std::uint64_t epoch = Hello(1, *sink);
+  for (std::uint64_t sequence = 1; sequence <= 2; ++sequence) {
+    std::vector<test::ClientQueue> rows;
+    for (std::size_t i = 0; i < kQueues; ++i) {
+      rows.push_back({absl::StrCat("customer-with-a-name-", i), 0, sequence * (1'000 + i)});
+    }
+    v1::IngestRequest request;
+    *request.mutable_snapshot() =
+        test::MakeSnapshot({"r1", epoch, Spool(), sequence, sequence - 1}, rows, absl::Now());
+    Post(1, request);
+  }
+  const std::uint64_t sum = kQueues * 1'000 + kQueues * (kQueues - 1) / 2;
+  ASSERT_TRUE(test::WaitUntil([&] { return Counted() == sum; })) << Counted();
+  Stop();
+
+  for (const std::size_t slice : {std::size_t{1}, std::size_t{64} << 10, std::size_t{1} << 30}) {
+    SCOPED_TRACE(slice);
+    ASSERT_OK_AND_ASSIGN(auto again, factory_->Connect());
+    store_ = std::make_unique<store::FlakyStore>(std::move(again));
+    ASSERT_OK_AND_ASSIGN(const store::LeaseInfo lease,
+                         store_->AcquireLease("test", absl::Minutes(5)));
+    fence_ = lease.fence;
+    settings_.checkpoint_slice_bytes = slice;
+    book_.Replace(std::make_unique<accounting::Book>());
+    Run(settings_, policy_, NoSignals());
+    EXPECT_TRUE(test::WaitUntil([&] { return Counted() == sum; })) << Counted();
+    Stop();
+    EXPECT_THAT(result_, test::IsOk());
+    EXPECT_GT(store_->checkpoint_bytes(), 500U << 10);
+    if (slice < store_->checkpoint_bytes()) {
+      EXPECT_LT(store_->largest_checkpoint_page(), store_->checkpoint_bytes() / 4);
+    }
+  }
 }
 
 TEST_F(EngineBoundsTest, ALongJournalIsMadeDurableWhileItIsReplayed) {

@@ -9,65 +9,20 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
-#include "aggregator/ingest/wire.h"
-#include "tests/support/child_process.h"
-#include "tests/support/ingest_client.h"
 #include "tests/support/status_matchers.h"
-#include "tests/unit/aggregator/ingest/engine_fixture.h"
+#include "tests/unit/aggregator/ingest/stream_fixture.h"
 
 namespace netsentinel::ingest {
 namespace {
 
-const std::string kSpool(16, 's');
-
-// What an engine sends down one stream.
-class RecordingSink final : public StreamSink {
- public:
-  void Send(AggregatorMessage message) override {
-    base::MutexLock lock(mutex_);
-    messages_.push_back(std::move(message));
-  }
-  void Close(absl::Status status) override {
-    base::MutexLock lock(mutex_);
-    closed_ = std::move(status);
-  }
-  // The first message of this kind, once there is one.
-  template <typename Message>
-  std::optional<Message> Wait() {
-    std::optional<Message> found;
-    test::WaitUntil([&] {
-      base::MutexLock lock(mutex_);
-      for (const AggregatorMessage& message : messages_) {
-        if (const auto* wanted = std::get_if<Message>(&message)) found = *wanted;
-      }
-      return found.has_value();
-    });
-    return found;
-  }
-  bool WaitClosed() {
-    return test::WaitUntil([&] {
-      base::MutexLock lock(mutex_);
-      return closed_.has_value();
-    });
-  }
-
- private:
-  base::Mutex mutex_;
-  std::vector<AggregatorMessage> messages_ ABSL_GUARDED_BY(mutex_);
-  std::optional<absl::Status> closed_ ABSL_GUARDED_BY(mutex_);
-};
-
 // An engine on its thread over a store whose calls can be made to fail; router r1 of collector c1.
-class EngineTest : public EngineFixture {
+class EngineTest : public StreamFixture {
  protected:
   void SetUp() override {
     ASSERT_NO_FATAL_FAILURE(OpenStores());
     ASSERT_OK_AND_ASSIGN(other_, factory_->Connect());
-    settings_.instance = "test";
-    settings_.store_lease_ttl = absl::Minutes(5);
     settings_.flush_interval = absl::Milliseconds(50);
-    settings_.store_backoff = {.initial = absl::Milliseconds(5), .maximum = absl::Milliseconds(20)};
-    Start(PolicyNamed("first"));
+    Start(LabPolicy("first"));
   }
   void Start(const EnginePolicy& policy) {
     EngineSignals signals = NoSignals();
@@ -82,32 +37,12 @@ class EngineTest : public EngineFixture {
     Run(settings_, policy, std::move(signals));
   }
 
-  static EnginePolicy PolicyNamed(const std::string& text) {
-    EnginePolicy policy;
-    policy.text = text;
-    policy.accounting.sites.push_back(
-        {base::SiteId("lab"), absl::UTCTimeZone(), absl::ZeroDuration(), {}});
-    accounting::RouterSettings router;
-    router.id = base::RouterId("r1");
-    router.site = base::SiteId("lab");
-    policy.accounting.routers.push_back(router);
-    policy.admission[router.id] = {.collectors = {base::CollectorId("c1")},
-                                   .poll_interval = absl::ZeroDuration(),
-                                   .site = router.site};
-    return policy;
-  }
-  void Post(StreamId stream, const v1::IngestRequest& request) {
-    absl::StatusOr<CollectorMessage> message =
-        FromWire(std::make_shared<v1::IngestRequest>(request));
-    ASSERT_THAT(message, test::IsOk());
-    events_.Post({stream, *std::move(message), nullptr});
-  }
   // Opens a stream and gives the welcome of r1.
   RouterWelcome Hello(StreamId stream, const std::shared_ptr<RecordingSink>& sink,
                       std::uint64_t offered_epoch = 0, const std::string& collector = "c1") {
     events_.Post({stream, StreamOpened{sink, base::CollectorId(collector)}, nullptr});
     v1::IngestRequest request;
-    *request.mutable_hello() = test::MakeHello(collector, kSpool, {"r1"});
+    *request.mutable_hello() = test::MakeHello(collector, Spool(), {"r1"});
     if (offered_epoch > 0) {
       v1::SpoolPosition& position = *request.mutable_hello()->mutable_routers(0)->add_positions();
       position.set_menu(v1::MENU_SIMPLE);
@@ -123,20 +58,7 @@ class EngineTest : public EngineFixture {
   }
   void SendSnapshot(StreamId stream, std::uint64_t epoch, std::uint64_t sequence,
                     std::uint64_t download, absl::Time at = absl::Now()) {
-    v1::IngestRequest request;
-    *request.mutable_snapshot() = test::MakeSnapshot({"r1", epoch, kSpool, sequence, sequence - 1},
-                                                     {{"alice", 0, download}}, at);
-    Post(stream, request);
-  }
-  std::uint64_t Counted() {
-    return book_.Read([](const accounting::Book& book) {
-      std::uint64_t sum = 0;
-      for (const accounting::UsageRow& row : book.Usage(
-               base::SiteId("lab"), absl::CivilDay(2020, 1, 1), absl::CivilDay(2100, 1, 1))) {
-        sum += row.counted.download;
-      }
-      return sum;
-    });
+    Post(stream, Snapshot(epoch, sequence, download, at));
   }
 
   bool WaitReady(absl::StatusCode code) {
@@ -152,7 +74,7 @@ class EngineTest : public EngineFixture {
 
   std::unique_ptr<store::Store> other_;
   base::Mutex mutex_;
-  EngineSettings settings_;
+  EngineSettings settings_ = LabSettings();
   std::optional<absl::Status> ready_ ABSL_GUARDED_BY(mutex_);
   std::vector<absl::Status> flushes_ ABSL_GUARDED_BY(mutex_);
 };
@@ -250,7 +172,7 @@ TEST_F(EngineTest, SaysThatAFlushFailedAndWritesItsRowsAgain) {
 TEST_F(EngineTest, AChangedPolicyIsARevisionBeforeAnythingIsCountedUnderIt) {
   auto sink = std::make_shared<RecordingSink>();
   Hello(1, sink);
-  EnginePolicy changed = PolicyNamed("second");
+  EnginePolicy changed = LabPolicy("second");
   changed.accounting.sites[0].zone = absl::FixedTimeZone(3600);
   store_->FailImport(absl::UnavailableError("away"), false);
   engine_->SetPolicy(changed);
@@ -261,7 +183,7 @@ TEST_F(EngineTest, AChangedPolicyIsARevisionBeforeAnythingIsCountedUnderIt) {
   EXPECT_EQ(revision.content, "second");
 
   // One that cannot be used leaves no trace.
-  EnginePolicy broken = PolicyNamed("third");
+  EnginePolicy broken = LabPolicy("third");
   broken.accounting.routers[0].site = base::SiteId("nowhere");
   engine_->SetPolicy(broken);
   ASSERT_TRUE(logger_.WaitFor("policy.refused")) << logger_.Text();
@@ -281,7 +203,7 @@ TEST_F(EngineTest, NothingIsCommittedWhileNobodyKnowsWhichPolicyIsStored) {
     std::optional<std::size_t> committed;
     store_->BeforeLatestPolicy([&] { committed = other_->Watermarks()->size(); });
     const std::string text = absl::StrCat("policy ", stream);
-    engine_->SetPolicy(PolicyNamed(text));
+    engine_->SetPolicy(LabPolicy(text));
     ASSERT_TRUE(sink->WaitClosed()) << logger_.Text();
     EXPECT_EQ(committed, 0U);
     EXPECT_EQ(other_->LatestPolicy()->content, text);
@@ -292,11 +214,11 @@ TEST_F(EngineTest, NothingIsCommittedWhileNobodyKnowsWhichPolicyIsStored) {
 // A newer policy that cannot be used does not leave it unknown for good.
 TEST_F(EngineTest, APolicyThatIsRefusedDoesNotHideThatAnotherIsUnknown) {
   store_->FailImport(absl::UnknownError("the connection died"), true, [&] {
-    EnginePolicy broken = PolicyNamed("broken");
+    EnginePolicy broken = LabPolicy("broken");
     broken.accounting.routers[0].site = base::SiteId("nowhere");
     engine_->SetPolicy(broken);
   });
-  engine_->SetPolicy(PolicyNamed("second"));
+  engine_->SetPolicy(LabPolicy("second"));
   ASSERT_TRUE(logger_.WaitFor("policy.refused")) << logger_.Text();
   ASSERT_TRUE(logger_.WaitFor("policy.imported")) << logger_.Text();
   EXPECT_EQ(other_->LatestPolicy()->content, "first") << "what is counted by";
@@ -322,7 +244,7 @@ TEST_F(EngineTest, LosingTheLeaseWhileReadingBackEndsIt) {
     ASSERT_THAT(other_->ReleaseLease("test", fence_), test::IsOk());
     ASSERT_THAT(other_->AcquireLease("standby", absl::Minutes(5)), test::IsOk());
   });
-  Start(PolicyNamed("first"));
+  Start(LabPolicy("first"));
   thread_.join();
   EXPECT_TRUE(absl::IsAborted(result_)) << result_;
   EXPECT_TRUE(book_.Read([](const accounting::Book& book) { return book.Menus().empty(); }));
@@ -334,7 +256,7 @@ TEST_F(EngineTest, TheLeaseIsKeptWhileTheStateIsReadBack) {
   absl::Status standby;
   store_->BeforeJournal(
       [&] { standby = other_->AcquireLease("standby", absl::Minutes(5)).status(); });
-  Start(PolicyNamed("first"));
+  Start(LabPolicy("first"));
   auto sink = std::make_shared<RecordingSink>();
   ASSERT_TRUE(Hello(1, sink).lease.has_value()) << logger_.Text();
   EXPECT_TRUE(absl::IsFailedPrecondition(standby)) << standby;
@@ -345,7 +267,7 @@ TEST_F(EngineTest, ALongJournalWaitsForAFlushBeforeMoreIsTaken) {
   Stop();
   settings_.journal_bytes_max = 1;
   flush_store_->FailFlush(absl::ResourceExhaustedError("the disk is full"), 1'000'000);
-  Start(PolicyNamed("first"));
+  Start(LabPolicy("first"));
   auto sink = std::make_shared<RecordingSink>();
   const RouterWelcome welcome = Hello(1, sink);
   ASSERT_TRUE(welcome.lease.has_value());
@@ -375,11 +297,11 @@ TEST_F(EngineTest, AGrantIsAboveWhatTheSpoolHolds) {
 
 TEST_F(EngineTest, OverridesThatChangedBesideARefusedPolicyAreTaken) {
   Stop();
-  EnginePolicy policy = PolicyNamed("first");
+  EnginePolicy policy = LabPolicy("first");
   policy.accounting.quotas.push_back({.id = "daily", .limit_bytes = 1000});
   const accounting::SubscriberKey alice{base::SiteId("lab"), base::RouterId("r1"), "alice"};
   store_->BeforeJournal([&] {
-    EnginePolicy broken = PolicyNamed("broken");
+    EnginePolicy broken = LabPolicy("broken");
     broken.accounting.routers[0].site = base::SiteId("nowhere");
     store::QuotaOverrideRow row;
     row.subscriber = alice;
@@ -411,7 +333,7 @@ TEST_F(EngineTest, OverridesThatChangedBesideARefusedPolicyAreTaken) {
 TEST_F(EngineTest, ACollectorThatLostItsLeaseIsGrantedItAgainOnTheSameStream) {
   Stop();
   settings_.router_lease_ttl = absl::Milliseconds(50);
-  EnginePolicy policy = PolicyNamed("first");
+  EnginePolicy policy = LabPolicy("first");
   policy.admission[base::RouterId("r1")].collectors.push_back(base::CollectorId("c2"));
   Start(policy);
   auto first = std::make_shared<RecordingSink>();

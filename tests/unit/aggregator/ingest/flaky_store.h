@@ -1,5 +1,8 @@
 #pragma once
 
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <string>
@@ -122,6 +125,20 @@ class FlakyStore final : public Store {
   absl::StatusOr<RecoveredState> Recover(BetweenSlices between) override {
     return store_->Recover(between);
   }
+  absl::StatusOr<std::vector<CheckpointPart>> Checkpoints(const CheckpointPlace& after,
+                                                          std::size_t payload_bytes) override {
+    auto parts = store_->Checkpoints(after, payload_bytes);
+    if (parts.ok()) {
+      std::size_t bytes = 0;
+      for (const CheckpointPart& part : *parts) bytes += part.payload.size();
+      checkpoint_bytes_ += bytes;
+      largest_checkpoint_page_ = std::max<std::size_t>(largest_checkpoint_page_, bytes);
+    }
+    return parts;
+  }
+  // Of all that Checkpoints has given, and the most at a time.
+  std::size_t checkpoint_bytes() const { return checkpoint_bytes_; }
+  std::size_t largest_checkpoint_page() const { return largest_checkpoint_page_; }
   absl::StatusOr<std::vector<JournalRow>> Journal(std::uint64_t after,
                                                   std::size_t payload_bytes) override {
     std::function<void()> before;
@@ -263,6 +280,7 @@ class FlakyStore final : public Store {
   }
 
  private:
+  std::atomic<std::size_t> checkpoint_bytes_{0}, largest_checkpoint_page_{0};
   absl::Status ChangeQuota(const std::function<absl::Status()>& change) {
     absl::Status status;
     bool stores = true;

@@ -11,12 +11,7 @@
 #include <grpcpp/server_context.h>
 
 #include "aggregator/query/grpc_admin_service.h"
-#include "aggregator/store/sqlite_store.h"
-#include "tests/support/fake_clock.h"
-#include "tests/support/local_caller.h"
-#include "tests/support/status_matchers.h"
-#include "tests/support/temp_folder.h"
-#include "tests/unit/aggregator/ingest/flaky_store.h"
+#include "tests/unit/aggregator/query/administration_fixture.h"
 
 namespace netsentinel::query {
 namespace {
@@ -27,18 +22,10 @@ using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
 // The service over a store whose changes of quotas can be made to end as they should not.
-class AdminServiceTest : public ::testing::Test {
+class AdminServiceTest : public AdministrationFixture {
  protected:
   void SetUp() override {
-    ASSERT_OK_AND_ASSIGN(factory_, store::OpenSqliteStore(folder_.path() + "/store.db"));
-    ASSERT_OK_AND_ASSIGN(other_, factory_->Connect());
-    ASSERT_OK_AND_ASSIGN(const store::LeaseInfo lease,
-                         other_->AcquireLease("test", absl::Minutes(5)));
-    fence_ = lease.fence;
-    ASSERT_OK_AND_ASSIGN(auto store, factory_->Connect());
-    auto flaky = std::make_unique<store::FlakyStore>(std::move(store));
-    flaky_ = flaky.get();
-    slot_.Fill(std::move(flaky));
+    ASSERT_NO_FATAL_FAILURE(AdministrationFixture::SetUp());
     Catalog catalog;
     catalog.sites.push_back({base::SiteId("lab"), "UTC", "00:00", {base::RouterId("r1")}});
     quota::Rule rule;
@@ -68,23 +55,15 @@ class AdminServiceTest : public ::testing::Test {
     return rows.value_or(std::vector<store::QuotaOverrideRow>());
   }
 
-  test::TempFolder folder_;
-  test::FakeClock clock_;
-  std::unique_ptr<store::StoreFactory> factory_;
-  std::unique_ptr<store::Store> other_;
-  store::FlakyStore* flaky_ = nullptr;
-  store::Fence fence_;
-  StoreSlot slot_;
   CatalogHolder catalog_;
   base::SeededRandom random_{1};
-  const test::LocalCaller caller_{clock_};
   int changes_ = 0;
   GrpcAdminService service_{{.store = slot_,
                              .catalog = catalog_,
                              .clock = clock_,
                              .random = random_,
                              .authority = caller_.authority(),
-                             .fence = [this] { return std::optional<store::Fence>(fence_); },
+                             .fence = [this] { return fence_; },
                              .overrides_changed = [this] { ++changes_; }}};
 };
 
@@ -152,7 +131,7 @@ TEST_F(AdminServiceTest, AnOutcomeThatStaysUnknownIsSaidToBeUnknown) {
                 AllOf(HasSubstr("quota default of alice was set: nobody knows yet"),
                       HasSubstr("`netsentinelctl quota list`"), HasSubstr("the connection died")));
     ASSERT_THAT(
-        other_->RemoveQuotaOverride(fence_, {base::SiteId("lab"), base::RouterId("r1"), "alice"},
+        other_->RemoveQuotaOverride(*fence_, {base::SiteId("lab"), base::RouterId("r1"), "alice"},
                                     "default", TakenBack(stores ? "first" : "second")),
         test::IsOk());
   }

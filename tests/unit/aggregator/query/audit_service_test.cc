@@ -10,11 +10,7 @@
 #include <grpcpp/server_context.h>
 
 #include "aggregator/query/grpc_audit_service.h"
-#include "aggregator/store/sqlite_store.h"
-#include "tests/support/fake_clock.h"
-#include "tests/support/local_caller.h"
-#include "tests/support/status_matchers.h"
-#include "tests/support/temp_folder.h"
+#include "tests/unit/aggregator/query/administration_fixture.h"
 
 namespace netsentinel::query {
 namespace {
@@ -24,17 +20,8 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-class AuditServiceTest : public ::testing::Test {
+class AuditServiceTest : public AdministrationFixture {
  protected:
-  void SetUp() override {
-    ASSERT_OK_AND_ASSIGN(factory_, store::OpenSqliteStore(folder_.path() + "/store.db"));
-    ASSERT_OK_AND_ASSIGN(other_, factory_->Connect());
-    ASSERT_OK_AND_ASSIGN(const store::LeaseInfo lease,
-                         other_->AcquireLease("test", absl::Minutes(5)));
-    fence_ = lease.fence;
-    ASSERT_OK_AND_ASSIGN(auto store, factory_->Connect());
-    slot_.Fill(std::move(store));
-  }
   static std::string Uuid(int number) {
     return absl::StrFormat("00000000-0000-4000-8000-%012d", number);
   }
@@ -62,13 +49,6 @@ class AuditServiceTest : public ::testing::Test {
     return response;
   }
 
-  test::TempFolder folder_;
-  std::unique_ptr<store::StoreFactory> factory_;
-  std::unique_ptr<store::Store> other_;
-  std::optional<store::Fence> fence_;
-  StoreSlot slot_;
-  test::FakeClock clock_;
-  const test::LocalCaller caller_{clock_};
   GrpcAuditService service_{
       {.store = slot_, .authority = caller_.authority(), .fence = [this] { return fence_; }}};
 };

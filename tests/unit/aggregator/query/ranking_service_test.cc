@@ -147,6 +147,26 @@ TEST_F(RankingServiceTest, TodayShowsTheWorstOfARunningPeriodAndAnotherSpanItsOw
               ElementsAre("1 alice -", "2 bob -", "3 carol -"));
 }
 
+TEST_F(RankingServiceTest, WhoIsOverForTheMonthIsListedOnADayWithoutTraffic) {
+  driver_.policy.quotas = {Rule("monthly", quota::Period::kMonth, 50 * kMB)};
+  driver_.Start();
+  // alice and carol move nothing on the third; carol is far from her limit.
+  Day(0, {0, 0, 0}, {60 * kMB, 45 * kMB, kMB});
+  Day(2, {60 * kMB, 45 * kMB, kMB}, {60 * kMB, 46 * kMB, kMB});
+  Serve();
+  EXPECT_THAT(Rows(Ranking("", "")), ElementsAre("1 bob NEAR 92 % monthly"));
+  const v1::GetRankingResponse over = Ranking("", "", "site", v1::STANDING_STATE_OVER);
+  EXPECT_THAT(Rows(over), ElementsAre("2 alice OVER 120 % monthly"));
+  EXPECT_EQ(over.matching_count(), 1U);
+  EXPECT_EQ(over.subscriber_count(), 1U) << "of the day, as without the filter";
+  EXPECT_EQ(over.rows(0).usage().counted().download_bytes(), 0U);
+  EXPECT_THAT(Rows(Ranking("", "", "site", v1::STANDING_STATE_NEAR)),
+              ElementsAre("1 bob NEAR 92 % monthly", "2 alice OVER 120 % monthly"));
+  // A day that is over is the period of no monthly quota.
+  EXPECT_THAT(Rows(Ranking("2026-01-02", "2026-01-02", "site", v1::STANDING_STATE_OVER)),
+              IsEmpty());
+}
+
 TEST_F(RankingServiceTest, ADayBeforeReadingBeganIsNotObserved) {
   driver_.Start();
   const std::int64_t began = accounting::BookDriver::kStartUs + (2 * kDay + 49'680) * 1'000'000;

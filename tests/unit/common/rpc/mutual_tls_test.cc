@@ -214,6 +214,43 @@ TEST_F(MutualTlsTest, ANewCertificateIsUsedWithoutARestart) {
   EXPECT_THAT(CallUnchecked(client), StatusIs(absl::StatusCode::kUnavailable, testing::_));
 }
 
+TEST_F(MutualTlsTest, AClientKeepsItsPairUntilCertificateAndKeyOfANewOneFit) {
+  const config::TlsFiles files = certificates_.Issue(Role::kCollector, "first");
+  const config::TlsFiles next = certificates_.Issue(Role::kCollector, "second");
+  Serve(certificates_.Secure(Role::kAggregator, "main"));
+  ServerOptions options;
+  options.address = {"127.0.0.1", server_->port()};
+  options.security = certificates_.Secure(Role::kAggregator, "main");
+  ASSERT_OK_AND_ASSIGN(const auto channel, MakeChannel({.peer = {target(), {false, files}},
+                                                        .certificate_refresh = absl::Seconds(1)},
+                                                       clock_));
+  // Whom the server sees on a new connection.
+  const auto caller = [&]() -> std::string {
+    server_.reset();
+    auto server = Start(options);
+    EXPECT_THAT(server, IsOk());
+    if (!server.ok()) return "";
+    server_ = *std::move(server);
+    const absl::Status status = Call(channel);
+    return status.ok() ? service_.callers().back().id : status.ToString();
+  };
+  const auto replace = [](const std::string& from, const std::string& to) {
+    std::filesystem::copy_file(from, to, std::filesystem::copy_options::overwrite_existing);
+  };
+  ASSERT_EQ(caller(), "first");
+  replace(next.cert, files.cert);
+  // For several looks at the files.
+  const absl::Time end = absl::Now() + absl::Seconds(4);
+  while (absl::Now() < end) ASSERT_EQ(caller(), "first");
+  replace(next.key, files.key);
+  std::string seen;
+  for (int i = 0; i < 100 && seen != "second"; ++i) {
+    seen = caller();
+    if (seen != "second") absl::SleepFor(absl::Milliseconds(100));
+  }
+  EXPECT_EQ(seen, "second");
+}
+
 TEST_F(MutualTlsTest, AnInsecureServerOnLoopbackTakesEveryoneAsLocal) {
   ASSERT_OK_AND_ASSIGN(const auto server,
                        Start({.address = {"127.0.0.1", 0}, .security = {true, {}}}));
