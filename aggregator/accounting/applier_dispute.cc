@@ -218,7 +218,8 @@ void Applier::EndDispute(std::uint32_t row) {
   if (found->second.waits) {
     TakeEarly(row, found->second.children);
     for (DoubtfulPart& part : doubtful_) {
-      const bool of_it = std::find(part.parents.begin(), part.parents.end(), row) != part.parents.end();
+      const bool of_it =
+          std::find(part.parents.begin(), part.parents.end(), row) != part.parents.end();
       if (!of_it || part.no_child) continue;
       const Figures& moved = part.raw;
       found->second.children +=

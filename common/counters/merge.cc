@@ -261,8 +261,8 @@ class Merger {
   }
 
   // A parent and its children are kept together, those of `before` and `b` too: when one of them is
-  // kept, or when the parent's residue is above nothing at `a` and below at `b`, where one sum would
-  // hide what two show.
+  // kept, or when the parent's residue is above nothing at `a` and below at `b`, where one sum
+  // would hide what two show.
   void KeepFamilies() {
     absl::flat_hash_map<absl::string_view, std::size_t> by_name;
     for (std::size_t i = 0; i < a_.size(); ++i) by_name[a_[i].descriptor->name] = i;
