@@ -173,6 +173,7 @@ void Applier::Begin(const SnapshotHeader& now) {
   parents_back_.clear();
   reparented_.clear();
   parent_stones_.reset();
+  parent_names_.reset();
   stones_before_ = state_.tombstones.size();
   writes_.clear();
   shown_by_name_.reset();

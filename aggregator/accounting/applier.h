@@ -126,6 +126,7 @@ class Applier {
                       const counters::SnapshotHeader& before);
   // The tombstone with the reading's `.id`, taken away: it is back, or the `.id` is another's now.
   std::optional<Tombstone> TakeStone(const counters::QueueReading& reading);
+  bool IsNamedAsParent(std::uint32_t row);
   void Vanish(std::uint32_t row);
 
   // --- disputes -------------------------------------------------------------------------------
@@ -236,6 +237,8 @@ class Applier {
   // Of parents that vanished in this step: where their tombstones stand.
   absl::flat_hash_map<std::uint32_t, std::size_t> stones_of_;
   std::size_t stones_before_ = 0;
+  // That queues name as their parent; made when first asked for.
+  std::optional<absl::flat_hash_set<absl::string_view>> parent_names_;
   absl::flat_hash_set<std::uint32_t> parents_back_;  // rows of parents that came back
   absl::flat_hash_set<std::uint32_t> reparented_;    // rows that name another parent now
   // Where parents stand in `tombstones`, by name; made when first asked for.

@@ -222,6 +222,20 @@ void Applier::AppearFromZero(std::uint32_t row, const QueueReading& reading,
   state_.slots[row].since_us = from;
 }
 
+// A queue that the snapshot shows, or that replies lack, names it as its parent.
+bool Applier::IsNamedAsParent(std::uint32_t row) {
+  if (!parent_names_.has_value()) {
+    parent_names_.emplace();
+    const auto note = [this](DescriptorIndex index) {
+      const counters::QueueDescriptor* child = state_.dictionary.Find(index);
+      if (child != nullptr && !child->parent.empty()) parent_names_->insert(child->parent);
+    };
+    for (const QueueReading& reading : *readings_) note(reading.descriptor);
+    for (const Tombstone& stone : state_.tombstones) note(stone.descriptor);
+  }
+  return parent_names_->contains(DescriptorOf(row).name);
+}
+
 void Applier::Vanish(std::uint32_t row) {
   const bool in_doubt = state_.disputes.contains(row) || state_.slots[row].base_may_be_bad > 0;
   EndDispute(row);
@@ -240,7 +254,7 @@ void Applier::Vanish(std::uint32_t row) {
     stone.vanished_us = now_.attribution_us;
     stone.limits = LimitsOf(row);
     stone.noted = CountsNothing(row) ? TrafficBytes{} : most;
-    stone.is_parent = IsParent(row) || state_.debts.contains(row);
+    stone.is_parent = IsParent(row) || state_.debts.contains(row) || IsNamedAsParent(row);
     if (stone.is_parent) stones_of_[row] = state_.tombstones.size();
     // It may have gone with another course of the counters.
     stone.may_be_bad = in_doubt || !lineage_.only_same();
