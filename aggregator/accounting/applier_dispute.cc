@@ -19,6 +19,20 @@ using counters::SnapshotHeader;
 
 constexpr int kMaxParentDepth = 32;
 
+// The last step tells how fast the queue goes: where nothing else explains it than going on; or,
+// where resets leave no such step, where it decided a dispute.
+bool TellsRate(const Slot& slot, const Dispute& dispute, const Verdict& verdict) {
+  const QueueReading& previous = dispute.seen[dispute.seen.size() - 2].reading;
+  const QueueReading& last = dispute.seen.back().reading;
+  if (WitnessFell(previous, last)) return false;
+  if (dispute.seen.size() > 2) return slot.rate.us == 0 && !BytesOf(previous).zero();
+  for (int i = 1; i <= kExplanations; ++i) {
+    const bool on = static_cast<Explanation>(i) == Explanation::kWentOn;
+    if (verdict.stakes[i].possible != on) return false;
+  }
+  return BytesOf(previous) != BytesOf(last);
+}
+
 Rate OwnLimit(const counters::QueueDescriptor& d) {
   const auto one = [](std::uint64_t limit, std::uint64_t burst) {
     return limit == 0 ? 0 : std::max(limit, burst);
@@ -279,11 +293,9 @@ void Applier::CloseDispute(std::uint32_t row, const Verdict& verdict) {
       std::any_of(verdict.counted.begin(), verdict.counted.end(),
                   [](const CountedStep& step) { return step.explanation == Explanation::kReset; });
   if (verdict.settled && reset) ++rows_reset_;
-  // Where resets leave no step that went on for certain, the last one tells how fast it goes.
   const Observation& last = dispute.seen.back();
   const Observation& previous = dispute.seen[dispute.seen.size() - 2];
-  if (verdict.settled && slot.rate.us == 0 && !BytesOf(previous.reading).zero() &&
-      !WitnessFell(previous.reading, last.reading)) {
+  if (verdict.settled && TellsRate(slot, dispute, verdict)) {
     const TrafficBytes moved{last.reading.upload - previous.reading.upload,
                              last.reading.download - previous.reading.download};
     const std::int64_t elapsed = LongestElapsedUs(*previous.header, *last.header);

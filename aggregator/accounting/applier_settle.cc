@@ -414,6 +414,10 @@ void Applier::CloseWaiting() {
       const bool too_long = DecidesNow(dispute, {});
       if (!too_long && (child || !verdict.settled)) continue;
       if (child) TakeEarly(row, dispute.children);
+      if (const auto debt = state_.debts.find(row); debt != state_.debts.end()) {
+        owed_[row] += debt->second;
+        state_.debts.erase(debt);
+      }
       CloseDispute(row, verdict);
       if (residue) AddToParents(doubtful_.back());
       closed = true;

@@ -78,7 +78,9 @@ std::optional<bool> CountersAgree(const MenuState& state, const SnapshotHeader& 
   for (const auto& [name, row] : fresh) {
     const auto their = theirs.find(name);
     if (their == theirs.end() || their->second.row_id != row.row_id) continue;
-    const auto mine = before.find(name);
+    // A queue that was made anew has another `.id`: what the old one had bounds nothing.
+    auto mine = before.find(name);
+    if (mine != before.end() && mine->second.row_id != row.row_id) mine = before.end();
     if (mine != before.end() && !counters::NoWitnessFell(mine->second.reading, row.reading)) {
       continue;
     }

@@ -454,10 +454,7 @@ absl::Status FinishState(const StateHead& head, MenuState& state) {
   if (!sound) return Damaged("a device's state does not fit together");
   state.row_of.resize(state.dictionary.next_index(), kNoRow);
   LinkParents(state);
-  NoteDoubtfulBases(state);
-  if (state.last.has_value()) {
-    state.away = AwayAt(state, state.tombstones.size(), state.last->attribution_us);
-  }
+  NoteLooseEnds(state);
 
   // Entries that were dropped after their part had been written.
   std::vector<bool> used(state.dictionary.next_index());

@@ -100,7 +100,8 @@ class Courses {
       for (std::size_t i = newest_good_; i < j; ++i) {
         if (AllBadBetween(i, j)) Extend(i, j);
       }
-      if ((in_.first_may_be_bad || EarlierWasBad()) && newest_good_ == 0 && AllBadBetween(0, j)) {
+      const bool first_was_bad = in_.first_may_be_bad || (j == 1 && EarlierWasBad());
+      if (first_was_bad && newest_good_ == 0 && AllBadBetween(0, j)) {
         const int rank = in_.first_may_be_bad ? kRankTimeline : kRankBadReading;
         Try(0, j, {Explanation::kBadReading, {}, Ceiling(0, j), rank});
       }
@@ -127,11 +128,16 @@ class Courses {
  private:
   // A limit holds over a stretch only if every reading in it shows the same.
   TrafficBytes Ceiling(std::size_t i, std::size_t j) const {
-    Rate rate = RateBetween(in_.seen[i].limits, in_.seen[j].limits, in_.line);
-    for (std::size_t k = i + 1; k < j; ++k) {
-      const Rate part = RateBetween(in_.seen[i].limits, in_.seen[k].limits, in_.line);
-      if (!(part == rate)) rate = in_.line;
+    RowLimits held = in_.seen[i].limits;
+    for (std::size_t k = i + 1; k <= j; ++k) {
+      const RowLimits& limits = in_.seen[k].limits;
+      if (limits.parent != held.parent) held = {};
+      for (const auto direction : {&Rate::upload, &Rate::download}) {
+        if (limits.own.*direction != held.own.*direction) held.own.*direction = 0;
+        if (limits.outer.*direction != held.outer.*direction) held.outer.*direction = 0;
+      }
     }
+    const Rate rate = RateBetween(held, held, in_.line);
     return CeilingBytes(rate, ReachUs(*in_.seen[i].header, *in_.seen[j].header));
   }
   const QueueReading& At(std::size_t i) const { return in_.seen[i].reading; }

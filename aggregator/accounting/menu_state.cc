@@ -54,7 +54,7 @@ void CorrectHeader(SnapshotHeader& header, std::int64_t previous_us, std::int64_
 bool QuickPathMayApply(const MenuState& state, const StageInput& input) {
   const counters::Snapshot& snapshot = *input.snapshot;
   return !input.force_general && state.last.has_value() && !state.pending.has_value() &&
-         state.disputes.empty() && !state.doubtful_bases && state.read_at.empty() &&
+         state.disputes.empty() && !state.loose_ends && state.read_at.empty() &&
          snapshot.steps.empty() &&
          input.added->empty() && snapshot.readings.size() == state.live() &&
          snapshot.header.settings_fingerprint == state.last->settings_fingerprint;
@@ -411,10 +411,7 @@ absl::StatusOr<Staged> Stage(const MenuState& state, const StageInput& input) {
       StepHeaders(snapshot, staged.header, previous_us, input.received_us);
   NS_RETURN_IF_ERROR(CheckSnapshot(next->dictionary, state, snapshot, steps));
   NS_RETURN_IF_ERROR(ApplySnapshot(*next, input, steps, staged));
-  NoteDoubtfulBases(*next);
-  if (next->last.has_value()) {
-    next->away = AwayAt(*next, next->tombstones.size(), next->last->attribution_us);
-  }
+  NoteLooseEnds(*next);
   staged.renumbered = RenumberIfSparse(*next);
   GiveBackSpareRoom(next->rows);
   GiveBackSpareRoom(next->slots);
@@ -480,10 +477,22 @@ void LinkParents(MenuState& state) {
   LinkLimits(state);
 }
 
-void NoteDoubtfulBases(MenuState& state) {
-  state.doubtful_bases =
-      std::any_of(state.slots.begin(), state.slots.end(),
-                  [](const Slot& slot) { return slot.base_may_be_bad > 0; });
+void NoteLooseEnds(MenuState& state) {
+  state.loose_ends = std::any_of(state.slots.begin(), state.slots.end(),
+                                 [](const Slot& slot) { return slot.base_may_be_bad > 0; });
+  absl::flat_hash_set<absl::string_view> missing;
+  for (const Tombstone& stone : state.tombstones) {
+    const counters::QueueDescriptor* descriptor = state.dictionary.Find(stone.descriptor);
+    if (stone.is_parent && descriptor != nullptr) missing.insert(descriptor->name);
+  }
+  for (std::uint32_t row = 0; row < state.rows.size() && !missing.empty(); ++row) {
+    const counters::QueueDescriptor* child = state.dictionary.Find(state.rows[row].descriptor);
+    if (child == nullptr || state.slots[row].parent != kNoRow) continue;
+    state.loose_ends = state.loose_ends || missing.contains(child->parent);
+  }
+  state.away.clear();
+  if (!state.last.has_value()) return;
+  state.away = AwayAt(state, state.tombstones.size(), state.last->attribution_us);
 }
 
 std::vector<Away> AwayAt(const MenuState& state, std::size_t stones, std::int64_t at_us) {
@@ -521,7 +530,7 @@ std::vector<Doubt> OpenDoubts(const MenuState& state, const MenuPlace& place) {
 void ResolveOpen(MenuState& state, const MenuPlace& place, Effects& effects) {
   const Applier::Context context{place.router, place.menu, place.settings, nullptr};
   Applier(state, context, effects).ResolveAll();
-  NoteDoubtfulBases(state);
+  NoteLooseEnds(state);
 }
 
 void MarkUnseen(MenuState& state, const MenuPlace& place, const Successor& successor,

@@ -129,7 +129,9 @@ struct MenuState {
   std::vector<std::uint32_t> row_of;  // by descriptor
   std::vector<std::uint32_t> free_rows;
   std::size_t parents = 0;  // rows that have a parent among the rows
-  bool doubtful_bases = false;  // a row's last reading may have been wrong
+  // A row's last reading may have been wrong, or replies lack a row's parent: every reading is
+  // judged by the general path.
+  bool loose_ends = false;
 
   // What limits the queues have; by Slot::limits. The first is of queues without any.
   std::vector<RowLimits> limits;
@@ -265,8 +267,8 @@ void Install(MenuState& state, Staged&& staged);
 // checkpoint.
 void LinkParents(MenuState& state);
 void LinkLimits(MenuState& state);
-// Looks whether any row's last reading may have been wrong. Part of the same.
-void NoteDoubtfulBases(MenuState& state);
+// Sets `loose_ends` and `away`. Part of the same.
+void NoteLooseEnds(MenuState& state);
 // Those among the first `stones` tombstones that may be away at the time.
 std::vector<Away> AwayAt(const MenuState& state, std::size_t stones, std::int64_t at_us);
 

@@ -260,26 +260,34 @@ class Merger {
     }
   }
 
-  // A parent and its children are kept together: when one of them is kept, or when the parent's
-  // residue is above nothing at `a` and below at `b`, where one sum would hide what two show.
+  // A parent and its children are kept together, those of `before` and `b` too: when one of them is
+  // kept, or when the parent's residue is above nothing at `a` and below at `b`, where one sum would
+  // hide what two show.
   void KeepFamilies() {
     absl::flat_hash_map<absl::string_view, std::size_t> by_name;
     for (std::size_t i = 0; i < a_.size(); ++i) by_name[a_[i].descriptor->name] = i;
     std::vector<std::size_t> parent(a_.size(), a_.size());
-    bool any = false;
+    std::vector<std::pair<std::size_t, std::size_t>> kin;
+    const auto note = [&](std::size_t child, const MatchRow& row) {
+      const auto found = by_name.find(row.descriptor->parent);
+      if (found == by_name.end() || found->second == child) return a_.size();
+      if (kin.empty() || kin.back() != std::pair{child, found->second}) {
+        kin.emplace_back(child, found->second);
+      }
+      return found->second;
+    };
     for (std::size_t i = 0; i < a_.size(); ++i) {
-      const auto found = by_name.find(a_[i].descriptor->parent);
-      if (found == by_name.end() || found->second == i) continue;
-      parent[i] = found->second;
-      any = true;
+      parent[i] = note(i, a_[i]);
+      if (to_a_.now[i].kind != MatchKind::kNone) note(i, before_[to_a_.now[i].before]);
+      if (to_b_.before[i] != kNoMatch) note(i, b_[to_b_.before[i]]);
     }
-    if (!any) return;
+    if (kin.empty()) return;
     for (const bool upload : {true, false}) KeepTurningResidues(parent, upload);
     for (bool grew = true; grew;) {
       grew = false;
-      for (std::size_t i = 0; i < a_.size(); ++i) {
-        if (parent[i] == a_.size() || keep_[i] == keep_[parent[i]]) continue;
-        keep_[i] = keep_[parent[i]] = true;
+      for (const auto& [child, its_parent] : kin) {
+        if (keep_[child] == keep_[its_parent]) continue;
+        keep_[child] = keep_[its_parent] = true;
         grew = true;
       }
     }

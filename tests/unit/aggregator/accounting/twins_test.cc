@@ -161,6 +161,18 @@ TEST_F(TwinsTest, ARestartThatACounterOvertakesMakesNoClone) {
   EXPECT_EQ(use["bob"], 300U + 5'000U);
 }
 
+TEST_F(TwinsTest, AQueueThatIsMadeAnewAndOvertakesMakesNoClone) {
+  const auto rows = [](std::uint64_t id, std::uint64_t bob, std::uint64_t alice) {
+    return std::vector<Row>{{.name = "alice", .download = alice, .packets = alice / 100},
+                            {.id = id, .name = "bob", .download = bob, .packets = bob / 100}};
+  };
+  ReadRows("r1", 0, rows(2, 1'000, 900'000));
+  ReadRows("r2", 10, rows(2, 2'000, 910'000));
+  ReadRows("r1", 30, rows(3, 500, 930'000));
+  ReadRows("r2", 40, rows(3, 9'000, 940'000));
+  EXPECT_THAT(Events("device_cloned"), IsEmpty());
+}
+
 TEST_F(TwinsTest, RestartsAndReplaysDecideTheSame) {
   for (int restarts = 0; restarts < 8; ++restarts) {
     d_ = BookDriver();

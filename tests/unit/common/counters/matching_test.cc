@@ -140,6 +140,11 @@ TEST(LineageTest, OneThatLagsThoughTheBootLiesBeforeIsAnotherTimeline) {
   EXPECT_EQ(LineageOf(Header(100, 7 * 86'400), elsewhere),
             (Lineage{.restart = true, .timeline = true}))
       << "stamps alone tell the time";
+  elsewhere = Header(400'000, 7 * 86'400 + 60, 2);
+  elsewhere.host_boot_id = "other";
+  EXPECT_EQ(LineageOf(Header(100, 7 * 86'400), elsewhere),
+            (Lineage{.same = true, .restart = true, .timeline = true}))
+      << "the stamps may say too much, and the uptime did not fall";
 }
 
 TEST(LineageTest, OneThatRanAheadIsAnotherTimelineUnlessTheHostMayHaveStoodStill) {
