@@ -40,8 +40,7 @@ void Applier::ReadOnward(std::uint32_t row, Observation now) {
   const QueueReading reading = now.reading;
   const std::int64_t from = before.header->attribution_us;
   const bool disputed = !lineage_.only_same() || now.renamed || habit_ ||
-                        state_.slots[row].base_may_be_bad > 0 ||
-                        !StepIsPlain(before, now, Line());
+                        state_.slots[row].base_may_be_bad > 0 || !StepIsPlain(before, now, Line());
   if (disputed) {
     Contest(row, std::move(before), std::move(now));
     return;

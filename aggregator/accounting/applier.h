@@ -88,7 +88,7 @@ class Applier {
     bool outlived_parent = false;
     base::TrafficBytes taken_early;
     std::vector<std::uint32_t> parents;  // besides those at the step's ends
-    bool vanishing = false;                         // of a queue with its last words
+    bool vanishing = false;              // of a queue with its last words
     bool late = false;      // holds bytes of steps in which its parent's own are told already
     bool no_child = false;  // is told under another name too: not its parent's a second time
   };

@@ -309,7 +309,8 @@ void Applier::CloseDispute(std::uint32_t row, const Verdict& verdict) {
     slot.since_us = dispute.seen[step.to].header->attribution_us;
   }
   // Nothing after nothing confirms neither, until it has lasted.
-  const bool confirmed = verdict.settled && !(slot.base_may_be_bad > 0 && ShowsNothing(last.reading));
+  const bool confirmed =
+      verdict.settled && !(slot.base_may_be_bad > 0 && ShowsNothing(last.reading));
   if (confirmed) {
     slot.base_may_be_bad = 0;
   } else if (!verdict.settled) {

@@ -285,9 +285,9 @@ void Applier::AddToParents(std::uint32_t row, DescriptorIndex descriptor, Owed m
   const bool was_there = before != kNotThere && !gone;
   if (!was_there && before == kNotThere) before = kNoRow;
   // The row of the same parent came or went.
-  const bool same = !reparented_.contains(row) &&
-                    ((before == kNoRow && parents_back_.contains(now)) ||
-                     (now == kNoRow && stones_of_.contains(before)));
+  const bool same =
+      !reparented_.contains(row) && ((before == kNoRow && parents_back_.contains(now)) ||
+                                     (now == kNoRow && stones_of_.contains(before)));
   const auto another = [&](std::uint32_t parent) { return parent != now && parent != before; };
   const bool more = std::any_of(earlier.begin(), earlier.end(), another);
   if (more || (was_there && before != now && !same)) moved.least = {};

@@ -51,6 +51,17 @@ std::int64_t UptimeUs(const SnapshotHeader& header) {
   return static_cast<std::int64_t>(header.router_uptime_s) * kSecondUs;
 }
 
+// Two readings no further apart than this may have been taken in either order: requests last, and
+// clocks of two hosts differ.
+std::int64_t OrderSlackUs(const SnapshotHeader& a, const SnapshotHeader& b) {
+  const bool one_host = !a.host_boot_id.empty() && a.host_boot_id == b.host_boot_id;
+  return ((a.end_us - a.begin_us) + (b.end_us - b.begin_us)) / 2 + (one_host ? 0 : 3 * kSecondUs);
+}
+
+bool IsLater(const SnapshotHeader& a, const SnapshotHeader& b) {
+  return a.attribution_us - b.attribution_us > OrderSlackUs(a, b);
+}
+
 // Whether both started at one instant, as well as clocks can tell.
 bool OneBoot(const SnapshotHeader& a, const SnapshotHeader& b) {
   const bool one_host = !a.host_boot_id.empty() && a.host_boot_id == b.host_boot_id;
@@ -71,9 +82,9 @@ std::optional<bool> CountersAgree(const MenuState& state, const SnapshotHeader& 
   // A reading before a restart bounds nothing after it, whether or not a counter has overtaken it.
   const bool restarted = state.last.has_value() && !OneBoot(*state.last, now);
   const ReadingsByName before = restarted ? ReadingsByName() : ReadingsOf(state, nullptr);
-  const bool they_are_later = other.last->attribution_us > now.attribution_us;
-  const bool they_follow =
-      state.last.has_value() && other.last->attribution_us >= state.last->attribution_us;
+  const bool they_are_later = IsLater(*other.last, now);
+  const bool they_are_earlier = IsLater(now, *other.last);
+  const bool they_follow = state.last.has_value() && IsLater(*other.last, *state.last);
   std::optional<bool> agree;
   for (const auto& [name, row] : fresh) {
     const auto their = theirs.find(name);
@@ -85,8 +96,8 @@ std::optional<bool> CountersAgree(const MenuState& state, const SnapshotHeader& 
       continue;
     }
     const QueueReading& reading = their->second.reading;
-    const bool good = they_are_later ? counters::NoWitnessFell(row.reading, reading)
-                                     : counters::NoWitnessFell(reading, row.reading);
+    const bool good = (!they_are_later || counters::NoWitnessFell(row.reading, reading)) &&
+                      (!they_are_earlier || counters::NoWitnessFell(reading, row.reading));
     const bool follows = !they_follow || mine == before.end() ||
                          counters::NoWitnessFell(mine->second.reading, reading);
     if (!good || !follows) return false;
@@ -263,7 +274,8 @@ void Book::Impl::JudgeTwins(MenuChange& change, const counters::Snapshot& snapsh
     }
     if (other.twin->silent) continue;
     const std::int64_t theirs_us = other.last->attribution_us;
-    bool counts_there = theirs_us > base_us || (before.silent && !state.disputes.empty());
+    bool counts_there = (state.last.has_value() && !IsLater(*state.last, *other.last)) ||
+                        (before.silent && !state.disputes.empty());
     if (!state.last.has_value()) {
       const absl::Duration interval = other.menu->router->settings.poll_interval;
       counts_there =

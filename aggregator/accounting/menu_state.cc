@@ -55,8 +55,8 @@ bool QuickPathMayApply(const MenuState& state, const StageInput& input) {
   const counters::Snapshot& snapshot = *input.snapshot;
   return !input.force_general && state.last.has_value() && !state.pending.has_value() &&
          state.disputes.empty() && !state.loose_ends && state.read_at.empty() &&
-         snapshot.steps.empty() &&
-         input.added->empty() && snapshot.readings.size() == state.live() &&
+         snapshot.steps.empty() && input.added->empty() &&
+         snapshot.readings.size() == state.live() &&
          snapshot.header.settings_fingerprint == state.last->settings_fingerprint;
 }
 

@@ -40,6 +40,8 @@ namespace {
 
 constexpr absl::string_view kChannel = "smtp";
 constexpr absl::string_view kDeliveryLoop = "delivery";
+constexpr char kAuditDamage[] = "audit_damage";
+constexpr absl::Duration kShowAuditDamage = absl::Hours(7 * 24);
 constexpr absl::Duration kServerGrace = absl::Seconds(2);
 // A transaction that a stop finds under way may go on for this long.
 constexpr absl::Duration kSendGrace = absl::Seconds(5);
@@ -147,8 +149,9 @@ absl::StatusOr<std::unique_ptr<Parts>> MakeParts(const NotifierSettings& setting
   NS_ASSIGN_OR_RETURN(auto queue, delivery::SqliteDeliveryQueue::Open(
                                       absl::StrCat(settings.state_dir, "/delivery.db"),
                                       delivery::RetryPolicy(), context.clock.WallNow()));
-  NS_ASSIGN_OR_RETURN(auto changes,
-                      audit::SqliteAuditQueue::Open(absl::StrCat(settings.state_dir, "/audit.db")));
+  NS_ASSIGN_OR_RETURN(
+      auto changes,
+      audit::SqliteAuditQueue::Open(absl::StrCat(settings.state_dir, "/audit.db"), context.clock));
   NS_ASSIGN_OR_RETURN(auto smtp, MakeSmtp(settings, context));
   NS_ASSIGN_OR_RETURN(auto alerts_html, report::HtmlRenderer::Create());
   NS_ASSIGN_OR_RETURN(auto reports_html, report::HtmlRenderer::Create());
@@ -182,6 +185,26 @@ void ShowAudit(metrics::Registry& metrics, audit::SqliteAuditQueue& queue) {
   refused.Set(static_cast<double>(counts->refused));
 }
 
+// Damage of the file with changes that the audit log lacks: told once, and shown for a week.
+void ShowAuditDamage(shell::Context& context, audit::SqliteAuditQueue& queue) {
+  for (const std::string& incident : queue.TakeIncidents()) {
+    delivery::DamagedCounter(context.metrics).Increment();
+    context.logger.Error("audit.damaged", incident);
+  }
+  const std::optional<sqlite::DamagedFile> damage = queue.Damage();
+  if (!damage.has_value() || context.clock.WallNow() - damage->at > kShowAuditDamage) {
+    context.readiness.Ready(kAuditDamage);
+    return;
+  }
+  context.readiness.NotReady(
+      kAuditDamage,
+      absl::StrCat("audit.db was damaged at ",
+                   absl::FormatTime("%Y-%m-%d %H:%M UTC", damage->at, absl::UTCTimeZone()),
+                   " and moved to ", damage->path,
+                   ": the audit log may lack changes made here before. Mail goes on. Check the "
+                   "disk; this is shown for 7 days"));
+}
+
 }  // namespace
 
 absl::Status NotifierApp::Check(const NotifierSettings& settings) {
@@ -207,7 +230,7 @@ absl::Status NotifierApp::Run(const NotifierSettings& settings, shell::Context& 
   // Breaches are accepted and kept while the mail server is away, reports wait for the aggregator:
   // neither is a reason to bring breaches elsewhere.
   context.readiness.MakeAdvisory(kChannel);
-  for (const char* shown : {"aggregator", "alerts", "audit", "reports"}) {
+  for (const char* shown : {"aggregator", "alerts", "audit", kAuditDamage, "reports"}) {
     context.readiness.MakeAdvisory(shown);
   }
   context.readiness.NotReady("queue", "not opened yet");
@@ -253,6 +276,7 @@ absl::Status NotifierApp::Run(const NotifierSettings& settings, shell::Context& 
   absl::Status result = context.started(ports);
   while (result.ok() && !context.stop.stop_requested()) {
     ShowAudit(context.metrics, *parts->audit_queue);
+    ShowAuditDamage(context, *parts->audit_queue);
     parts->watch.Look();
     parts->look.Wait(kLookEvery, context.stop);
   }

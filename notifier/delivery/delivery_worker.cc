@@ -43,6 +43,12 @@ void Wakeup::Wait(absl::Duration timeout, const std::stop_token& stop) {
   awake_ = false;
 }
 
+metrics::Counter DamagedCounter(metrics::Registry& metrics) {
+  return metrics.AddCounter(
+      "netsentinel_notifier_damaged_total",
+      "Times that a stored alert, mail or file was found damaged and was set aside.");
+}
+
 DeliveryWorker::DeliveryWorker(const WorkerParts& parts, const RetryPolicy& policy)
     : parts_(parts), policy_(policy), channel_name_(parts.channel.name()) {
   const auto counter = [&](const char* result) {
@@ -53,9 +59,7 @@ DeliveryWorker::DeliveryWorker(const WorkerParts& parts, const RetryPolicy& poli
   delivered_ = counter("delivered");
   retried_ = counter("retry");
   parked_ = counter("parked");
-  damaged_ = parts_.metrics.AddCounter(
-      "netsentinel_notifier_damaged_total",
-      "Times that a stored alert, mail or file was found damaged and was set aside.");
+  damaged_ = DamagedCounter(parts_.metrics);
 }
 
 void DeliveryWorker::Run(const std::stop_token& stop) {
@@ -84,15 +88,12 @@ absl::Duration DeliveryWorker::RunOnce(const std::stop_token& stop) {
     const absl::Status repaired = RepairIfDamaged();
     wait = repaired.ok() ? Work(stop) : absl::StatusOr<absl::Duration>(repaired);
   }
-  ReportIncidents();
-  ShowForming(forming_failure_);
   if (wait.ok()) {
-    if (queue_failing_)
-      parts_.logger.Info("delivery.queue_works", "the delivery queue works again");
-    queue_failing_ = false;
-    parts_.readiness.Ready("queue");
+    ShowQueueWorks();
     return *wait;
   }
+  ReportIncidents();
+  ShowForming(forming_failure_);
   if (!queue_failing_) {
     parts_.logger.Error("delivery.queue_failed",
                         "the delivery queue cannot be used; trying again every 5 s, nothing that "
@@ -102,6 +103,14 @@ absl::Duration DeliveryWorker::RunOnce(const std::stop_token& stop) {
   queue_failing_ = true;
   parts_.readiness.NotReady("queue", wait.status().message());
   return kAfterQueueFailure;
+}
+
+void DeliveryWorker::ShowQueueWorks() {
+  ReportIncidents();
+  ShowForming(forming_failure_);
+  if (queue_failing_) parts_.logger.Info("delivery.queue_works", "the delivery queue works again");
+  queue_failing_ = false;
+  parts_.readiness.Ready("queue");
 }
 
 absl::Status DeliveryWorker::RepairIfDamaged() {
@@ -167,20 +176,23 @@ absl::StatusOr<absl::Duration> DeliveryWorker::Work(const std::stop_token& stop)
     const absl::Duration rest = rest_until_ - parts_.clock.MonotonicNow();
     if (rest > absl::ZeroDuration()) return std::min(rest, form_at_ - now);
     NS_ASSIGN_OR_RETURN(const std::optional<Task> task, parts_.queue.Claim(channel_name_, now));
+    // What waits may take hours: the queue is in order now.
+    ShowQueueWorks();
     if (!task.has_value()) {
       // A damaged mail may have become alerts again.
       if (parts_.queue.alert_changes() != formed_changes_) continue;
       parts_.channel.Rest();
       NS_ASSIGN_OR_RETURN(const absl::Time next, parts_.queue.NextDueTime(channel_name_));
-      return std::min(std::min(next, form_at_) - now, ProbeSometimes());
+      return std::min(std::min(next, form_at_) - now, ProbeSometimes(stop));
     }
-    NS_RETURN_IF_ERROR(Deliver(*task));
+    NS_RETURN_IF_ERROR(Deliver(*task, stop));
     parts_.pulse.Beat();
   }
 }
 
-absl::Status DeliveryWorker::Deliver(const Task& task) {
+absl::Status DeliveryWorker::Deliver(const Task& task, const std::stop_token& stop) {
   const channel::SendResult result = parts_.channel.Send(task.letter, task.recipient);
+  stopping_ = stop.stop_requested();
   const absl::Time now = parts_.clock.WallNow();
   const absl::Duration rest = NotePassage(task, result);
   const NextStep next = Judge(result,
@@ -223,10 +235,12 @@ absl::Status DeliveryWorker::WriteResult() {
   return absl::OkStatus();
 }
 
-absl::Duration DeliveryWorker::ProbeSometimes() {
+absl::Duration DeliveryWorker::ProbeSometimes(const std::stop_token& stop) {
   const absl::Duration left = probe_at_ - parts_.clock.MonotonicNow();
   if (left > absl::ZeroDuration()) return left;
-  Judge(parts_.channel.Probe(), {}, "");
+  const channel::SendResult result = parts_.channel.Probe();
+  stopping_ = stop.stop_requested();
+  Judge(result, {}, "");
   return std::max(rest_until_, probe_at_) - parts_.clock.MonotonicNow();
 }
 
@@ -249,8 +263,9 @@ NextStep DeliveryWorker::Judge(const channel::SendResult& result, AttemptHistory
   parts_.readiness.NotReady(
       channel_name_,
       absl::StrCat(result.detail, "; trying again in ", absl::FormatDuration(next.channel_rest),
-                   misconfigured ? ", or after a restart" : ""));
-  if (misconfigured || channel_failures_ == 1) {
+                   misconfigured ? ", or at once after SIGHUP" : ""));
+  // What a stop has cut off tells nothing of the server.
+  if (!stopping_ && (misconfigured || channel_failures_ == 1)) {
     parts_.logger.Error(
         misconfigured ? "delivery.channel_misconfigured" : "delivery.channel_down",
         "no mail can be sent now; what waits stays in the queue",

@@ -36,6 +36,9 @@ class Wakeup {
   bool awake_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
+// How often something stored was found damaged.
+metrics::Counter DamagedCounter(metrics::Registry& metrics);
+
 // What the worker uses; all of it outlives the worker.
 struct WorkerParts {
   const base::Clock& clock;
@@ -76,14 +79,16 @@ class DeliveryWorker {
   void FormLetters(absl::Time now, bool anyway);
   absl::Status RepairIfDamaged();
   void ReportIncidents();
+  // The queue was used: what it tells is shown at once, however much waits.
+  void ShowQueueWorks();
   void RestorePassage();
   // What came of an attempt, for the channel's condition; how long the channel rests since nobody's
   // mails pass.
   absl::Duration NotePassage(const Task& task, const channel::SendResult& result);
   void ShowChannel();
-  absl::Status Deliver(const Task& task);
+  absl::Status Deliver(const Task& task, const std::stop_token& stop);
   // How long until the next probe; makes it when it is time.
-  absl::Duration ProbeSometimes();
+  absl::Duration ProbeSometimes(const std::stop_token& stop);
   // Keeps count of failures of the channel, shows its state, and starts the rest that the failures
   // so far ask for.
   NextStep Judge(const channel::SendResult& result, AttemptHistory history,
@@ -100,6 +105,8 @@ class DeliveryWorker {
   std::atomic<bool> unblock_ = false;
   int channel_failures_ = 0;
   bool queue_failing_ = false;
+  // A stop was requested when the last attempt or probe ended.
+  bool stopping_ = false;
   absl::Status forming_failure_;
   std::string shown_forming_failure_;
   std::optional<TaskResult> result_;

@@ -5,6 +5,7 @@
 
 #include "absl/strings/escaping.h"
 #include <arpa/inet.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <openssl/bio.h>
 #include <openssl/evp.h>
@@ -177,15 +178,20 @@ std::string RouterConnection::ReadToEnd() {
 
 ScriptedRouter::ScriptedRouter(ScriptedRouterOptions options, Script script)
     : script_(std::move(script)), context_(MakeContext(options)) {
-  listener_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address = {};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof(address);
-  auto* generic = reinterpret_cast<sockaddr*>(&address);
-  NS_CHECK(bind(listener_, generic, size) == 0 && listen(listener_, 16) == 0, "listen");
-  NS_CHECK(getsockname(listener_, generic, &size) == 0, "port");
-  port_ = ntohs(address.sin_port);
+  addrinfo wish = {};
+  wish.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE;
+  wish.ai_socktype = SOCK_STREAM;
+  addrinfo* address = nullptr;
+  NS_CHECK(getaddrinfo(options.address.c_str(), "0", &wish, &address) == 0, options.address);
+  listener_ = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  NS_CHECK(bind(listener_, address->ai_addr, address->ai_addrlen) == 0, options.address);
+  freeaddrinfo(address);
+  sockaddr_storage bound = {};
+  socklen_t size = sizeof(bound);
+  NS_CHECK(listen(listener_, 16) == 0, "listen");
+  NS_CHECK(getsockname(listener_, reinterpret_cast<sockaddr*>(&bound), &size) == 0, "port");
+  // The port stands at the same place for both families.
+  port_ = ntohs(reinterpret_cast<const sockaddr_in&>(bound).sin_port);
   thread_ = std::thread([this] { Serve(); });
 }
 

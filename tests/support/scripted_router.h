@@ -64,11 +64,13 @@ struct ScriptedRouterOptions {
   Transport transport = Transport::kPlain;
   // For kTls.
   TestCertificate certificate = {};
+  // Where it listens, as a number: "fe80::1%lo".
+  std::string address = "127.0.0.1";
 };
 
 // A TCP server on a port the kernel chooses, which plays one script for each connection, one
 // connection after the other, in a thread of its own. The connection is closed when the script
-// returns. Listens on 127.0.0.1.
+// returns.
 class ScriptedRouter {
  public:
   using Script = std::function<void(RouterConnection&)>;

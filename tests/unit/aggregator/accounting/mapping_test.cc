@@ -64,7 +64,7 @@ TEST_F(MappingTest, NoNameMakesAPatternRunAway) {
 }
 
 TEST_F(MappingTest, RulesThatCannotBeKeptAreRefusedInWords) {
-  EXPECT_THAT(Mapped("(a", "$1", "a"), HasSubstr("no regular expression"));
+  EXPECT_THAT(Mapped("(a", "$1", "a"), HasSubstr("not a regular expression"));
   EXPECT_THAT(Mapped("(a+)(b+)\\1", "$1", "aba"), HasSubstr("back reference"));
   EXPECT_THAT(Mapped("(?=a*(?=a*(?=a*b)))a*", "x", "a"), HasSubstr("name has a look-ahead"));
   EXPECT_THAT(Mapped("(a{0,100}){0,100}b", "x", "a"), HasSubstr("name makes more than 512"));

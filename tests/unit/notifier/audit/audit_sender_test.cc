@@ -67,7 +67,7 @@ class RecordingSink final : public AuditSink {
 class AuditSenderTest : public testing::Test {
  protected:
   void SetUp() override {
-    ASSERT_OK_AND_ASSIGN(queue_, SqliteAuditQueue::Open(folder_.path() + "/audit.db"));
+    ASSERT_OK_AND_ASSIGN(queue_, SqliteAuditQueue::Open(folder_.path() + "/audit.db", clock_));
     readiness_.MakeAdvisory("audit");
     sender_ = std::make_unique<AuditSender>(
         AuditSenderParts{*queue_, sink_, random_, logger_, readiness_,

@@ -1,5 +1,8 @@
 #include "notifier/audit/sqlite_audit_queue.h"
 
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
 #include <memory>
 #include <string>
 #include <vector>
@@ -8,6 +11,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
+#include "tests/support/fake_clock.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_folder.h"
 
@@ -41,7 +45,8 @@ class SqliteAuditQueueTest : public testing::Test {
  protected:
   void Open(std::int64_t limit = 10) {
     queue_.reset();
-    ASSERT_OK_AND_ASSIGN(queue_, SqliteAuditQueue::Open(folder_.path() + "/audit.db", limit));
+    ASSERT_OK_AND_ASSIGN(queue_,
+                         SqliteAuditQueue::Open(folder_.path() + "/audit.db", clock_, limit));
   }
   std::vector<std::string> Waiting() {
     const auto entries = queue_->Waiting(100);
@@ -53,7 +58,16 @@ class SqliteAuditQueueTest : public testing::Test {
     return texts;
   }
 
+  std::string Path() const { return folder_.path() + "/audit.db"; }
+  // Writes over a part of the file, which is open or closed.
+  void Spoil(std::size_t from, std::size_t bytes) {
+    std::fstream file(Path(), std::ios::binary | std::ios::in | std::ios::out);
+    file.seekp(static_cast<std::streamoff>(from));
+    file << std::string(bytes, '\x55');
+  }
+
   test::TempFolder folder_;
+  test::FakeClock clock_{absl::FromUnixSeconds(1767225600)};
   std::unique_ptr<SqliteAuditQueue> queue_;
 };
 
@@ -110,9 +124,97 @@ TEST_F(SqliteAuditQueueTest, WhatIsSetAsideIsKeptAndCountedAndTakesNoRoom) {
   EXPECT_THAT(queue_->Begin(Entry("b")), IsOk());
 }
 
+TEST_F(SqliteAuditQueueTest, ADamagedHeadIsMovedAsideAndANewFileBegun) {
+  Open();
+  ASSERT_THAT(queue_->Begin(Entry("a")), IsOk());
+  EXPECT_FALSE(queue_->Damage().has_value());
+  queue_.reset();
+  Spoil(0, 100);
+  Open();
+  EXPECT_THAT(queue_->TakeIncidents(), ElementsAre(HasSubstr("/audit.db.damaged-1767225600")));
+  EXPECT_THAT(queue_->TakeIncidents(), IsEmpty());
+  ASSERT_TRUE(queue_->Damage().has_value());
+  EXPECT_EQ(queue_->Damage()->at, clock_.WallNow());
+  ASSERT_THAT(queue_->Begin(Entry("b")), IsOk());
+  ASSERT_THAT(queue_->Finish("b", "sent"), IsOk());
+  EXPECT_THAT(Waiting(), ElementsAre("b: sent"));
+  // It is known of after a restart, and told once.
+  Open();
+  EXPECT_THAT(queue_->TakeIncidents(), IsEmpty());
+  EXPECT_TRUE(queue_->Damage().has_value());
+}
+
+TEST_F(SqliteAuditQueueTest, EveryDamagedPageEndsInAQueueThatWorksWithWhatCouldBeRead) {
+  Open(/*limit=*/1000);
+  for (int i = 0; i < 60; ++i) {
+    const std::string id = absl::StrCat("entry-", i);
+    ASSERT_THAT(queue_->Begin(Entry(id)), IsOk());
+    ASSERT_THAT(queue_->Finish(id, std::string(300, 'x')), IsOk());
+  }
+  queue_.reset();
+  const std::uintmax_t size = std::filesystem::file_size(Path());
+  std::filesystem::copy_file(Path(), Path() + ".sound");
+  std::size_t most = 0;
+  for (std::uintmax_t page = 0; page < size; page += 4096) {
+    SCOPED_TRACE(page);
+    std::filesystem::copy_file(Path() + ".sound", Path(),
+                               std::filesystem::copy_options::overwrite_existing);
+    Spoil(page, 4096);
+    Open(/*limit=*/1000);
+    clock_.Advance(absl::Seconds(1));
+    ASSERT_THAT(queue_->Begin(Entry("next")), IsOk());
+    ASSERT_THAT(queue_->Finish("next", "sent"), IsOk());
+    EXPECT_THAT(Waiting(), testing::Contains("next: sent"));
+    most = std::max(most, Waiting().size());
+    queue_.reset();
+  }
+  EXPECT_GT(most, 30U);
+}
+
+TEST_F(SqliteAuditQueueTest, APageThatGoesBadWhileItRunsStopsNoChange) {
+  Open(/*limit=*/1000);
+  for (int i = 0; i < 60; ++i) {
+    const std::string id = absl::StrCat("entry-", i);
+    ASSERT_THAT(queue_->Begin(Entry(id)), IsOk());
+    ASSERT_THAT(queue_->Finish(id, std::string(300, 'x')), IsOk());
+  }
+  queue_.reset();
+  Open(/*limit=*/1000);
+  const std::uintmax_t size = std::filesystem::file_size(Path());
+  // Behind the head and the table's description, while it is open.
+  Spoil(4096, static_cast<std::size_t>(size) - 4096);
+  // What the process remembers of the file is no more than a few pages.
+  for (int i = 0; i < 3; ++i) {
+    const std::string id = absl::StrCat("later-", i);
+    ASSERT_THAT(queue_->Begin(Entry(id)), IsOk());
+    ASSERT_THAT(queue_->Finish(id, "sent"), IsOk());
+    EXPECT_THAT(Waiting(), testing::Contains(absl::StrCat(id, ": sent")));
+  }
+}
+
+TEST_F(SqliteAuditQueueTest, AFlippedVersionNumberStopsNoStartAndANewerOneDoes) {
+  Open();
+  ASSERT_THAT(queue_->Begin(Entry("a")), IsOk());
+  const auto set_version = [&](const std::string& version) {
+    queue_.reset();
+    ASSERT_OK_AND_ASSIGN(const std::unique_ptr<sqlite::Database> file,
+                         sqlite::Database::Open(Path(), {}));
+    ASSERT_THAT(file->Execute("PRAGMA user_version = " + version), IsOk());
+  };
+  for (const char* flipped : {"0", "1073741825"}) {
+    set_version(flipped);
+    Open();
+    EXPECT_THAT(queue_->TakeIncidents(), IsEmpty());
+    EXPECT_THAT(Waiting(), SizeIs(1));
+  }
+  set_version("2");
+  EXPECT_THAT(SqliteAuditQueue::Open(Path(), clock_),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("upgrade the notifier")));
+}
+
 TEST_F(SqliteAuditQueueTest, ASecondProcessIsRefused) {
   Open();
-  EXPECT_FALSE(SqliteAuditQueue::Open(folder_.path() + "/audit.db").ok());
+  EXPECT_FALSE(SqliteAuditQueue::Open(folder_.path() + "/audit.db", clock_).ok());
 }
 
 }  // namespace

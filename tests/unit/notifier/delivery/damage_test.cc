@@ -196,6 +196,19 @@ TEST_F(DamageTest, APageThatIsDamagedWhileItRunsIsRepairedWithoutARestart) {
   EXPECT_THAT(readiness_.Text(), Not(HasSubstr("queue: not ready")));
 }
 
+TEST_F(DamageTest, DamageIsToldWithTheFirstMailOfABacklog) {
+  for (int number = 1; number <= 30; ++number) {
+    Accept({SampleAlert(number, absl::StrCat("site-", number))});
+  }
+  FlipIn("user-17");
+  Start();
+  std::vector<std::string> seen;
+  channel_.on_send = [&] { seen.push_back(logger_.Text()); };
+  Work();
+  ASSERT_GE(seen.size(), 20U);
+  EXPECT_THAT(seen[0], HasSubstr("delivery.damaged"));
+}
+
 TEST_F(DamageTest, ReadsAFileOfTheVersionBefore) {
   Close();
   std::filesystem::remove(Path());

@@ -46,6 +46,7 @@ class ScriptedChannel final : public channel::Channel {
   }
   channel::SendResult Probe() override {
     ++probes;
+    if (on_probe) on_probe();
     return {.outcome = probe, .detail = "as probed"};
   }
   std::map<std::string, channel::Outcome> answers;
@@ -53,8 +54,9 @@ class ScriptedChannel final : public channel::Channel {
   int probes = 0;
   channel::Outcome otherwise = channel::Outcome::kDelivered;
   std::vector<Sent> sent;
-  // Called while a mail is under way.
+  // Called while a mail or a probe is under way.
   std::function<void()> on_send;
+  std::function<void()> on_probe;
 };
 
 class FakeSource final : public UsageSource {

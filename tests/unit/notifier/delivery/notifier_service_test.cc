@@ -18,7 +18,7 @@ class NotifierServiceTest : public DeskTest {
  protected:
   grpc::StatusCode ListedBy(rpc::Role role) {
     const test::LocalCaller caller(clock_, {role, "x", true});
-    auto entries = audit::SqliteAuditQueue::Open(folder_.path() + "/audit.db");
+    auto entries = audit::SqliteAuditQueue::Open(folder_.path() + "/audit.db", clock_);
     EXPECT_THAT(entries, test::IsOk());
     TakingSink sink;
     audit::AuditSender sender({**entries, sink, random_, logger_, readiness_,

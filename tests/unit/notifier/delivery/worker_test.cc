@@ -559,7 +559,40 @@ TEST_F(DeskTest, ShowsThatNothingCanBeSentBeforeAnythingIsToBe) {
   clock_.Advance(absl::Seconds(1));
   Work();
   EXPECT_EQ(channel_.probes, 3);
-  EXPECT_THAT(readiness_.Text(), HasSubstr("smtp: not ready: as probed; trying again in 15m"));
+  EXPECT_THAT(
+      readiness_.Text(),
+      HasSubstr("smtp: not ready: as probed; trying again in 15m, or at once after SIGHUP"));
+}
+
+TEST_F(DeskTest, IsReadyWithTheFirstMailOfABacklog) {
+  for (int number = 1; number <= 20; ++number) {
+    Accept({SampleAlert(number, absl::StrCat("site-", number))});
+  }
+  Start();
+  readiness_.NotReady("queue", "not opened yet");
+  std::vector<std::string> seen;
+  channel_.on_send = [&] { seen.push_back(readiness_.Text()); };
+  Work();
+  ASSERT_THAT(seen, SizeIs(20));
+  EXPECT_THAT(seen[0], Not(HasSubstr("queue: not ready")));
+}
+
+TEST_F(DeskTest, AStopDuringAProbeOrAMailIsNoErrorOfTheServer) {
+  std::stop_source stop;
+  channel_.on_probe = [&] { stop.request_stop(); };
+  channel_.probe = Outcome::kChannelDown;
+  worker_->RunOnce(stop.get_token());
+  EXPECT_EQ(channel_.probes, 1);
+  EXPECT_THAT(logger_.Text(), Not(HasSubstr("delivery.channel_down")));
+
+  Start();
+  Accept({SampleAlert(1)});
+  std::stop_source later;
+  channel_.on_send = [&] { later.request_stop(); };
+  channel_.otherwise = Outcome::kChannelDown;
+  worker_->RunOnce(later.get_token());
+  EXPECT_THAT(channel_.sent, SizeIs(1));
+  EXPECT_THAT(logger_.Text(), Not(HasSubstr("delivery.channel_down")));
 }
 
 TEST(WakeupTest, EndsAWaitFromAnotherThreadAndOnStop) {
