@@ -215,7 +215,18 @@ void Applier::EndDispute(std::uint32_t row) {
   const auto found = state_.disputes.find(row);
   if (found == state_.disputes.end()) return;
   // A parent that ends before its children's disputes takes off what they may have moved.
-  if (found->second.waits) TakeEarly(row, found->second.children);
+  if (found->second.waits) {
+    TakeEarly(row, found->second.children);
+    for (DoubtfulPart& part : doubtful_) {
+      const bool of_it = std::find(part.parents.begin(), part.parents.end(), row) != part.parents.end();
+      if (!of_it || part.no_child) continue;
+      const Figures& moved = part.raw;
+      found->second.children +=
+          {{}, moved.counted, moved.visible, Less(moved.upper, moved.visible)};
+      part.outlived_parent = true;
+      part.taken_early = moved.counted;
+    }
+  }
   const Verdict verdict = JudgeRow(row, found->second);
   CloseDispute(row, verdict);
 }

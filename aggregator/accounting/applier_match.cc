@@ -112,6 +112,17 @@ absl::Status Applier::ApplyStep(const SnapshotHeader& now, const counters::Merge
     const std::uint32_t row = state_.RowOf(gone);
     if (row != kNoRow && known_[row] == Known::kUnread) Vanish(row);
   }
+  // A collector does not know that a queue is disputed, and takes a static one that came under its
+  // `.id` for it under another name.
+  absl::flat_hash_set<std::uint64_t> ids;
+  for (const QueueReading& r : step.readings) {
+    const counters::QueueDescriptor& d = *state_.dictionary.Find(r.descriptor);
+    if (!d.dynamic) ids.insert(d.row_id);
+  }
+  for (std::uint32_t row = 0; row < parent_before_.size() && !ids.empty(); ++row) {
+    if (known_[row] != Known::kUnread || !IsDisputed(row)) continue;
+    if (!DescriptorOf(row).dynamic && ids.contains(DescriptorOf(row).row_id)) Vanish(row);
+  }
   const Header header = NowShared();
   Finish();
   for (const auto& [row, reading] : writes_) state_.read_at[row] = header;

@@ -299,6 +299,9 @@ void Applier::AddToParents(std::uint32_t row, DescriptorIndex descriptor, Owed m
   if (more || now != kNoRow || before != kNoRow || state_.tombstones.empty()) return;
   const counters::QueueDescriptor* d = state_.dictionary.Find(descriptor);
   if (d == nullptr || d->parent.empty()) return;
+  for (const std::uint32_t parent : parents_back_) {
+    if (DescriptorOf(parent).name == d->parent) return AddTo(parent, moved);
+  }
   if (Tombstone* stone = StoneNamed(d->parent); stone != nullptr) stone->children += moved;
 }
 
