@@ -78,6 +78,7 @@ absl::Status Book::Impl::StageOne(const Incoming& incoming, std::size_t input, S
   journal.router = snapshot.router;
   journal.menu = snapshot.menu;
   journal.attribution_us = change.staged.header.attribution_us;
+  journal.steps_us = std::move(change.staged.steps_us);
   journal.received_us = incoming.received_us;
   journal.payload = SealJournal(counters::EncodeJournal(state.base(), snapshot, change.added),
                                 change.target().snapshots + 1);

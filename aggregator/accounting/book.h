@@ -61,6 +61,8 @@ struct StagedJournal {
   base::RouterId router;
   counters::Menu menu = counters::Menu::kSimple;
   std::int64_t attribution_us = 0;  // after the rules of time
+  // Those of the merged steps before it that tell of this menu; none where nothing was known yet.
+  std::vector<std::int64_t> steps_us;
   std::int64_t received_us = 0;
   std::string payload;
 };

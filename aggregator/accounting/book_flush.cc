@@ -72,6 +72,10 @@ void Book::FlushFailed(StagedFlush&& flush) {
     const auto found = menu->partitions.find(place.first);
     if (found != menu->partitions.end()) found->second.rows()[place.second].dirty = true;
   }
+  for (const auto& [menu, place] : in_flight.evidence) {
+    const auto found = menu->partitions.find(place.first);
+    if (found != menu->partitions.end()) found->second.rows()[place.second].evidence_dirty = true;
+  }
   for (const auto& [menu, queue] : in_flight.queues) menu->queues[queue].stored = false;
   for (const std::uint32_t subscriber : in_flight.subscribers) {
     impl_->subscribers[subscriber].stored = false;
@@ -124,6 +128,9 @@ void Book::Impl::FlushRows(RouterBook& router, StagedFlush& flush) {
         const std::uint64_t queue_id = menu.queues[rows[i].queue].id;
         const std::uint64_t subscriber_id = subscribers[rows[i].subscriber].id;
         flush.usage.push_back({queue_id, subscriber_id, Figures(menu, partition, rows[i])});
+        if (!rows[i].evidence_dirty) continue;
+        rows[i].evidence_dirty = false;
+        in_flight.evidence.push_back({&menu, {key, i}});
         if (const UsageEvidence* evidence = partition.EvidenceOf(rows[i]); evidence != nullptr) {
           flush.evidence.push_back({queue_id, subscriber_id, key.first, key.second, *evidence});
         }

@@ -170,10 +170,12 @@ std::vector<quota::Standing> Book::Standings(const SubscriberKey& subscriber,
     if (limit.unlimited) continue;
     const absl::CivilDay first = quota::PeriodStart(rule, today);
     const absl::CivilDay last = quota::PeriodEnd(rule, today) - 1;
-    const std::vector<UsageRow> rows = impl_->RowsOf(found->second, first, last, true);
-    const UsageSum sum = SumUsage(absl::MakeConstSpan(rows), first, last);
-    const auto standing =
-        quota::StandingOf(rule, limit, {.sure = sum.sure, .counted = sum.counted}, today);
+    // What decides is what breaches are judged by: nothing of it waits for its explanation.
+    const std::vector<UsageRow> decided = impl_->RowsOf(found->second, first, last, false);
+    const std::vector<UsageRow> shown = impl_->RowsOf(found->second, first, last, true);
+    const quota::Used used = {.sure = SumUsage(absl::MakeConstSpan(decided), first, last).sure,
+                              .counted = SumUsage(absl::MakeConstSpan(shown), first, last).counted};
+    const auto standing = quota::StandingOf(rule, limit, used, today);
     if (standing.has_value()) standings.push_back(*standing);
   }
   return standings;

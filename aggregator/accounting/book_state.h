@@ -322,6 +322,7 @@ struct Book::Impl {
   struct InFlight {
     bool active = false;
     std::vector<std::pair<MenuBook*, std::pair<PartitionKey, std::uint32_t>>> rows;
+    std::vector<std::pair<MenuBook*, std::pair<PartitionKey, std::uint32_t>>> evidence;
     std::vector<std::pair<MenuBook*, std::uint32_t>> queues;
     std::vector<std::uint32_t> subscribers;
     std::vector<RouterBook*> routers;  // checkpointed

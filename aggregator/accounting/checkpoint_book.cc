@@ -280,13 +280,11 @@ std::string SealJournal(std::string payload, std::uint64_t place) {
 }
 
 absl::StatusOr<OpenedJournal> OpenJournal(absl::string_view row) {
-  if (row.size() < kPlaceBytes + kCrcBytes) return absl::DataLossError("it is too short");
-  const absl::string_view sealed = row.substr(0, row.size() - kCrcBytes);
-  if (ReadFixed(row.substr(sealed.size())) != base::Crc32c(sealed)) {
-    return absl::DataLossError("its checksum is wrong");
-  }
-  const std::size_t payload = sealed.size() - kPlaceBytes;
-  return OpenedJournal{sealed.substr(0, payload), ReadFixed(sealed.substr(payload))};
+  if (row.size() < kPlaceBytes + base::kCrcBytes) return absl::DataLossError("it is too short");
+  const std::optional<absl::string_view> sealed = base::WithoutCrc32c(row);
+  if (!sealed.has_value()) return absl::DataLossError("its checksum is wrong");
+  const std::size_t payload = sealed->size() - kPlaceBytes;
+  return OpenedJournal{sealed->substr(0, payload), ReadFixed(sealed->substr(payload))};
 }
 
 }  // namespace netsentinel::accounting

@@ -21,7 +21,6 @@ namespace netsentinel::accounting {
 inline constexpr char kVersion = 2;
 // Before steps were judged by all explanations: read, never written.
 inline constexpr char kOldVersion = 1;
-inline constexpr std::size_t kCrcBytes = 4;
 inline constexpr std::size_t kPlaceBytes = 8;
 // From the beginning of time; for a router, before its first snapshot.
 inline constexpr std::int64_t kAlways = std::numeric_limits<std::int64_t>::min();
@@ -47,7 +46,7 @@ inline std::uint64_t ReadFixed(absl::string_view bytes) {
 }
 
 inline std::string Seal(std::string body) {
-  AppendFixed(body, base::Crc32c(body), kCrcBytes);
+  base::AppendCrc32c(body);
   return body;
 }
 
@@ -57,10 +56,10 @@ struct OpenedBlob {
 };
 
 inline absl::StatusOr<OpenedBlob> Open(absl::string_view blob) {
-  if (blob.size() < 1 + kCrcBytes) return Damaged("too short");
-  const absl::string_view body = blob.substr(0, blob.size() - kCrcBytes);
-  if (ReadFixed(blob.substr(body.size())) != base::Crc32c(body))
-    return Damaged("its checksum is wrong");
+  if (blob.size() < 1 + base::kCrcBytes) return Damaged("too short");
+  const std::optional<absl::string_view> sealed = base::WithoutCrc32c(blob);
+  if (!sealed.has_value()) return Damaged("its checksum is wrong");
+  const absl::string_view body = *sealed;
   if (body.front() != kVersion && body.front() != kOldVersion) {
     return absl::FailedPreconditionError(
         absl::StrCat("written by a newer version of the program (format ",

@@ -89,8 +89,11 @@ void Partition::Apply(const DoubtChange& change) {
 }
 
 void Partition::Explain(const DoubtChange& change, const DisputedStep& step) {
-  const std::uint32_t row = IndexOf(RowFor(change.queue, change.subscriber));
-  UsageEvidence& evidence = evidence_[row];
+  DayRow& row = RowFor(change.queue, change.subscriber);
+  row.dirty = true;
+  row.evidence_dirty = true;
+  stored = false;
+  UsageEvidence& evidence = evidence_[IndexOf(row)];
   for (const auto& [explanation, bytes] : step.possible) {
     auto at = std::lower_bound(evidence.totals.begin(), evidence.totals.end(), explanation,
                                [](const ExplanationTotal& total, Explanation wanted) {

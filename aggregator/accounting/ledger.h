@@ -68,7 +68,8 @@ struct DayRow {
   std::int64_t observed_until_us = 0;
   std::uint16_t epochs = 0;
   Grade grade = Grade::kComplete;
-  bool dirty = false;
+  bool dirty : 1 = false;           // its figures changed since the last flush
+  bool evidence_dirty : 1 = false;  // and so did why
 };
 
 // A row's figures that are not decided yet: shown, never kept.
@@ -78,7 +79,8 @@ struct OpenFigures {
   Grade grade = Grade::kComplete;
 };
 
-// Beyond so many rows of a partition with evidence, the steps themselves are not kept.
+// Beyond so many rows of a partition with evidence, the steps themselves are not kept: their totals
+// are, and UsageEvidence::StepsLeftOut tells.
 inline constexpr std::size_t kMostRowsWithSteps = 65'536;
 
 // The rows of one menu of one router on one day and segment.

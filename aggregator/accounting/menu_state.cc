@@ -268,6 +268,7 @@ absl::Status ApplySnapshot(MenuState& state, const StageInput& input,
     }
     looked_at += state.rows.size();
     NS_RETURN_IF_ERROR(applier.ApplyStep(step_headers[i], snapshot.steps[i]));
+    staged.steps_us.push_back(step_headers[i].attribution_us);
   }
   if (applier.LacksTooMany(staged.header, snapshot.readings)) {
     state.pending = PendingSnapshot{staged.header, snapshot.readings};

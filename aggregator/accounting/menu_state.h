@@ -236,9 +236,10 @@ struct StageInput {
 
 // A snapshot judged but not taken in.
 struct Staged {
-  counters::SnapshotHeader header;  // attribution time corrected
-  bool pending = false;             // stored, and decided by the next one
-  bool renumbered = false;          // the new state has other descriptor indices than the old
+  counters::SnapshotHeader header;     // attribution time corrected
+  bool pending = false;                // stored, and decided by the next one
+  bool renumbered = false;             // the new state has other descriptor indices than the old
+  std::vector<std::int64_t> steps_us;  // attribution times of the merged steps that were taken in
   Effects effects;
 
   // Either the rows that moved, or the whole new state.

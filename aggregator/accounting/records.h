@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -143,7 +144,16 @@ inline constexpr std::size_t kMostStepsKept = 8;
 // Why a row's figures are what they are. Undisputed steps leave nothing here.
 struct UsageEvidence {
   std::vector<ExplanationTotal> totals;  // ascending by explanation
-  std::vector<DisputedStep> steps;       // the first kMostStepsKept
+  std::vector<DisputedStep> steps;       // the first kMostStepsKept, or fewer
+
+  // At least so many further steps were disputed and are not told: beyond the first, or of a menu
+  // and day with too many such rows.
+  std::uint32_t StepsLeftOut() const {
+    std::uint32_t most = 0;
+    for (const ExplanationTotal& total : totals) most = std::max(most, total.steps);
+    const auto kept = static_cast<std::uint32_t>(steps.size());
+    return most - std::min(most, kept);
+  }
 
   bool operator==(const UsageEvidence&) const = default;
 };

@@ -13,15 +13,19 @@ bool StoreIsElsewhere(const store::StoreLocation& store) {
   return store.host != "localhost" && store.host != "::1" && !absl::StartsWith(store.host, "127.");
 }
 
-absl::StatusOr<std::unique_ptr<store::StoreFactory>> OpenStore(const AggregatorSettings& settings) {
+absl::StatusOr<std::unique_ptr<store::StoreFactory>> OpenStore(
+    const AggregatorSettings& settings, const store::MigrationHooks& migration) {
   if (settings.store.engine == store::StoreLocation::Engine::kSqlite) {
-    return store::OpenSqliteStore(settings.store.path);
+    store::SqliteStoreOptions options;
+    options.migration = migration;
+    return store::OpenSqliteStore(settings.store.path, options);
   }
   base::Secret password;
   if (settings.store_password.given()) {
     NS_ASSIGN_OR_RETURN(password, config::ReadSecret(settings.store_password));
   }
   store::MysqlStoreOptions options;
+  options.migration = migration;
   options.tls.ca = settings.store_ca;
   options.tls.required = !settings.store_ca.empty();
   return store::OpenMysqlStore(settings.store, password, options);

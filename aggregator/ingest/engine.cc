@@ -218,19 +218,21 @@ void Engine::StartFlush() {
     // At no time no day is old.
     return book.StageFlush(agreed ? NowUs() : 0, {});
   });
+  anchors_in_flush_ = stored_anchors_;
   if (const std::optional<TimeAnchor> anchor = parts_.clock.Anchor(); anchor.has_value()) {
-    std::erase_if(stored_anchors_,
+    std::vector<TimeAnchor>& anchors = anchors_in_flush_;
+    std::erase_if(anchors,
                   [&](const TimeAnchor& stored) { return stored.boot_id == anchor->boot_id; });
-    stored_anchors_.push_back(*anchor);
+    anchors.push_back(*anchor);
     flush.checkpoints.push_back({.state_key = absl::StrCat(kAnchorKey, anchor->boot_id),
                                  .part = 0,
                                  .payload = EncodeAnchor(*anchor)});
-    while (stored_anchors_.size() > kAnchorsMax) {
+    while (anchors.size() > kAnchorsMax) {
       const auto oldest = std::min_element(
-          stored_anchors_.begin(), stored_anchors_.end(),
+          anchors.begin(), anchors.end(),
           [](const TimeAnchor& a, const TimeAnchor& b) { return a.noted_us < b.noted_us; });
       flush.dropped_checkpoints.emplace_back(absl::StrCat(kAnchorKey, oldest->boot_id), 0);
-      stored_anchors_.erase(oldest);
+      anchors.erase(oldest);
     }
   }
   parts_.flush_worker.Start(fence_, std::move(flush));
@@ -273,6 +275,7 @@ void Engine::SettleFlush(FlushWorker::Outcome outcome) {
   if (outcome.status.ok()) {
     const bool was_full = JournalFull();
     journal_bytes_ -= journal_bytes_in_flush_;
+    stored_anchors_ = std::move(anchors_in_flush_);
     if (was_full) SayReady();
     parts_.book.Write([&](accounting::Book& book) { book.InstallFlush(std::move(outcome.flush)); });
     parts_.signals.flushed(rows, absl::ZeroDuration());

@@ -267,8 +267,9 @@ class Engine {
   std::size_t journal_bytes_ = 0;
   std::size_t journal_bytes_in_flush_ = 0;
   std::size_t replayed_rows_ = 0;
-  std::string clock_trouble_;               // as it was told last
-  std::vector<TimeAnchor> stored_anchors_;  // of all boots
+  std::string clock_trouble_;                 // as it was told last
+  std::vector<TimeAnchor> stored_anchors_;    // of all boots
+  std::vector<TimeAnchor> anchors_in_flush_;  // what is stored once the flush under way is
   bool flush_failing_ = false;
   absl::Duration next_flush_;
   absl::Duration next_lease_renewal_;

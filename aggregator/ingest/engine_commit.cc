@@ -278,9 +278,7 @@ store::CommitBatch Engine::BuildBatch(accounting::StagedBatch& staged,
                              .attribution_us = row.attribution_us,
                              .received_us = row.received_us,
                              .payload = row.payload});
-    for (const counters::MergedStep& step : candidate.snapshot.steps) {
-      NoteReading(candidate.lane, step.header.attribution_us, batch);
-    }
+    for (const std::int64_t step_us : row.steps_us) NoteReading(candidate.lane, step_us, batch);
     NoteReading(candidate.lane, row.attribution_us, batch);
   }
   batch.epochs = staged.epochs;

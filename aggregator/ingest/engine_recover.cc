@@ -15,6 +15,8 @@ namespace {
 constexpr int kFiredDays = 62;
 // Journal rows in memory at a time while they are replayed; a moment's work.
 constexpr std::size_t kReplayBytes = 8U << 20;
+// Days of every router that are asked for at once.
+constexpr int kReadDaysSlice = 7;
 
 }  // namespace
 
@@ -49,8 +51,15 @@ absl::Status Engine::ReadBack() {
   // Today is another day elsewhere.
   const absl::CivilDay read_since =
       absl::ToCivilDay(parts_.clock.WallNow(), absl::UTCTimeZone()) - ReadingBoard::kDays;
-  NS_ASSIGN_OR_RETURN(const std::vector<store::ReadDay> read_days,
-                      parts_.store.ReadDaysSince(read_since));
+  ReadingBoard readings;
+  readings.Reset(firsts, {}, read_since);
+  // A day more than the newest anywhere; a slice at a time, since a day may have every router.
+  for (int i = 0; i <= ReadingBoard::kDays + 1; i += kReadDaysSlice) {
+    NS_ASSIGN_OR_RETURN(
+        const std::vector<store::ReadDay> days,
+        parts_.store.ReadDays(read_since + i, read_since + (i + kReadDaysSlice - 1)));
+    readings.Add({}, days);
+  }
   const std::uint64_t next_journal_id = state.next_journal_id;
   NS_RETURN_IF_ERROR(book->Recover(ToInput(std::move(state), breaches, NowUs())));
   NS_RETURN_IF_ERROR(ReplayJournal(*book));
@@ -63,7 +72,7 @@ absl::Status Engine::ReadBack() {
   for (const store::Store::Watermark& mark : watermarks) {
     watermarks_[{mark.router, mark.menu}] = mark.position;
   }
-  parts_.readings.Reset(firsts, read_days, read_since);
+  parts_.readings.Replace(std::move(readings));
   noted_days_.clear();
   first_readings_.clear();
   for (const store::FirstReading& first : firsts) {

@@ -75,12 +75,17 @@ void Engine::Drop(StreamId id, const absl::Status& status) {
 void Engine::DropSilent() {
   const absl::Duration now = parts_.clock.MonotonicNow();
   std::vector<std::pair<StreamId, absl::Status>> silent;
-  for (const auto& [id, stream] : streams_) {
+  for (auto& [id, stream] : streams_) {
     if (!stream.party.has_value()) {
       if (now - stream.opened_at < settings_.hello_deadline) continue;
       silent.emplace_back(
           id, absl::DeadlineExceededError(absl::StrCat(
                   "no hello came within ", absl::FormatDuration(settings_.hello_deadline))));
+      continue;
+    }
+    // What is not read cannot come.
+    if (stream.sink->Paused()) {
+      for (auto& [key, lane] : stream.lanes) lane.last_part_at = now;
       continue;
     }
     for (const auto& [key, lane] : stream.lanes) {

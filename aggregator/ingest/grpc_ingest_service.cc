@@ -1,5 +1,6 @@
 #include "aggregator/ingest/grpc_ingest_service.h"
 
+#include <atomic>
 #include <deque>
 #include <memory>
 #include <string>
@@ -24,6 +25,8 @@ class ReactorSink final : public StreamSink {
   explicit ReactorSink(IngestReactor* reactor) : reactor_(reactor) {}
   void Send(AggregatorMessage message) override;
   void Close(absl::Status status) override;
+  bool Paused() const override { return paused_.load(); }
+  void SetPaused(bool paused) { paused_.store(paused); }
   // There is room again: the stream is read on.
   void Resume();
   void Detach() {
@@ -34,6 +37,7 @@ class ReactorSink final : public StreamSink {
  private:
   base::Mutex mutex_;
   IngestReactor* reactor_ ABSL_GUARDED_BY(mutex_);
+  std::atomic<bool> paused_{false};
 };
 
 class IngestReactor final : public grpc::ServerBidiReactor<v1::IngestRequest, v1::IngestResponse> {
@@ -70,7 +74,10 @@ class IngestReactor final : public grpc::ServerBidiReactor<v1::IngestRequest, v1
     }
     events_.Post(std::move(event));
     request_ = std::make_shared<v1::IngestRequest>();
+    // Before the question: room may come at once.
+    sink_->SetPaused(true);
     if (intake_->WaitForRoom([sink = sink_] { sink->Resume(); })) return;
+    sink_->SetPaused(false);
     StartRead(request_.get());
   }
 
@@ -94,6 +101,7 @@ class IngestReactor final : public grpc::ServerBidiReactor<v1::IngestRequest, v1
 
   void OnDone() override {
     sink_->Detach();
+    intake_->Close();
     events_.Post({stream_, StreamClosed{}, nullptr});
     delete this;
   }
@@ -170,6 +178,7 @@ void ReactorSink::Close(absl::Status status) {
 }
 
 void ReactorSink::Resume() {
+  paused_.store(false);
   base::MutexLock lock(mutex_);
   if (reactor_ != nullptr) reactor_->ReadOn();
 }

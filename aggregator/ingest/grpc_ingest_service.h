@@ -28,7 +28,7 @@ class GrpcIngestService final : public v1::IngestService::CallbackService {
       : events_(events),
         identify_(std::move(identify)),
         limits_(limits),
-        budget_(std::make_shared<IntakeBudget>(limits.total_bytes)),
+        budget_(std::make_shared<IntakeBudget>(limits)),
         counts_(limits) {}
 
   grpc::ServerBidiReactor<v1::IngestRequest, v1::IngestResponse>* Ingest(

@@ -1,5 +1,7 @@
 #include "aggregator/ingest/intake.h"
 
+#include <algorithm>
+#include <limits>
 #include <variant>
 
 #include "absl/status/statusor.h"
@@ -15,26 +17,77 @@ constexpr std::uint64_t kCreditSlack = std::uint64_t{2} << 20;
 
 }  // namespace
 
+IntakeBudget::IntakeBudget(const IntakeLimits& limits)
+    : open_bytes_(limits.total_bytes - std::min(limits.total_bytes / 2, limits.stream_bytes)) {}
+
 void IntakeBudget::Take(std::uint64_t bytes) {
   base::MutexLock lock(mutex_);
   held_ += bytes;
 }
 
 void IntakeBudget::Give(std::uint64_t bytes) {
-  std::vector<std::function<void()>> ready;
+  std::vector<Waiting> ready;
   {
     base::MutexLock lock(mutex_);
     held_ -= bytes;
-    if (held_ <= total_bytes_) ready.swap(waiting_);
+    ready = Next();
   }
-  for (const auto& resume : ready) resume();
+  for (const Waiting& one : ready) one.resume();
 }
 
-bool IntakeBudget::WaitForRoom(std::function<void()> resume) {
+std::uint64_t IntakeBudget::NextAge() {
   base::MutexLock lock(mutex_);
-  if (held_ <= total_bytes_) return false;
-  waiting_.push_back(std::move(resume));
+  return ++newest_age_;
+}
+
+bool IntakeBudget::WaitForRoom(Who who, std::optional<std::uint64_t> half_since,
+                               std::function<void()> resume) {
+  base::MutexLock lock(mutex_);
+  if (held_ <= open_bytes_) return false;
+  if (half_since.has_value()) {
+    if (finishing_ == nullptr) finishing_ = who;
+    if (finishing_ == who) return false;
+  }
+  waiting_.push_back({who, half_since, std::move(resume)});
   return true;
+}
+
+void IntakeBudget::Finished(Who who) {
+  std::vector<Waiting> ready;
+  {
+    base::MutexLock lock(mutex_);
+    if (finishing_ != who) return;
+    finishing_ = nullptr;
+    ready = Next();
+  }
+  for (const Waiting& one : ready) one.resume();
+}
+
+void IntakeBudget::Leave(Who who) {
+  {
+    base::MutexLock lock(mutex_);
+    std::erase_if(waiting_, [&](const Waiting& one) { return one.who == who; });
+  }
+  Finished(who);
+}
+
+std::vector<IntakeBudget::Waiting> IntakeBudget::Next() {
+  std::vector<Waiting> next;
+  if (held_ <= open_bytes_) {
+    next.swap(waiting_);
+    return next;
+  }
+  if (finishing_ != nullptr) return next;
+  const auto oldest =
+      std::min_element(waiting_.begin(), waiting_.end(), [](const Waiting& a, const Waiting& b) {
+        constexpr std::uint64_t kLast = std::numeric_limits<std::uint64_t>::max();
+        return a.half_since.value_or(kLast) < b.half_since.value_or(kLast);
+      });
+  if (oldest == waiting_.end() || !oldest->half_since.has_value()) return next;
+  finishing_ = oldest->who;
+  next.push_back(std::move(*oldest));
+  waiting_.erase(oldest);
+  return next;
 }
 
 std::uint64_t IntakeBudget::held() const {
@@ -69,12 +122,16 @@ struct StreamIntake::Hold {
   std::uint64_t snapshot_bytes = 0;
 
   ~Hold() {
+    bool half = false;
     {
       base::MutexLock lock(stream->mutex_);
       stream->held_ -= held;
       stream->snapshot_bytes_ -= snapshot_bytes;
+      half = stream->newest_.half;
     }
     stream->budget_->Give(held);
+    // Only now: the next one needs the room that this one had.
+    if (snapshot_bytes > 0 && !half) stream->budget_->Finished(stream.get());
   }
 };
 
@@ -94,9 +151,13 @@ StreamIntake::Counted StreamIntake::Count(const CollectorMessage& message, std::
       const std::uint64_t sequence = part->offered.position.sequence;
       if (newest_.router != part->router || newest_.menu != part->menu ||
           newest_.sequence != sequence) {
-        newest_ = {.router = part->router, .menu = part->menu, .sequence = sequence, .bytes = 0};
+        newest_ = {.router = part->router,
+                   .menu = part->menu,
+                   .sequence = sequence,
+                   .age = budget_->NextAge()};
       }
       newest_.bytes += bytes;
+      newest_.half = part->defect.ok() && !part->columns.last_part;
     }
     if (held_ > limits_.stream_bytes) {
       status = absl::ResourceExhaustedError(
@@ -114,11 +175,15 @@ StreamIntake::Counted StreamIntake::Count(const CollectorMessage& message, std::
 }
 
 bool StreamIntake::WaitForRoom(std::function<void()> resume) {
+  std::optional<std::uint64_t> half_since;
   {
     base::MutexLock lock(mutex_);
     if (held_ == 0) return false;
+    if (newest_.half) half_since = newest_.age;
   }
-  return budget_->WaitForRoom(std::move(resume));
+  return budget_->WaitForRoom(this, half_since, std::move(resume));
 }
+
+void StreamIntake::Close() { budget_->Leave(this); }
 
 }  // namespace netsentinel::ingest

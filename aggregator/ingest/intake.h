@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -19,8 +20,10 @@
 namespace netsentinel::ingest {
 
 struct IntakeLimits {
-  // Of all streams together. Beyond it no stream is read further until something has been dealt
-  // with: the collectors' data waits on their side. A stream of which nothing is kept may always
+  // Of all streams together. A part of it, as large as a stream may be, is kept so that what was
+  // begun can be finished: where the rest is full, no stream is read further until something has
+  // been dealt with, except those in the middle of a snapshot, one at a time, the oldest snapshot
+  // first. The collectors' data waits on their side. A stream of which nothing is kept may always
   // bring one message.
   std::uint64_t total_bytes = std::uint64_t{256} << 20;
   // Of one stream, whatever it sends: closed beyond it. The largest snapshot and the credit fit.
@@ -38,20 +41,40 @@ struct IntakeLimits {
 // The bytes kept of all streams. Thread-safe.
 class IntakeBudget {
  public:
-  explicit IntakeBudget(std::uint64_t total_bytes) : total_bytes_(total_bytes) {}
+  // Names a stream; never followed.
+  using Who = const void*;
+
+  explicit IntakeBudget(const IntakeLimits& limits);
 
   void Take(std::uint64_t bytes);
   // Calls what waits, when there is room again.
   void Give(std::uint64_t bytes);
-  // False when there is room: go on. Else `resume` is called once, later, from whoever gives.
-  bool WaitForRoom(std::function<void()> resume);
+  // How old a snapshot is that begins now: less is older.
+  std::uint64_t NextAge();
+  // False: go on. Else `resume` is called once, later, from whoever gives. `half_since` is the age
+  // of the snapshot that the stream is in the middle of, if it is.
+  bool WaitForRoom(Who who, std::optional<std::uint64_t> half_since, std::function<void()> resume);
+  // The stream has finished what it was read on for, and that has been dealt with.
+  void Finished(Who who);
+  // The stream is gone: it waits no more.
+  void Leave(Who who);
   std::uint64_t held() const;
 
  private:
-  const std::uint64_t total_bytes_;
+  struct Waiting {
+    Who who = nullptr;
+    std::optional<std::uint64_t> half_since;
+    std::function<void()> resume;
+  };
+  // Whoever is next; nothing when there is room for all or somebody else is not finished.
+  std::vector<Waiting> Next() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  const std::uint64_t open_bytes_;  // up to here everybody is read
   mutable base::Mutex mutex_;
   std::uint64_t held_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::vector<std::function<void()>> waiting_ ABSL_GUARDED_BY(mutex_);
+  std::uint64_t newest_age_ ABSL_GUARDED_BY(mutex_) = 0;
+  Who finishing_ ABSL_GUARDED_BY(mutex_) = nullptr;  // read on beyond open_bytes_
+  std::vector<Waiting> waiting_ ABSL_GUARDED_BY(mutex_);
 };
 
 // How many streams each identity has open. Thread-safe.
@@ -84,6 +107,8 @@ class StreamIntake : public std::enable_shared_from_this<StreamIntake> {
   Counted Count(const CollectorMessage& message, std::uint64_t bytes);
   // As IntakeBudget's; never waits for room that only this stream could need.
   bool WaitForRoom(std::function<void()> resume);
+  // Nothing more is read. What is kept counts on.
+  void Close();
 
  private:
   struct Hold;
@@ -92,6 +117,8 @@ class StreamIntake : public std::enable_shared_from_this<StreamIntake> {
     counters::Menu menu = counters::Menu::kSimple;
     std::uint64_t sequence = 0;
     std::uint64_t bytes = 0;
+    std::uint64_t age = 0;
+    bool half = false;  // its last part has not come
   };
 
   const IntakeLimits limits_;

@@ -164,6 +164,8 @@ class StreamSink {
   // slowly for the queue's limit.
   virtual void Send(AggregatorMessage message) = 0;
   virtual void Close(absl::Status status) = 0;
+  // The peer is not read for want of room here: nothing can come of it.
+  virtual bool Paused() const { return false; }
 };
 
 // Highest ingest protocol version spoken here.

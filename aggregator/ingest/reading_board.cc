@@ -3,6 +3,13 @@
 #include <algorithm>
 
 namespace netsentinel::ingest {
+namespace {
+
+std::int32_t Number(absl::CivilDay day) {
+  return static_cast<std::int32_t>(day - absl::CivilDay(1970, 1, 1));
+}
+
+}  // namespace
 
 void ReadingBoard::Reset(const std::vector<store::FirstReading>& firsts,
                          const std::vector<store::ReadDay>& days, absl::CivilDay known_from) {
@@ -10,6 +17,19 @@ void ReadingBoard::Reset(const std::vector<store::FirstReading>& firsts,
   sites_.clear();
   known_from_ = known_from;
   Take(firsts, days);
+}
+
+void ReadingBoard::Replace(ReadingBoard&& fresh) {
+  std::map<base::SiteId, Site> sites;
+  std::optional<absl::CivilDay> known_from;
+  {
+    base::MutexLock lock(fresh.mutex_);
+    sites = std::move(fresh.sites_);
+    known_from = fresh.known_from_;
+  }
+  base::MutexLock lock(mutex_);
+  sites_ = std::move(sites);
+  known_from_ = known_from;
 }
 
 void ReadingBoard::Add(const std::vector<store::FirstReading>& firsts,
@@ -23,17 +43,25 @@ void ReadingBoard::Take(const std::vector<store::FirstReading>& firsts,
                         const std::vector<store::ReadDay>& days) {
   if (!known_from_.has_value()) return;
   for (const store::FirstReading& first : firsts) {
-    sites_[first.site].firsts[first.router] = first.at_us;
+    sites_[first.site][first.router].first_us = first.at_us;
   }
   absl::CivilDay from = *known_from_;
   for (const store::ReadDay& read : days) {
     if (read.day < *known_from_) continue;
-    sites_[read.site].days[read.day].insert(read.router);
+    std::vector<std::int32_t>& known = sites_[read.site][read.router].days;
+    const std::int32_t day = Number(read.day);
+    const auto at = std::lower_bound(known.begin(), known.end(), day);
+    if (at == known.end() || *at != day) known.insert(at, day);
     from = std::max(from, read.day - kDays);
   }
   if (from == *known_from_) return;
   known_from_ = from;
-  for (auto& [id, site] : sites_) site.days.erase(site.days.begin(), site.days.lower_bound(from));
+  for (auto& [id, site] : sites_) {
+    for (auto& [router, known] : site) {
+      known.days.erase(known.days.begin(),
+                       std::lower_bound(known.days.begin(), known.days.end(), Number(from)));
+    }
+  }
 }
 
 std::optional<store::SiteReadings> ReadingBoard::Readings(const base::SiteId& site,
@@ -44,15 +72,11 @@ std::optional<store::SiteReadings> ReadingBoard::Readings(const base::SiteId& si
   store::SiteReadings readings;
   const auto found = sites_.find(site);
   if (found == sites_.end()) return readings;
-  for (const auto& [router, at_us] : found->second.firsts) {
-    readings.firsts.push_back({site, router, at_us});
+  for (const auto& [router, known] : found->second) {
+    if (known.first_us.has_value()) readings.firsts.push_back({site, router, *known.first_us});
+    const auto at = std::lower_bound(known.days.begin(), known.days.end(), Number(first));
+    if (at != known.days.end() && *at <= Number(last)) readings.read_in_span.push_back(router);
   }
-  std::set<base::RouterId> read;
-  for (auto day = found->second.days.lower_bound(first);
-       day != found->second.days.end() && day->first <= last; ++day) {
-    read.insert(day->second.begin(), day->second.end());
-  }
-  readings.read_in_span.assign(read.begin(), read.end());
   return readings;
 }
 

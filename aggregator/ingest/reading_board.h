@@ -3,7 +3,6 @@
 #include <cstdint>
 #include <map>
 #include <optional>
-#include <set>
 #include <vector>
 
 #include "absl/time/civil_time.h"
@@ -17,12 +16,15 @@ namespace netsentinel::ingest {
 // not answer. Written by the engine, thread-safe.
 class ReadingBoard {
  public:
-  // So many days before the newest one are held.
-  static constexpr int kDays = 3;
+  // So many days before the newest one are held: all that the Book may have to answer for, a month
+  // and the days that stay open before it.
+  static constexpr int kDays = 70;
 
   // All that the store has: since when, and the days from `known_from` on.
   void Reset(const std::vector<store::FirstReading>& firsts,
              const std::vector<store::ReadDay>& days, absl::CivilDay known_from);
+  // The same with all that another one has.
+  void Replace(ReadingBoard&& fresh);
   // What a commit has added.
   void Add(const std::vector<store::FirstReading>& firsts, const std::vector<store::ReadDay>& days);
   // As Store::Readings; nothing for a span that begins before what is held.
@@ -30,10 +32,11 @@ class ReadingBoard {
                                               absl::CivilDay last) const;
 
  private:
-  struct Site {
-    std::map<base::RouterId, std::int64_t> firsts;
-    std::map<absl::CivilDay, std::set<base::RouterId>> days;
+  struct Router {
+    std::optional<std::int64_t> first_us;
+    std::vector<std::int32_t> days;  // since 1970, ascending
   };
+  using Site = std::map<base::RouterId, Router>;
   void Take(const std::vector<store::FirstReading>& firsts, const std::vector<store::ReadDay>& days)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 

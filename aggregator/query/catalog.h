@@ -5,6 +5,8 @@
 #include <utility>
 #include <vector>
 
+#include "absl/status/statusor.h"
+
 #include "aggregator/quota/quota.h"
 #include "common/base/ids.h"
 #include "common/base/mutex.h"
@@ -39,6 +41,9 @@ struct Catalog {
     return nullptr;
   }
 };
+
+// The site; kNotFound, in words for people, when there is none.
+absl::StatusOr<const Catalog::Site*> RequireSite(const Catalog& catalog, const base::SiteId& id);
 
 // The Catalog in force; replaced as a whole. Thread-safe.
 class CatalogHolder {

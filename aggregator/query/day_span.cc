@@ -25,9 +25,9 @@ absl::StatusOr<absl::CivilDay> ParseDay(const std::string& text) {
 }
 
 absl::Status NotBegun(absl::CivilDay day, const base::SiteId& site, absl::CivilDay today) {
-  return absl::OutOfRangeError(absl::StrCat("the day ", absl::FormatCivilTime(day),
-                                            " has not begun at site ", site.value(),
-                                            ", where it is ", absl::FormatCivilTime(today)));
+  return absl::InvalidArgumentError(absl::StrCat("the day ", absl::FormatCivilTime(day),
+                                                 " has not begun at site ", site.value(),
+                                                 ", where it is ", absl::FormatCivilTime(today)));
 }
 
 // The days as they are asked for; what is left out is the day that is running wherever it is asked.
@@ -89,25 +89,24 @@ absl::StatusOr<std::vector<std::optional<DaySpan>>> UsageReader::Resolve(
     NS_ASSIGN_OR_RETURN(
         const accounting::Book::LocalDay today,
         book_.Read([&](const accounting::Book& book) { return book.DayAt(site->id, NowUs()); }));
-    Asked here = asked;
-    if (here.last.has_value() && *here.last > today.day) {
-      not_begun.Update(NotBegun(*here.last, site->id, today.day));
-      if (*here.first <= today.day) here.last = today.day;
-    } else {
-      last_begun = true;
-    }
-    absl::StatusOr<DaySpan> span = SpanOf(here, site->id, today.day);
-    if (absl::IsOutOfRange(span.status())) {
-      not_begun.Update(span.status());
+    if (asked.first.value_or(today.day) > today.day) {
+      not_begun.Update(NotBegun(*asked.first, site->id, today.day));
       spans.emplace_back();
       continue;
     }
-    NS_RETURN_IF_ERROR(span.status());
-    spans.emplace_back(*span);
+    Asked here = asked;
+    if (here.last.has_value() && *here.last > today.day) {
+      not_begun.Update(NotBegun(*here.last, site->id, today.day));
+      here.last = today.day;
+    } else {
+      last_begun = true;
+    }
+    NS_ASSIGN_OR_RETURN(const DaySpan span, SpanOf(here, site->id, today.day));
+    spans.emplace_back(span);
   }
   const bool any = std::any_of(spans.begin(), spans.end(),
                                [](const std::optional<DaySpan>& one) { return one.has_value(); });
-  if (!any || !last_begun) return absl::InvalidArgumentError(not_begun.message());
+  if (!any || !last_begun) return not_begun;
   return spans;
 }
 

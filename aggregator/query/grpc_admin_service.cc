@@ -14,6 +14,7 @@
 #include "common/base/display_name.h"
 #include "common/base/status_macros.h"
 #include "common/rpc/grpc_status.h"
+#include "common/rpc/row_limit.h"
 
 namespace netsentinel::query {
 namespace {
@@ -62,8 +63,8 @@ grpc::Status GrpcAdminService::SetQuota(grpc::ServerContext* context,
   const absl::StatusOr<rpc::PeerIdentity> caller =
       parts_.authority.RequireRole(*context, {rpc::Role::kOperator, rpc::Role::kAdmin});
   if (!caller.ok()) return rpc::ToGrpc(caller.status());
-  const ChangeReason said{request->reason(), request->on_behalf_of()};
-  if (const absl::Status fits = Validate(said); !fits.ok()) return rpc::ToGrpc(fits);
+  const rpc::ChangeReason said{request->reason(), request->on_behalf_of()};
+  if (const absl::Status fits = rpc::Validate(said); !fits.ok()) return rpc::ToGrpc(fits);
   return rpc::ToGrpc(Set(
       *request, AuditRowOf(parts_.authority, *context, *caller, said, parts_.clock, parts_.random),
       *response));
@@ -81,10 +82,7 @@ absl::Status GrpcAdminService::Set(const v1::SetQuotaRequest& request, store::Au
     }
     row.subscriber.site = site->id;
   }
-  if (catalog->FindSite(row.subscriber.site) == nullptr) {
-    return absl::NotFoundError(
-        absl::StrCat("there is no site \"", row.subscriber.site.value(), "\""));
-  }
+  NS_RETURN_IF_ERROR(RequireSite(*catalog, row.subscriber.site).status());
   row.quota_id = request.quota_id().empty() ? "default" : request.quota_id();
   const bool known = std::any_of(catalog->quotas.begin(), catalog->quotas.end(),
                                  [&](const quota::Rule& rule) { return rule.id == row.quota_id; });
@@ -133,10 +131,8 @@ grpc::Status GrpcAdminService::ListQuotas(grpc::ServerContext* context,
 
 absl::Status GrpcAdminService::List(const v1::ListQuotasRequest& request,
                                     v1::ListQuotasResponse& response) {
-  if (request.limit() > kOverridesMax) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("limit: ", request.limit(), " is more than ", kOverridesMax));
-  }
+  NS_ASSIGN_OR_RETURN(const std::size_t limit,
+                      rpc::RowLimit(request.limit(), kOverridesMax, kOverridesDefault));
   NS_ASSIGN_OR_RETURN(std::vector<store::QuotaOverrideRow> rows,
                       parts_.store.Ask([](store::Store& store) { return store.QuotaOverrides(); }));
   std::sort(rows.begin(), rows.end(),
@@ -158,7 +154,6 @@ absl::Status GrpcAdminService::List(const v1::ListQuotasRequest& request,
       *response.add_quotas() = ToWire(rule);
     }
   }
-  const std::size_t limit = request.limit() == 0 ? kOverridesDefault : request.limit();
   for (; row != rows.end() && limit > static_cast<std::size_t>(response.overrides_size()); ++row) {
     *response.add_overrides() = ToWire(*row);
   }

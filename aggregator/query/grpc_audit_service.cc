@@ -10,7 +10,9 @@
 
 #include "common/base/status_macros.h"
 #include "common/io/uuid.h"
+#include "common/rpc/grpc_change.h"
 #include "common/rpc/grpc_status.h"
+#include "common/rpc/row_limit.h"
 
 namespace netsentinel::query {
 namespace {
@@ -18,8 +20,6 @@ namespace {
 constexpr std::uint32_t kEntriesDefault = 100;
 constexpr std::uint32_t kEntriesMax = 1'000;
 constexpr int kRecordMax = 100;
-constexpr std::size_t kMaxReasonBytes = 1'024;
-constexpr std::size_t kMaxOnBehalfOfBytes = 255;
 
 // "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx". What comes over the network is kept apart from the ids
 // that the aggregator gives to its own changes.
@@ -32,10 +32,6 @@ bool IsUuid(const std::string& text) {
     }
   }
   return true;
-}
-
-std::string RoleText(const rpc::PeerIdentity& caller) {
-  return caller.authenticated ? std::string(rpc::RoleName(caller.role)) : "local";
 }
 
 void EntryToWire(const store::AuditRow& row, v1::AuditEntry& entry) {
@@ -77,33 +73,20 @@ store::AuditRow EntryFromWire(const v1::AuditEntry& entry) {
 
 }  // namespace
 
-absl::Status Validate(const ChangeReason& said) {
-  if (said.reason.size() > kMaxReasonBytes) {
-    return absl::InvalidArgumentError(absl::StrCat("reason: has ", said.reason.size(),
-                                                   " bytes, at most ", kMaxReasonBytes, " fit"));
-  }
-  if (said.on_behalf_of.size() > kMaxOnBehalfOfBytes) {
-    return absl::InvalidArgumentError(absl::StrCat("on_behalf_of: has ", said.on_behalf_of.size(),
-                                                   " bytes, at most ", kMaxOnBehalfOfBytes,
-                                                   " fit"));
-  }
-  return absl::OkStatus();
-}
-
 store::AuditRow AuditRowOf(const rpc::PeerAuthority& authority,
                            const grpc::ServerContextBase& context, const rpc::PeerIdentity& caller,
-                           const ChangeReason& said, const base::Clock& clock,
+                           const rpc::ChangeReason& said, const base::Clock& clock,
                            base::RandomSource& random) {
-  const rpc::CertificateMark certificate = authority.CertificateOf(context);
+  rpc::Asker asker = rpc::AskerOf(authority, context, caller);
   store::AuditRow row;
   row.entry_id = io::FormatUuid(io::NewUuid(random));
   row.at_us = absl::ToUnixMicros(clock.WallNow());
   row.program = "aggregator";
-  row.role = RoleText(caller);
-  row.name = caller.id;
-  row.serial = certificate.serial;
-  row.fingerprint = certificate.fingerprint;
-  row.address = authority.AddressOf(context);
+  row.role = std::move(asker.role);
+  row.name = std::move(asker.name);
+  row.serial = std::move(asker.serial);
+  row.fingerprint = std::move(asker.fingerprint);
+  row.address = std::move(asker.address);
   row.on_behalf_of = said.on_behalf_of;
   row.reason = said.reason;
   return row;
@@ -120,12 +103,9 @@ grpc::Status GrpcAuditService::ListAuditEntries(grpc::ServerContext* context,
 
 absl::Status GrpcAuditService::List(const v1::ListAuditEntriesRequest& request,
                                     v1::ListAuditEntriesResponse& response) {
-  if (request.limit() > kEntriesMax) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("limit: ", request.limit(), " is more than ", kEntriesMax));
-  }
+  NS_ASSIGN_OR_RETURN(const std::size_t limit,
+                      rpc::RowLimit(request.limit(), kEntriesMax, kEntriesDefault));
   constexpr std::uint64_t kMaxId = std::numeric_limits<std::int64_t>::max();
-  const std::size_t limit = request.limit() == 0 ? kEntriesDefault : request.limit();
   store::AuditQuestion question;
   question.from_us = request.from_us();
   if (request.to_us() != 0) question.to_us = request.to_us();

@@ -12,25 +12,17 @@
 #include "aggregator/store/store.h"
 #include "common/base/clock.h"
 #include "common/base/random.h"
+#include "common/rpc/grpc_change.h"
 #include "common/rpc/grpc_peer.h"
 #include "netsentinel/v1/audit.grpc.pb.h"
 
 namespace netsentinel::query {
 
-// What a caller says about a change beside what it is.
-struct ChangeReason {
-  std::string reason;        // at most 1,024 bytes
-  std::string on_behalf_of;  // at most 255
-};
-
-// kInvalidArgument when one is too long.
-absl::Status Validate(const ChangeReason& said);
-
 // The audit row of a change that `caller` asks for now, under a fresh id; action and subject are
 // still to be filled in.
 store::AuditRow AuditRowOf(const rpc::PeerAuthority& authority,
                            const grpc::ServerContextBase& context, const rpc::PeerIdentity& caller,
-                           const ChangeReason& said, const base::Clock& clock,
+                           const rpc::ChangeReason& said, const base::Clock& clock,
                            base::RandomSource& random);
 
 struct AuditParts {

@@ -9,22 +9,26 @@
 #include "aggregator/query/grpc_usage_service.h"
 #include "aggregator/query/wire.h"
 #include "common/base/status_macros.h"
+#include "common/rpc/row_limit.h"
 
 // The ranking, and where each of its subscribers is in the quotas.
 namespace netsentinel::query {
 namespace {
 
 constexpr std::uint32_t kRankingMax = 100'000;
+constexpr std::size_t kRowsBetweenLooks = 256;
 
 absl::StatusOr<std::vector<const Catalog::Site*>> SitesAskedFor(const Catalog& catalog,
                                                                 const std::string& site_id) {
   std::vector<const Catalog::Site*> sites;
-  for (const Catalog::Site& site : catalog.sites) {
-    if (site_id.empty() || site.id.value() == site_id) sites.push_back(&site);
+  if (!site_id.empty()) {
+    NS_ASSIGN_OR_RETURN(const Catalog::Site* site, RequireSite(catalog, base::SiteId(site_id)));
+    sites.push_back(site);
+    return sites;
   }
+  for (const Catalog::Site& site : catalog.sites) sites.push_back(&site);
   if (!sites.empty()) return sites;
-  return absl::NotFoundError(
-      absl::StrCat("there is no site \"", site_id, "\"; `netsentinelctl routers` lists them"));
+  return absl::NotFoundError("no site is configured: name one under sites:");
 }
 
 absl::StatusOr<std::optional<quota::State>> AtLeast(const v1::GetRankingRequest& request) {
@@ -80,7 +84,7 @@ std::vector<quota::Standing> GrpcUsageService::StandingsOf(const SubscriberSum& 
 
 absl::Status GrpcUsageService::Ranking(const v1::GetRankingRequest& request, const Gone& gone,
                                        v1::GetRankingResponse& response) {
-  NS_ASSIGN_OR_RETURN(const std::size_t limit, RowLimit(request.limit(), kRankingMax));
+  NS_ASSIGN_OR_RETURN(const std::size_t limit, rpc::RowLimit(request.limit(), kRankingMax));
   NS_ASSIGN_OR_RETURN(const quota::Basis order_by, BasisFromWire(request.order_by()));
   NS_ASSIGN_OR_RETURN(const std::optional<quota::State> at_least, AtLeast(request));
   const std::shared_ptr<const Catalog> catalog = reader_.catalog();
@@ -123,7 +127,10 @@ absl::Status GrpcUsageService::Ranking(const v1::GetRankingRequest& request, con
   response.mutable_total()->set_upload_bytes(ranking.total.upload);
   response.mutable_total()->set_download_bytes(ranking.total.download);
   if (!at_least.has_value()) response.set_matching_count(ranking.subscriber_count);
+  std::size_t judged = 0;
   for (const query::Ranking::Row& row : ranking.rows) {
+    // The Book is asked row by row, so that counting goes on meanwhile.
+    if (judged++ % kRowsBetweenLooks == 0) NS_RETURN_IF_ERROR(StillWaited(gone));
     const std::vector<quota::Standing> standings =
         StandingsOf(row.subscriber, span_of[row.subscriber.first.site]);
     const quota::Standing* standing = quota::Foremost(standings);

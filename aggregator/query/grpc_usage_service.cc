@@ -11,6 +11,7 @@
 #include "aggregator/query/wire.h"
 #include "common/base/status_macros.h"
 #include "common/rpc/grpc_status.h"
+#include "common/rpc/row_limit.h"
 
 namespace netsentinel::query {
 namespace {
@@ -20,11 +21,7 @@ constexpr std::uint32_t kListMax = 10'000;
 // The site that the key names, else its router's, else the only one there is.
 absl::StatusOr<const Catalog::Site*> SiteOf(const accounting::SubscriberKey& key,
                                             const Catalog& catalog) {
-  if (!key.site.empty()) {
-    const Catalog::Site* site = catalog.FindSite(key.site);
-    if (site != nullptr) return site;
-    return absl::NotFoundError(absl::StrCat("there is no site \"", key.site.value(), "\""));
-  }
+  if (!key.site.empty()) return RequireSite(catalog, key.site);
   const Catalog::Site* site = catalog.SiteOf(key.router);
   if (site != nullptr) return site;
   if (catalog.sites.size() == 1) return &catalog.sites.front();
@@ -37,10 +34,8 @@ absl::StatusOr<std::vector<const Catalog::Site*>> SitesOf(const Catalog& catalog
                                                           const base::RouterId& router) {
   std::vector<const Catalog::Site*> sites;
   if (!site_id.empty()) {
-    sites.push_back(catalog.FindSite(base::SiteId(site_id)));
-    if (sites.front() == nullptr) {
-      return absl::NotFoundError(absl::StrCat("there is no site \"", site_id, "\""));
-    }
+    NS_ASSIGN_OR_RETURN(const Catalog::Site* site, RequireSite(catalog, base::SiteId(site_id)));
+    sites.push_back(site);
     return sites;
   }
   // What is said of a router that is configured no more is still there to be listed.
@@ -108,25 +103,33 @@ absl::Status GrpcUsageService::SubscriberUsage(const v1::GetSubscriberUsageReque
     days[row.day].push_back(&row);
     queues.insert(row.queue);
   }
-  std::map<absl::CivilDay, std::vector<accounting::Book::RowEvidence>> evidence;
-  if (request.with_evidence()) {
-    NS_ASSIGN_OR_RETURN(std::vector<accounting::Book::RowEvidence> found,
-                        reader_.Evidence(key, span, gone));
-    for (accounting::Book::RowEvidence& row : found) evidence[row.day].push_back(std::move(row));
-  }
-  std::set<accounting::QueueKey> asked_for;
-  std::size_t epochs_left = kListMax;
   for (const auto& [day, day_rows] : days) {
     v1::DayUsage* out = response.add_days();
     out->set_day(absl::FormatCivilTime(day));
     *out->mutable_usage() = ToWire(accounting::SumUsage(day_rows, day, day));
-    for (const accounting::Book::RowEvidence& row : evidence[day]) {
-      *out->add_evidence() = ToWire(row);
-    }
     out->set_open(reader_.book().Read([&, d = day](const accounting::Book& book) {
       return d >= span.today || !book.OpenRouters(key.site, d).empty();
     }));
-    if (response.epochs_left_out()) continue;
+  }
+  NS_RETURN_IF_ERROR(AddEpochs(key, days, gone, response));
+  if (request.with_evidence()) NS_RETURN_IF_ERROR(AddEvidence(key, span, gone, response));
+  for (const accounting::QueueKey& queue : queues) {
+    v1::SubscriberQueue* out = response.add_queues();
+    out->set_router_id(queue.router.value());
+    out->set_menu(MenuToWire(queue.menu));
+    *out->mutable_queue() = NameToWire(queue.name);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status GrpcUsageService::AddEpochs(const accounting::SubscriberKey& key, const DayRows& days,
+                                         const Gone& gone,
+                                         v1::GetSubscriberUsageResponse& response) {
+  std::set<accounting::QueueKey> asked_for;
+  std::size_t epochs_left = kListMax;
+  int index = 0;
+  for (const auto& [day, day_rows] : days) {
+    v1::DayUsage* out = response.mutable_days(index++);
     std::set<accounting::QueueKey> with_epochs;
     for (const accounting::UsageRow* row : day_rows) {
       // A row does not count a first sight, which lies where a queue's rows begin.
@@ -139,20 +142,31 @@ absl::Status GrpcUsageService::SubscriberUsage(const v1::GetSubscriberUsageReque
         std::vector<accounting::EpochRecord> epochs,
         reader_.Epochs(std::vector<accounting::QueueKey>(with_epochs.begin(), with_epochs.end()),
                        bounds.begin_us, bounds.end_us, epochs_left + 1, gone));
-    if (epochs.size() > epochs_left) {
-      response.set_epochs_left_out(true);
-      epochs.resize(epochs_left);
-    }
+    response.set_epochs_left_out(epochs.size() > epochs_left);
+    if (response.epochs_left_out()) epochs.resize(epochs_left);
     epochs_left -= epochs.size();
     for (const accounting::EpochRecord& epoch : epochs) {
       *out->mutable_usage()->add_epochs() = ToWire(epoch);
     }
+    if (response.epochs_left_out()) return absl::OkStatus();
   }
-  for (const accounting::QueueKey& queue : queues) {
-    v1::SubscriberQueue* out = response.add_queues();
-    out->set_router_id(queue.router.value());
-    out->set_menu(MenuToWire(queue.menu));
-    *out->mutable_queue() = NameToWire(queue.name);
+  return absl::OkStatus();
+}
+
+// Only days that have usage are told of.
+absl::Status GrpcUsageService::AddEvidence(const accounting::SubscriberKey& key,
+                                           const DaySpan& span, const Gone& gone,
+                                           v1::GetSubscriberUsageResponse& response) {
+  NS_ASSIGN_OR_RETURN(const std::vector<accounting::Book::RowEvidence> found,
+                      reader_.Evidence(key, span, gone));
+  std::map<std::string, std::vector<const accounting::Book::RowEvidence*>> by_day;
+  for (const accounting::Book::RowEvidence& row : found) {
+    by_day[absl::FormatCivilTime(row.day)].push_back(&row);
+  }
+  for (v1::DayUsage& day : *response.mutable_days()) {
+    for (const accounting::Book::RowEvidence* row : by_day[day.day()]) {
+      *day.add_evidence() = ToWire(*row);
+    }
   }
   return absl::OkStatus();
 }
@@ -166,7 +180,7 @@ grpc::Status GrpcUsageService::FindSubscribers(grpc::ServerContext* context,
 
 absl::Status GrpcUsageService::Find(const v1::FindSubscribersRequest& request,
                                     v1::FindSubscribersResponse& response) const {
-  NS_ASSIGN_OR_RETURN(const std::size_t limit, RowLimit(request.limit(), kListMax));
+  NS_ASSIGN_OR_RETURN(const std::size_t limit, rpc::RowLimit(request.limit(), kListMax));
   NS_ASSIGN_OR_RETURN(const accounting::SubscriberKey wish, FromWire(request.subscriber()));
   // One more than fits says that there are more.
   std::vector<accounting::Book::NamedSubscriber> found = reader_.book().Read(
@@ -185,12 +199,18 @@ grpc::Status GrpcUsageService::ListRouters(grpc::ServerContext* context,
                                            const v1::ListRoutersRequest* request,
                                            v1::ListRoutersResponse* response) {
   if (absl::Status status = AllowCounted(*context); !status.ok()) return rpc::ToGrpc(status);
-  const std::vector<accounting::MenuView> menus =
-      reader_.book().Read([](const accounting::Book& book) { return book.Menus(); });
+  std::map<base::RouterId, std::vector<accounting::MenuView>> menus;
+  for (accounting::MenuView& view :
+       reader_.book().Read([](const accounting::Book& book) { return book.Menus(); })) {
+    menus[view.router].push_back(std::move(view));
+  }
   const std::shared_ptr<const Catalog> catalog = reader_.catalog();
+  std::map<base::RouterId, std::string> sites;
+  for (const Catalog::Site& site : catalog->sites) {
+    for (const base::RouterId& router : site.routers) sites[router] = site.id.value();
+  }
   for (const ingest::RouterStanding& standing : board_.All()) {
-    const Catalog::Site* site = catalog->SiteOf(standing.router);
-    const std::string site_id = site == nullptr ? "" : site->id.value();
+    const std::string& site_id = sites[standing.router];
     if (!request->site_id().empty() && site_id != request->site_id()) continue;
     v1::RouterInfo* out = response->add_routers();
     out->set_router_id(standing.router.value());
@@ -208,8 +228,7 @@ grpc::Status GrpcUsageService::ListRouters(grpc::ServerContext* context,
       info.set_detail(DetailToWire(menu_standing.detail));
       info.set_last_sequence(menu_standing.last_sequence);
     }
-    for (const accounting::MenuView& view : menus) {
-      if (view.router != standing.router) continue;
+    for (const accounting::MenuView& view : menus[standing.router]) {
       v1::MenuInfo& info = infos[view.menu];
       info.set_queue_count(static_cast<std::uint32_t>(view.queues));
       info.set_last_snapshot_us(view.last_snapshot_us);
@@ -264,7 +283,7 @@ grpc::Status GrpcUsageService::ListEvents(grpc::ServerContext* context,
 
 absl::Status GrpcUsageService::EventsOf(const v1::ListEventsRequest& request,
                                         v1::ListEventsResponse& response) {
-  NS_ASSIGN_OR_RETURN(const std::size_t limit, RowLimit(request.limit(), kListMax));
+  NS_ASSIGN_OR_RETURN(const std::size_t limit, rpc::RowLimit(request.limit(), kListMax));
   const std::shared_ptr<const Catalog> catalog = reader_.catalog();
   const base::RouterId router(request.router_id());
   NS_ASSIGN_OR_RETURN(const std::vector<const Catalog::Site*> sites,
@@ -303,7 +322,7 @@ grpc::Status GrpcUsageService::ListBreaches(grpc::ServerContext* context,
 
 absl::Status GrpcUsageService::BreachesOf(const v1::ListBreachesRequest& request,
                                           v1::ListBreachesResponse& response) {
-  NS_ASSIGN_OR_RETURN(const std::size_t limit, RowLimit(request.limit(), kListMax));
+  NS_ASSIGN_OR_RETURN(const std::size_t limit, rpc::RowLimit(request.limit(), kListMax));
   const std::shared_ptr<const Catalog> catalog = reader_.catalog();
   store::BreachFilter filter;
   filter.site = base::SiteId(request.site_id());

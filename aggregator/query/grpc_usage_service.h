@@ -1,7 +1,9 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <utility>
+#include <vector>
 
 #include "aggregator/ingest/router_board.h"
 #include "aggregator/query/usage_reader.h"
@@ -36,16 +38,24 @@ class GrpcUsageService final : public v1::UsageService::Service {
   grpc::Status ListBreaches(grpc::ServerContext* context, const v1::ListBreachesRequest* request,
                             v1::ListBreachesResponse* response) override;
 
+  // Whether the caller went away, or its deadline has passed.
+  using Gone = std::function<bool()>;
+  // What GetRanking answers whoever may ask. kCancelled soon after `gone`.
+  absl::Status Ranking(const v1::GetRankingRequest& request, const Gone& gone,
+                       v1::GetRankingResponse& response);
+
  private:
   absl::Status Allow(grpc::ServerContext& context) const;
   // The same for what the Book answers.
   absl::Status AllowCounted(grpc::ServerContext& context) const;
-  // `gone`: whether the caller still waits, or its deadline has passed.
-  using Gone = std::function<bool()>;
-  absl::Status Ranking(const v1::GetRankingRequest& request, const Gone& gone,
-                       v1::GetRankingResponse& response);
   absl::Status SubscriberUsage(const v1::GetSubscriberUsageRequest& request, const Gone& gone,
                                v1::GetSubscriberUsageResponse& response);
+  using DayRows = std::map<absl::CivilDay, std::vector<const accounting::UsageRow*>>;
+  // To the days of the response, which are those of `days`.
+  absl::Status AddEpochs(const accounting::SubscriberKey& key, const DayRows& days,
+                         const Gone& gone, v1::GetSubscriberUsageResponse& response);
+  absl::Status AddEvidence(const accounting::SubscriberKey& key, const DaySpan& span,
+                           const Gone& gone, v1::GetSubscriberUsageResponse& response);
   absl::Status Find(const v1::FindSubscribersRequest& request,
                     v1::FindSubscribersResponse& response) const;
   absl::Status EventsOf(const v1::ListEventsRequest& request, v1::ListEventsResponse& response);

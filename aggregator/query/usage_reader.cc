@@ -22,10 +22,6 @@ constexpr int kDaysAside = 5;
 // So many days of a subscriber are read before others are answered.
 constexpr int kRowsSliceDays = 7;
 
-absl::Status StillWaited(const std::function<bool()>& gone) {
-  return gone() ? absl::CancelledError("the caller cancelled the request") : absl::OkStatus();
-}
-
 // The last day for which the store is asked.
 absl::CivilDay StoredLast(const DaySpan& span, std::optional<absl::CivilDay> whole_from) {
   return whole_from.has_value() ? std::min(span.last, *whole_from - 1) : span.last;
@@ -114,6 +110,10 @@ std::vector<SubscriberSum> SumRows(const std::vector<UsageRow>& rows,
 }
 
 }  // namespace
+
+absl::Status StillWaited(const std::function<bool()>& gone) {
+  return gone() ? absl::CancelledError("the caller cancelled the request") : absl::OkStatus();
+}
 
 absl::StatusOr<accounting::Book::LocalDay> UsageReader::BoundsOf(const base::SiteId& site,
                                                                  absl::CivilDay day) const {
@@ -215,16 +215,17 @@ absl::StatusOr<std::vector<accounting::Book::RowEvidence>> UsageReader::Evidence
     NS_RETURN_IF_ERROR(StillWaited(gone));
     const absl::CivilDay last = std::min(day + (kRowsSliceDays - 1), stored_last);
     NS_ASSIGN_OR_RETURN(
-        std::vector<store::StoredEvidence> slice,
-        store_.Ask([&](store::Store& store) { return store.Evidence(key, day, last); }));
+        std::vector<store::StoredEvidence> slice, store_.Ask([&](store::Store& store) {
+          return store.Evidence(key, day, last, rows_max_.evidence + newer.size() + 1);
+        }));
     for (store::StoredEvidence& stored : slice) {
       if (newer.contains({stored.day, stored.segment, stored.queue})) continue;
       rows.push_back(
           {std::move(stored.queue), stored.day, stored.segment, std::move(stored.evidence)});
     }
-    if (rows.size() > rows_max_.subscriber) {
+    if (rows.size() > rows_max_.evidence + newer.size()) {
       return absl::OutOfRangeError(
-          absl::StrCat("more than ", rows_max_.subscriber, " rows have disputed steps up to ",
+          absl::StrCat("more than ", rows_max_.evidence, " rows have disputed steps up to ",
                        absl::FormatCivilTime(last), ": ask for fewer days"));
     }
   }

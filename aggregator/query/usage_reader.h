@@ -48,12 +48,17 @@ struct Observed {
 Observed Observe(const std::vector<base::RouterId>& routers, const store::SiteReadings& readings,
                  std::int64_t begin_us);
 
+// kCancelled once `gone` says that nobody waits for the answer any more.
+absl::Status StillWaited(const std::function<bool()>& gone);
+
 // How many rows of the store one answer may take. Each is held in memory until it is made, in about
 // 350 bytes.
 struct StoredRowLimits {
   std::size_t subscriber = 200'000;
   // Of more days than one: a single day is always ranked.
   std::size_t ranking = 1'000'000;
+  // Why rows are what they are, of one subscriber: each may have 8 steps.
+  std::size_t evidence = 20'000;
 };
 
 // Usage from wherever it is: days that are whole in memory from the Book, earlier ones from the
@@ -76,8 +81,8 @@ class UsageReader {
         readings_(readings) {}
 
   // Both empty: today. Only the first: from there until today. kInvalidArgument: no such date, a
-  // last day without a first, last before first, more than 400 days. kOutOfRange, of this site
-  // alone: a day that has not begun there.
+  // last day without a first, last before first, more than 400 days, a day that has not begun
+  // there.
   absl::StatusOr<DaySpan> Resolve(const base::SiteId& site, const std::string& first,
                                   const std::string& last) const;
   // The same for sites asked together, in their order: where the first day has not begun, nothing,
@@ -114,7 +119,7 @@ class UsageReader {
   absl::StatusOr<std::vector<accounting::UsageRow>> Rows(const accounting::SubscriberKey& key,
                                                          const DaySpan& span,
                                                          const std::function<bool()>& gone);
-  // Why the rows of `Rows` are what they are; only those with disputed steps.
+  // Why the rows of `Rows` are what they are; only those with disputed steps. Errors as of `Rows`.
   absl::StatusOr<std::vector<accounting::Book::RowEvidence>> Evidence(
       const accounting::SubscriberKey& key, const DaySpan& span, const std::function<bool()>& gone);
   // Epochs of the queues that began in [from_us, to_us), at most `limit`: the first queues' first.

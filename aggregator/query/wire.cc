@@ -120,6 +120,7 @@ v1::QueueEvidence ToWire(const accounting::Book::RowEvidence& evidence) {
     out->set_steps(total.steps);
     Fill(total.at_stake, out->mutable_bytes());
   }
+  wire.set_steps_left_out(evidence.evidence.StepsLeftOut());
   for (const accounting::DisputedStep& step : evidence.evidence.steps) {
     v1::DisputedStep* out = wire.add_steps();
     out->set_from_us(step.from_us);
@@ -246,14 +247,6 @@ v1::QuotaBasis BasisToWire(quota::Basis basis) {
       return v1::QUOTA_BASIS_TOTAL;
   }
   return v1::QUOTA_BASIS_UNSPECIFIED;
-}
-
-absl::StatusOr<std::size_t> RowLimit(std::uint32_t asked, std::uint32_t most) {
-  constexpr std::uint32_t kRowsDefault = 100;
-  if (asked > most) {
-    return absl::InvalidArgumentError(absl::StrCat("limit: ", asked, " is more than ", most));
-  }
-  return asked == 0 ? kRowsDefault : asked;
 }
 
 }  // namespace netsentinel::query

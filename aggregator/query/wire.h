@@ -43,7 +43,4 @@ v1::DeviceIdentity DeviceToWire(const counters::DeviceIdentity& device);
 absl::StatusOr<quota::Basis> BasisFromWire(v1::QuotaBasis basis);
 v1::QuotaBasis BasisToWire(quota::Basis basis);
 
-// How many rows a list has at most: 0 is 100. kInvalidArgument for more than `most`.
-absl::StatusOr<std::size_t> RowLimit(std::uint32_t asked, std::uint32_t most);
-
 }  // namespace netsentinel::query

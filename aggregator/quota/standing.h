@@ -23,9 +23,10 @@ enum class State : std::uint8_t {
 
 // What was used in a period.
 struct Used {
-  // For certain, and what decides: state, percent and remaining are of it, as breaches are.
+  // For certain and decided: state, percent and remaining are of it, as breaches are.
   base::TrafficBytes sure;
-  // The best figure, at least `sure`: shown beside it where it says something worse.
+  // The best figure, also of what waits for its explanation, at least `sure`: shown beside it where
+  // it says something worse.
   base::TrafficBytes counted;
 };
 

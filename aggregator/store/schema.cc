@@ -1,14 +1,7 @@
 #include "aggregator/store/schema.h"
 
-#include <memory>
-#include <utility>
-
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
-#include "absl/strings/str_split.h"
-
-#include "aggregator/store/sql_text.h"
-#include "common/base/status_macros.h"
 
 namespace netsentinel::store {
 namespace {
@@ -26,7 +19,7 @@ std::vector<std::string> UsageColumns(const char* table, const char* day, const 
 }
 
 Migration Accounting() {
-  Migration step{1, {}};
+  Migration step{1, {}, {}};
   auto& s = step.statements;
   s.push_back(
       "CREATE TABLE IF NOT EXISTS lease (id {u8} PRIMARY KEY, holder {holder}, fence {u64},"
@@ -74,7 +67,7 @@ Migration Accounting() {
 }
 
 Migration Policy() {
-  Migration step{2, {}};
+  Migration step{2, {}, {}};
   auto& s = step.statements;
   s.push_back(
       "CREATE TABLE IF NOT EXISTS breaches (breach_id {id} PRIMARY KEY, site {id}, router {id},"
@@ -113,12 +106,13 @@ Migration QuotaView() {
            " GROUP BY site, router, name, period_start) b"
            " ON b.site = s.site AND b.router = s.router AND b.name = s.name"
            " AND b.period_start = u.local_day"
-           " GROUP BY q.router, q.menu, q.name, u.local_day"}};
+           " GROUP BY q.router, q.menu, q.name, u.local_day"},
+          {}};
 }
 
 // Rows of audit_log are added and read, never changed and never deleted.
 Migration Audit() {
-  Migration step{4, {}};
+  Migration step{4, {}, {}};
   auto& s = step.statements;
   s.push_back(
       "CREATE TABLE IF NOT EXISTS audit_log (audit_id {auto}, entry_id {id}, at_us {u64},"
@@ -132,30 +126,37 @@ Migration Audit() {
 
 // When the routers of a site were read: rows of usage say so only where bytes moved.
 Migration ReadDays() {
-  constexpr char kOfUsage[] =
-      " FROM usage_daily u JOIN queues q ON q.queue_id = u.queue_id"
+  constexpr char kNames[] =
+      " u JOIN queues q ON q.queue_id = u.queue_id"
       " JOIN subscribers s ON s.subscriber_id = u.subscriber_id WHERE u.first_reading_us > 0";
-  return {5,
-          {"CREATE TABLE IF NOT EXISTS read_days (site {id}, local_day {day}, router {id},"
-           " PRIMARY KEY (site, local_day, router)){key_end}",
-           "{index} read_days_by_day ON read_days (local_day)",
-           "CREATE TABLE IF NOT EXISTS first_readings (site {id}, router {id}, at_us {u64},"
-           " PRIMARY KEY (site, router)){key_end}",
-           absl::StrCat("{insert_new} INTO read_days SELECT DISTINCT s.site, u.local_day, q.router",
-                        kOfUsage),
-           // Months begin before the days that are left.
-           "{insert_new} INTO first_readings SELECT s.site, q.router, MIN(u.first_reading_us)"
-           " FROM (SELECT subscriber_id, queue_id, first_reading_us FROM usage_daily"
-           " UNION ALL SELECT subscriber_id, queue_id, first_reading_us FROM usage_monthly) u"
-           " JOIN queues q ON q.queue_id = u.queue_id"
-           " JOIN subscribers s ON s.subscriber_id = u.subscriber_id"
-           " WHERE u.first_reading_us > 0 GROUP BY s.site, q.router"}};
+  Migration step{5,
+                 {"CREATE TABLE IF NOT EXISTS read_days (site {id}, local_day {day}, router {id},"
+                  " PRIMARY KEY (site, local_day, router)){key_end}",
+                  "{index} read_days_by_day ON read_days (local_day)",
+                  "CREATE TABLE IF NOT EXISTS first_readings (site {id}, router {id}, at_us {u64},"
+                  " PRIMARY KEY (site, router)){key_end}"},
+                 {}};
+  const auto first_readings = [&](absl::string_view table, absl::string_view day) {
+    return absl::StrCat("INSERT INTO first_readings SELECT s.site, q.router,",
+                        " MIN(u.first_reading_us) AS at_us FROM ", table, kNames, " AND u.", day,
+                        " = ? GROUP BY s.site, q.router {or_lower}");
+  };
+  step.slices.push_back(
+      {"usage_daily",
+       "local_day",
+       {absl::StrCat("{insert_new} INTO read_days SELECT DISTINCT s.site, u.local_day, q.router",
+                     " FROM usage_daily", kNames, " AND u.local_day = ?"),
+        first_readings("usage_daily", "local_day")}});
+  // Months begin before the days that are left.
+  step.slices.push_back(
+      {"usage_monthly", "local_month", {first_readings("usage_monthly", "local_month")}});
+  return step;
 }
 
 // What is sure, what may have passed unseen and why: bytes that cross a row's edges are kept with
 // what of them lies on either side, so that sums of any span come out as the accounting's own.
 Migration Evidence() {
-  Migration step{6, {}};
+  Migration step{6, {}, {}};
   auto& s = step.statements;
   for (const absl::string_view table : {"usage_daily", "usage_monthly"}) {
     const auto rename = [&](absl::string_view from, absl::string_view to) {
@@ -190,78 +191,6 @@ Migration Evidence() {
   return step;
 }
 
-absl::StatusOr<std::int64_t> Scalar(SqlSession& session, absl::string_view sql) {
-  NS_ASSIGN_OR_RETURN(std::unique_ptr<SqlRows> rows, session.Query(sql));
-  NS_ASSIGN_OR_RETURN(const bool found, rows->Next());
-  if (!found) return absl::InternalError(absl::StrCat("no row for \"", sql, "\""));
-  return rows->Int(0);
-}
-
-absl::StatusOr<int> StoredVersion(SqlSession& session) {
-  const bool sqlite = session.dialect() == Dialect::kSqlite;
-  const absl::string_view tables =
-      sqlite ? "FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
-             : "FROM information_schema.tables WHERE table_schema = DATABASE()";
-  const absl::string_view name = sqlite ? "name" : "table_name";
-  NS_ASSIGN_OR_RETURN(const std::int64_t ours,
-                      Scalar(session, absl::StrCat("SELECT COUNT(*) ", tables, " AND ", name,
-                                                   " = 'schema_version'")));
-  if (ours == 0) {
-    NS_ASSIGN_OR_RETURN(const std::int64_t foreign,
-                        Scalar(session, absl::StrCat("SELECT COUNT(*) ", tables)));
-    if (foreign != 0) {
-      return absl::FailedPreconditionError(absl::StrCat(
-          "the database holds ", foreign, " tables of something else: give NetSentinel",
-          " a database of its own, for example CREATE DATABASE netsentinel"));
-    }
-    NS_RETURN_IF_ERROR(
-        session.Execute(ExpandTypes("CREATE TABLE schema_version (version {u64} PRIMARY KEY,"
-                                    " applied_at_us {u64}){end}",
-                                    session.dialect())));
-  }
-  NS_ASSIGN_OR_RETURN(const std::int64_t version,
-                      Scalar(session, "SELECT COALESCE(MAX(version), 0) FROM schema_version"));
-  return static_cast<int>(version);
-}
-
-// True when an ALTER TABLE has been carried out before: a server that ends every transaction at a
-// change of the schema can have died in the middle of a step.
-absl::StatusOr<bool> IsAltered(SqlSession& session, const std::string& statement) {
-  const std::vector<std::string> words = absl::StrSplit(statement, ' ');
-  if (words.size() < 6 || words[0] != "ALTER") return false;
-  const std::string& column = words[3] == "RENAME" ? words.back() : words[5];
-  const std::string columns = session.dialect() == Dialect::kSqlite
-                                  ? absl::StrCat("pragma_table_info('", words[2], "') WHERE name")
-                                  : absl::StrCat(
-                                        "information_schema.columns WHERE table_schema = DATABASE()"
-                                        " AND table_name = '",
-                                        words[2], "' AND column_name");
-  NS_ASSIGN_OR_RETURN(
-      const std::int64_t there,
-      Scalar(session, absl::StrCat("SELECT COUNT(*) FROM ", columns, " = '", column, "'")));
-  return there > 0;
-}
-
-absl::Status Apply(SqlSession& session, const Migration& step) {
-  NS_RETURN_IF_ERROR(session.Begin());
-  for (const std::string& statement : step.statements) {
-    NS_ASSIGN_OR_RETURN(const bool altered, IsAltered(session, statement));
-    if (altered) continue;
-    const absl::Status status = session.Execute(ExpandTypes(statement, session.dialect()));
-    // CREATE INDEX has no form that both servers accept twice.
-    if (!status.ok() && !absl::IsAlreadyExists(status)) return status;
-  }
-  if (step.version == 1) {
-    NS_RETURN_IF_ERROR(session.Execute("DELETE FROM lease"));
-    NS_RETURN_IF_ERROR(session.Execute("DELETE FROM fence"));
-    NS_RETURN_IF_ERROR(session.Execute("INSERT INTO lease VALUES (1, '', 0, 0)"));
-    NS_RETURN_IF_ERROR(session.Execute("INSERT INTO fence VALUES (1, 0)"));
-  }
-  NS_RETURN_IF_ERROR(session.Execute(absl::StrCat("INSERT INTO schema_version SELECT ",
-                                                  step.version, ", ", NowSql(session.dialect()))));
-  return session.Commit();
-}
-
 }  // namespace
 
 const std::vector<Migration>& Migrations() {
@@ -290,6 +219,9 @@ std::string ExpandTypes(absl::string_view statement, Dialect dialect) {
                                            {"{prefix}", ""},
                                            {"{name_text}", "CAST(q.name AS TEXT)"},
                                            {"{insert_new}", "INSERT OR IGNORE"},
+                                           {"{or_lower}",
+                                            "ON CONFLICT DO UPDATE"
+                                            " SET at_us = MIN(at_us, excluded.at_us)"},
                                            {"{index}", "CREATE INDEX IF NOT EXISTS"},
                                            {"{unique}", "CREATE UNIQUE INDEX IF NOT EXISTS"},
                                            {"{key_end}", " STRICT, WITHOUT ROWID"},
@@ -314,28 +246,13 @@ std::string ExpandTypes(absl::string_view statement, Dialect dialect) {
                                          {"{prefix}", "(255)"},
                                          {"{name_text}", "CONVERT(q.name USING utf8mb4)"},
                                          {"{insert_new}", "INSERT IGNORE"},
+                                         {"{or_lower}",
+                                          "ON DUPLICATE KEY UPDATE at_us = LEAST("
+                                          "first_readings.at_us, VALUES(at_us))"},
                                          {"{index}", "CREATE INDEX"},
                                          {"{unique}", "CREATE UNIQUE INDEX"},
                                          {"{key_end}", kEnd},
                                          {"{end}", kEnd}});
-}
-
-absl::Status Migrate(SqlSession& session) {
-  NS_ASSIGN_OR_RETURN(const int found, StoredVersion(session));
-  if (found > NewestSchemaVersion()) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("the database schema is version ", found, ", this program knows up to ",
-                     NewestSchemaVersion(), ": upgrade this program first"));
-  }
-  for (const Migration& step : Migrations()) {
-    if (step.version <= found) continue;
-    if (const absl::Status status = Apply(session, step); !status.ok()) {
-      session.Rollback();
-      return absl::Status(status.code(),
-                          absl::StrCat("schema migration ", step.version, ": ", status.message()));
-    }
-  }
-  return absl::OkStatus();
 }
 
 }  // namespace netsentinel::store

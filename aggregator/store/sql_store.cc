@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 
 #include "aggregator/store/limits.h"
+#include "aggregator/store/migrate.h"
 #include "aggregator/store/sql_text.h"
 #include "common/base/status_macros.h"
 
@@ -128,6 +129,13 @@ absl::Status StoreLease(SqlSession& session, const LeaseInfo& lease) {
                          {Text(lease.holder), Uint(lease.fence.epoch), Int(lease.until_us)});
 }
 
+// A standby may have been there before another program changed the schema.
+absl::Status CheckSchema(SqlSession& session) {
+  const absl::StatusOr<int> version = SchemaVersion(session);
+  if (!absl::IsFailedPrecondition(version.status())) return version.status();
+  return absl::AbortedError(version.status().message());
+}
+
 absl::Status CheckHolder(const std::string& holder) {
   if (!holder.empty() && holder.size() <= kMaxHolderBytes) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat("the holder's name has ", holder.size(),
@@ -151,6 +159,7 @@ absl::StatusOr<LeaseInfo> SqlStore::AcquireLease(const std::string& holder, absl
           absl::StrCat(stored.holder, " holds the lease for another ",
                        absl::FormatDuration(absl::Microseconds(stored.until_us - now))));
     }
+    NS_RETURN_IF_ERROR(CheckSchema(*session_));
     NS_ASSIGN_OR_RETURN(const std::uint64_t epoch, LockFence(*session_));
     NS_RETURN_IF_ERROR(SawFence(epoch));
     // The wait for the fence may have taken a while.

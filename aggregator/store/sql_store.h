@@ -72,8 +72,8 @@ class SqlStore final : public Store {
   absl::StatusOr<std::vector<StoredUsage>> SubscriberMonth(
       const accounting::SubscriberKey& subscriber, absl::CivilMonth month) override;
   absl::StatusOr<std::vector<StoredEvidence>> Evidence(const accounting::SubscriberKey& subscriber,
-                                                       absl::CivilDay first,
-                                                       absl::CivilDay last) override;
+                                                       absl::CivilDay first, absl::CivilDay last,
+                                                       std::size_t limit) override;
   absl::StatusOr<std::vector<accounting::HoldRecord>> OpenHolds() override;
   absl::StatusOr<std::vector<accounting::EpochRecord>> Epochs(
       absl::Span<const accounting::QueueKey> queues, std::int64_t from_us, std::int64_t to_us,
@@ -83,7 +83,7 @@ class SqlStore final : public Store {
   absl::StatusOr<SiteReadings> Readings(const base::SiteId& site, absl::CivilDay first,
                                         absl::CivilDay last) override;
   absl::StatusOr<std::vector<FirstReading>> FirstReadings() override;
-  absl::StatusOr<std::vector<ReadDay>> ReadDaysSince(absl::CivilDay first) override;
+  absl::StatusOr<std::vector<ReadDay>> ReadDays(absl::CivilDay first, absl::CivilDay last) override;
   absl::StatusOr<std::vector<BreachRow>> BreachesSince(absl::CivilDay period_start) override;
   absl::Status AppendEvents(Fence fence,
                             const std::vector<accounting::EventRecord>& events) override;
@@ -132,10 +132,14 @@ class SqlStore final : public Store {
   absl::Status WriteUsage(const char* table, const char* day_column,
                           const std::vector<const StoredUsage*>& rows);
   absl::Status WriteEvidence(const std::vector<StoredEvidence>& rows);
-  absl::Status ReadTotals(const accounting::SubscriberKey& subscriber, absl::CivilDay first,
-                          absl::CivilDay last, std::vector<StoredEvidence>& out);
-  absl::Status ReadSteps(const accounting::SubscriberKey& subscriber, absl::CivilDay first,
-                         absl::CivilDay last, std::vector<StoredEvidence>& out);
+  struct EvidenceQuestion {
+    const accounting::SubscriberKey& subscriber;
+    std::string from;
+    std::string to;
+    std::size_t limit;
+  };
+  absl::Status ReadTotals(const EvidenceQuestion& asked, std::vector<StoredEvidence>& out);
+  absl::Status ReadSteps(const EvidenceQuestion& asked, std::vector<StoredEvidence>& out);
   absl::Status SetCounter(const char* name, std::uint64_t value);
   absl::StatusOr<std::uint64_t> Counter(const char* name);
 

@@ -55,31 +55,43 @@ absl::Status ReadPossible(const std::string& text, DisputedStep& step) {
 constexpr char kFrom[] =
     " LEFT JOIN queues q ON q.queue_id = e.queue_id WHERE e.local_day >= ? AND e.local_day <= ?"
     " AND e.subscriber_id IN (SELECT subscriber_id FROM subscribers"
-    " WHERE site = ? AND router = ? AND name = ?) ORDER BY e.local_day, e.queue_id, e.segment, ";
+    " WHERE site = ? AND router = ? AND name = ?) ORDER BY e.local_day, e.queue_id, e.segment,"
+    " e.subscriber_id, ";
 
-// The row that the key columns 0 to 6 name; rows come in order, so it is the last or a new one.
-absl::StatusOr<StoredEvidence*> RowOf(const SqlRows& rows, std::vector<StoredEvidence>& out) {
+// In the order of kFrom.
+std::tuple<absl::CivilDay, std::uint64_t, std::uint8_t, std::uint64_t> KeyOf(
+    const StoredEvidence& row) {
+  return {row.day, row.queue_id, row.segment, row.subscriber_id};
+}
+
+// What the key columns 0 to 3 name.
+absl::StatusOr<StoredEvidence> ReadKey(const SqlRows& rows) {
   StoredEvidence row;
   NS_ASSIGN_OR_RETURN(row.day, ParseDay(rows.String(0)));
   row.subscriber_id = rows.Uint(1);
   row.queue_id = rows.Uint(2);
   row.segment = static_cast<std::uint8_t>(rows.Int(3));
-  const auto key = [](const StoredEvidence& e) {
-    return std::tuple(e.day, e.queue_id, e.segment, e.subscriber_id);
+  return row;
+}
+
+// In the order that usage rows are written in, so that two writers lock in one order.
+std::vector<const StoredEvidence*> ByKey(const std::vector<StoredEvidence>& rows) {
+  std::vector<const StoredEvidence*> sorted;
+  sorted.reserve(rows.size());
+  for (const StoredEvidence& row : rows) sorted.push_back(&row);
+  const auto key = [](const StoredEvidence* row) {
+    return std::tuple(row->day, row->subscriber_id, row->queue_id, row->segment);
   };
-  const auto found = std::find_if(out.rbegin(), out.rend(),
-                                  [&](const StoredEvidence& e) { return key(e) == key(row); });
-  if (found != out.rend()) return &*found;
-  row.queue = {base::RouterId(rows.String(4)), static_cast<counters::Menu>(rows.Int(5)),
-               rows.String(6)};
-  out.push_back(std::move(row));
-  return &out.back();
+  std::sort(sorted.begin(), sorted.end(),
+            [&](const StoredEvidence* a, const StoredEvidence* b) { return key(a) < key(b); });
+  return sorted;
 }
 
 }  // namespace
 
 absl::Status SqlStore::WriteEvidence(const std::vector<StoredEvidence>& rows) {
   if (rows.empty()) return absl::OkStatus();
+  const std::vector<const StoredEvidence*> sorted = ByKey(rows);
   {
     NS_ASSIGN_OR_RETURN(auto writer,
                         session_->Insert({"usage_evidence",
@@ -87,13 +99,13 @@ absl::Status SqlStore::WriteEvidence(const std::vector<StoredEvidence>& rows) {
                                            "explanation", "steps", "upload", "download"},
                                           5,
                                           true}));
-    for (const StoredEvidence& row : rows) {
-      const std::string day = DayText(row.day);
-      for (const ExplanationTotal& total : row.evidence.totals) {
+    for (const StoredEvidence* const row : sorted) {
+      const std::string day = DayText(row->day);
+      for (const ExplanationTotal& total : row->evidence.totals) {
         writer->Text(day);
-        writer->Uint(row.subscriber_id);
-        writer->Uint(row.queue_id);
-        writer->Int(row.segment);
+        writer->Uint(row->subscriber_id);
+        writer->Uint(row->queue_id);
+        writer->Int(row->segment);
         writer->Int(static_cast<std::int64_t>(total.explanation));
         writer->Uint(total.steps);
         writer->Traffic(total.at_stake);
@@ -111,14 +123,14 @@ absl::Status SqlStore::WriteEvidence(const std::vector<StoredEvidence>& rows) {
                          "doubt_download", "unseen_upload", "unseen_download", "possible"},
                         5,
                         true}));
-  for (const StoredEvidence& row : rows) {
-    const std::string day = DayText(row.day);
-    for (std::size_t i = 0; i < row.evidence.steps.size(); ++i) {
-      const DisputedStep& step = row.evidence.steps[i];
+  for (const StoredEvidence* const row : sorted) {
+    const std::string day = DayText(row->day);
+    for (std::size_t i = 0; i < row->evidence.steps.size(); ++i) {
+      const DisputedStep& step = row->evidence.steps[i];
       writer->Text(day);
-      writer->Uint(row.subscriber_id);
-      writer->Uint(row.queue_id);
-      writer->Int(row.segment);
+      writer->Uint(row->subscriber_id);
+      writer->Uint(row->queue_id);
+      writer->Int(row->segment);
       writer->Int(static_cast<std::int64_t>(i));
       writer->Int(step.from_us);
       writer->Int(step.to_us);
@@ -138,72 +150,82 @@ absl::Status SqlStore::WriteEvidence(const std::vector<StoredEvidence>& rows) {
   return writer->Finish();
 }
 
-absl::Status SqlStore::ReadTotals(const accounting::SubscriberKey& subscriber, absl::CivilDay first,
-                                  absl::CivilDay last, std::vector<StoredEvidence>& out) {
-  const std::string from = DayText(first);
-  const std::string to = DayText(last);
+absl::Status SqlStore::ReadTotals(const EvidenceQuestion& asked, std::vector<StoredEvidence>& out) {
+  // So many rows that the last one of them is whole.
+  const std::uint64_t most = (asked.limit + 1) * accounting::kExplanations;
   NS_ASSIGN_OR_RETURN(
       auto rows,
-      session_->Query(absl::StrCat("SELECT e.local_day, e.subscriber_id, e.queue_id, e.segment,"
-                                   " q.router, q.menu, q.name, e.explanation, e.steps, e.upload,"
-                                   " e.download FROM usage_evidence e",
-                                   kFrom, "e.explanation"),
-                      {Text(from), Text(to), Text(subscriber.site.value()),
-                       Text(subscriber.router.value()), Bytes(subscriber.name)}));
+      session_->Query(
+          absl::StrCat("SELECT e.local_day, e.subscriber_id, e.queue_id, e.segment,"
+                       " q.router, q.menu, q.name, e.explanation, e.steps, e.upload,"
+                       " e.download FROM usage_evidence e",
+                       kFrom, "e.explanation LIMIT ?"),
+          {Text(asked.from), Text(asked.to), Text(asked.subscriber.site.value()),
+           Text(asked.subscriber.router.value()), Bytes(asked.subscriber.name), Uint(most)}));
   for (;;) {
     NS_ASSIGN_OR_RETURN(const bool found, rows->Next());
     if (!found) return absl::OkStatus();
-    NS_ASSIGN_OR_RETURN(StoredEvidence* const row, RowOf(*rows, out));
+    NS_ASSIGN_OR_RETURN(StoredEvidence row, ReadKey(*rows));
+    if (out.empty() || KeyOf(out.back()) != KeyOf(row)) {
+      if (out.size() == asked.limit) return absl::OkStatus();
+      row.queue = {base::RouterId(rows->String(4)), static_cast<counters::Menu>(rows->Int(5)),
+                   rows->String(6)};
+      out.push_back(std::move(row));
+    }
     ExplanationTotal total;
     NS_ASSIGN_OR_RETURN(total.explanation, ToExplanation(rows->Int(7)));
     total.steps = static_cast<std::uint32_t>(rows->Uint(8));
     total.at_stake = {rows->Uint(9), rows->Uint(10)};
-    row->evidence.totals.push_back(total);
+    out.back().evidence.totals.push_back(total);
   }
 }
 
-absl::Status SqlStore::ReadSteps(const accounting::SubscriberKey& subscriber, absl::CivilDay first,
-                                 absl::CivilDay last, std::vector<StoredEvidence>& out) {
-  const std::string from = DayText(first);
-  const std::string to = DayText(last);
+absl::Status SqlStore::ReadSteps(const EvidenceQuestion& asked, std::vector<StoredEvidence>& out) {
+  const std::uint64_t most = asked.limit * accounting::kMostStepsKept;
   NS_ASSIGN_OR_RETURN(
       auto rows,
       session_->Query(
-          absl::StrCat("SELECT e.local_day, e.subscriber_id, e.queue_id, e.segment, q.router,"
-                       " q.menu, q.name, e.from_us, e.to_us, e.before_upload, e.before_download,"
-                       " e.now_upload, e.now_download, e.counted_as, e.counted_upload,"
-                       " e.counted_download, e.doubt_upload, e.doubt_download, e.unseen_upload,"
-                       " e.unseen_download, e.possible FROM disputed_steps e",
-                       kFrom, "e.number"),
-          {Text(from), Text(to), Text(subscriber.site.value()), Text(subscriber.router.value()),
-           Bytes(subscriber.name)}));
-  for (;;) {
+          absl::StrCat("SELECT e.local_day, e.subscriber_id, e.queue_id, e.segment, e.from_us,"
+                       " e.to_us, e.before_upload, e.before_download, e.now_upload,"
+                       " e.now_download, e.counted_as, e.counted_upload, e.counted_download,"
+                       " e.doubt_upload, e.doubt_download, e.unseen_upload, e.unseen_download,"
+                       " e.possible FROM disputed_steps e",
+                       kFrom, "e.number LIMIT ?"),
+          {Text(asked.from), Text(asked.to), Text(asked.subscriber.site.value()),
+           Text(asked.subscriber.router.value()), Bytes(asked.subscriber.name), Uint(most)}));
+  // Both lists are in one order, and a row with steps has totals.
+  for (auto at = out.begin();;) {
     NS_ASSIGN_OR_RETURN(const bool found, rows->Next());
     if (!found) return absl::OkStatus();
-    NS_ASSIGN_OR_RETURN(StoredEvidence* const row, RowOf(*rows, out));
+    NS_ASSIGN_OR_RETURN(const StoredEvidence row, ReadKey(*rows));
+    while (at != out.end() && KeyOf(*at) < KeyOf(row)) ++at;
+    if (at == out.end()) return absl::OkStatus();
+    if (KeyOf(*at) != KeyOf(row)) continue;
     DisputedStep step;
-    step.from_us = rows->Int(7);
-    step.to_us = rows->Int(8);
-    NS_ASSIGN_OR_RETURN(step.before.upload, ParseCounter(rows->String(9)));
-    NS_ASSIGN_OR_RETURN(step.before.download, ParseCounter(rows->String(10)));
-    NS_ASSIGN_OR_RETURN(step.now.upload, ParseCounter(rows->String(11)));
-    NS_ASSIGN_OR_RETURN(step.now.download, ParseCounter(rows->String(12)));
-    NS_ASSIGN_OR_RETURN(step.counted_as, ToExplanation(rows->Int(13)));
-    step.counted = {rows->Uint(14), rows->Uint(15)};
-    step.doubt = {rows->Uint(16), rows->Uint(17)};
-    step.unseen = {rows->Uint(18), rows->Uint(19)};
-    NS_RETURN_IF_ERROR(ReadPossible(rows->String(20), step));
-    row->evidence.steps.push_back(std::move(step));
+    step.from_us = rows->Int(4);
+    step.to_us = rows->Int(5);
+    NS_ASSIGN_OR_RETURN(step.before.upload, ParseCounter(rows->String(6)));
+    NS_ASSIGN_OR_RETURN(step.before.download, ParseCounter(rows->String(7)));
+    NS_ASSIGN_OR_RETURN(step.now.upload, ParseCounter(rows->String(8)));
+    NS_ASSIGN_OR_RETURN(step.now.download, ParseCounter(rows->String(9)));
+    NS_ASSIGN_OR_RETURN(step.counted_as, ToExplanation(rows->Int(10)));
+    step.counted = {rows->Uint(11), rows->Uint(12)};
+    step.doubt = {rows->Uint(13), rows->Uint(14)};
+    step.unseen = {rows->Uint(15), rows->Uint(16)};
+    NS_RETURN_IF_ERROR(ReadPossible(rows->String(17), step));
+    at->evidence.steps.push_back(std::move(step));
   }
 }
 
 absl::StatusOr<std::vector<StoredEvidence>> SqlStore::Evidence(
-    const accounting::SubscriberKey& subscriber, absl::CivilDay first, absl::CivilDay last) {
+    const accounting::SubscriberKey& subscriber, absl::CivilDay first, absl::CivilDay last,
+    std::size_t limit) {
+  const EvidenceQuestion asked{subscriber, DayText(first), DayText(last), limit};
   std::vector<StoredEvidence> result;
   const absl::Status done = Read([&]() -> absl::Status {
     result.clear();
-    NS_RETURN_IF_ERROR(ReadTotals(subscriber, first, last, result));
-    return ReadSteps(subscriber, first, last, result);
+    NS_RETURN_IF_ERROR(ReadTotals(asked, result));
+    return ReadSteps(asked, result);
   });
   NS_RETURN_IF_ERROR(done);
   return result;

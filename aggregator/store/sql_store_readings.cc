@@ -83,14 +83,15 @@ absl::StatusOr<std::vector<FirstReading>> SqlStore::FirstReadings() {
   return result;
 }
 
-absl::StatusOr<std::vector<ReadDay>> SqlStore::ReadDaysSince(absl::CivilDay first) {
+absl::StatusOr<std::vector<ReadDay>> SqlStore::ReadDays(absl::CivilDay first, absl::CivilDay last) {
   std::vector<ReadDay> result;
   const std::string from = DayText(first);
+  const std::string to = DayText(last);
   const absl::Status done = Read([&]() -> absl::Status {
     result.clear();
     NS_ASSIGN_OR_RETURN(auto rows, session_->Query("SELECT site, router, local_day FROM read_days"
-                                                   " WHERE local_day >= ?",
-                                                   {Text(from)}));
+                                                   " WHERE local_day >= ? AND local_day <= ?",
+                                                   {Text(from), Text(to)}));
     for (;;) {
       NS_ASSIGN_OR_RETURN(const bool found, rows->Next());
       if (!found) return absl::OkStatus();

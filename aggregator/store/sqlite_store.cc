@@ -11,7 +11,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#include "aggregator/store/schema.h"
+#include "aggregator/store/migrate.h"
 #include "aggregator/store/sql_store.h"
 #include "aggregator/store/sqlite_session.h"
 #include "common/base/status_macros.h"
@@ -157,7 +157,9 @@ absl::StatusOr<std::unique_ptr<StoreFactory>> OpenSqliteStore(const std::string&
   NS_ASSIGN_OR_RETURN(std::shared_ptr<OwnerLock> lock, OwnerLock::Take(path));
   auto factory = std::make_unique<SqliteFactory>(path, options, std::move(lock));
   NS_ASSIGN_OR_RETURN(const auto session, factory->OpenSession());
-  NS_RETURN_IF_ERROR(Migrate(*session));
+  // Nobody else can have the file, so no lease is needed.
+  NS_RETURN_IF_ERROR(
+      Migrate(*session, options.migration, [](SqlSession&) { return absl::OkStatus(); }));
   NS_RETURN_IF_ERROR(session->Execute("UPDATE lease SET until_us = 0 WHERE until_us <> 0", {}));
   return factory;
 }

@@ -147,7 +147,7 @@ struct FlushBatch {
   std::vector<StoredUsage> usage;           // dirty rows; replace what is stored. Sorted by key
                                             // (day, subscriber, queue, segment) by the store. A row
                                             // of a purged day adds to what its month holds.
-  std::vector<StoredEvidence> evidence;     // replace what is stored
+  std::vector<StoredEvidence> evidence;     // replace what is stored; written in order of their key
   std::vector<CheckpointPart> checkpoints;  // replace what is stored
   std::vector<std::pair<std::string, std::uint32_t>> dropped_checkpoints;  // (state_key, part)
   // Days of a router from the one named on are closed no longer; taken back before closed_days.
@@ -251,7 +251,8 @@ class Store {
 
   // --- the lease and its fence --------------------------------------------------------------
   // Takes the lease when it is free or ran out, with a fence above every earlier one.
-  // kFailedPrecondition with the holder's name while another holds it.
+  // kFailedPrecondition with the holder's name while another holds it; kAborted when the schema is
+  // newer than this program.
   virtual absl::StatusOr<LeaseInfo> AcquireLease(const std::string& holder, absl::Duration ttl) = 0;
   // Extends it; kAborted when it is no longer ours.
   virtual absl::StatusOr<LeaseInfo> RenewLease(const std::string& holder, Fence fence,
@@ -371,10 +372,11 @@ class Store {
                                                               absl::CivilMonth month) = 0;
   virtual absl::StatusOr<std::vector<StoredUsage>> SubscriberMonth(
       const accounting::SubscriberKey& subscriber, absl::CivilMonth month) = 0;
-  // Why rows of the subscriber on the days are what they are, in order of (day, queue, segment).
-  // Goes with the daily rows.
+  // Why rows of the subscriber on the days are what they are, in order of (day, queue, segment):
+  // the first `limit` of them. Goes with the daily rows.
   virtual absl::StatusOr<std::vector<StoredEvidence>> Evidence(
-      const accounting::SubscriberKey& subscriber, absl::CivilDay first, absl::CivilDay last) = 0;
+      const accounting::SubscriberKey& subscriber, absl::CivilDay first, absl::CivilDay last,
+      std::size_t limit) = 0;
   // Drops that wait for their explanation.
   virtual absl::StatusOr<std::vector<accounting::HoldRecord>> OpenHolds() = 0;
   // Epochs of the queues that began in [from_us, to_us), in order of (queue, start): the first
@@ -392,8 +394,9 @@ class Store {
                                                 absl::CivilDay last) = 0;
   // Of every site.
   virtual absl::StatusOr<std::vector<FirstReading>> FirstReadings() = 0;
-  // Of every site, from the day on.
-  virtual absl::StatusOr<std::vector<ReadDay>> ReadDaysSince(absl::CivilDay first) = 0;
+  // Of every site, on the days, inclusive.
+  virtual absl::StatusOr<std::vector<ReadDay>> ReadDays(absl::CivilDay first,
+                                                        absl::CivilDay last) = 0;
   // Breaches of periods that began on or after the day: what the quota engine must not repeat.
   virtual absl::StatusOr<std::vector<BreachRow>> BreachesSince(absl::CivilDay period_start) = 0;
   // Events written outside a commit (refusals, policy imports).

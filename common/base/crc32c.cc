@@ -47,4 +47,22 @@ std::uint32_t Crc32c(absl::string_view bytes) {
   return ~crc;
 }
 
+void AppendCrc32c(std::string& bytes) {
+  const std::uint32_t sum = Crc32c(bytes);
+  for (std::size_t i = 0; i < kCrcBytes; ++i) {
+    bytes.push_back(static_cast<char>((sum >> (8 * i)) & 0xFFU));
+  }
+}
+
+std::optional<absl::string_view> WithoutCrc32c(absl::string_view sealed) {
+  if (sealed.size() < kCrcBytes) return std::nullopt;
+  const absl::string_view bytes = sealed.substr(0, sealed.size() - kCrcBytes);
+  std::uint32_t sum = 0;
+  for (std::size_t i = 0; i < kCrcBytes; ++i) {
+    sum |= std::uint32_t{static_cast<std::uint8_t>(sealed[bytes.size() + i])} << (8 * i);
+  }
+  if (sum != Crc32c(bytes)) return std::nullopt;
+  return bytes;
+}
+
 }  // namespace netsentinel::base

@@ -17,7 +17,6 @@ namespace netsentinel::io {
 namespace {
 
 constexpr mode_t kOthers = S_IRWXG | S_IRWXO;
-constexpr std::size_t kMostFiles = 10'000;
 
 }  // namespace
 
@@ -43,21 +42,28 @@ std::optional<Exposed> CloseToOthers(const std::string& path) {
   return exposed;
 }
 
-absl::StatusOr<std::vector<Exposed>> MakePrivateFolder(const std::string& path) {
+absl::StatusOr<PrivateFolder> MakePrivateFolder(const std::string& path, std::size_t most_files) {
   NS_RETURN_IF_ERROR(MakeFolder(path, 0700));
-  std::vector<Exposed> found;
+  PrivateFolder looked_at;
+  std::vector<Exposed>& found = looked_at.exposed;
   if (const auto folder = CloseToOthers(path); folder.has_value()) found.push_back(*folder);
   std::error_code error;
   std::size_t seen = 0;
-  for (std::filesystem::directory_iterator entry(path, error), end;
-       !error && entry != end && seen < kMostFiles; entry.increment(error), ++seen) {
+  for (std::filesystem::directory_iterator entry(path, error), end; !error && entry != end;
+       entry.increment(error)) {
+    if (++seen > most_files) {
+      looked_at.whole = false;
+      break;
+    }
     struct stat info {};
     if (::lstat(entry->path().c_str(), &info) != 0 || !S_ISREG(info.st_mode)) continue;
     if (auto file = CloseToOthers(entry->path().string()); file.has_value()) {
       found.push_back(*std::move(file));
     }
   }
-  return found;
+  // A folder that cannot be listed has not been looked at.
+  if (error) looked_at.whole = false;
+  return looked_at;
 }
 
 }  // namespace netsentinel::io

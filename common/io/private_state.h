@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <vector>
@@ -26,8 +27,15 @@ struct Exposed {
 // to take, or there is nothing at `path`. Follows no symbolic link at the end of the path.
 std::optional<Exposed> CloseToOthers(const std::string& path);
 
+struct PrivateFolder {
+  std::vector<Exposed> exposed;  // what had been open
+  bool whole = true;  // every entry was looked at; false: there are more, or it cannot be listed
+};
+inline constexpr std::size_t kMostPrivateFiles = 10'000;
+
 // Makes the folder with mode 0700 where there is none. An existing one is closed to others, and so
-// are the regular files directly in it (the first 10,000). Gives what had been open.
-absl::StatusOr<std::vector<Exposed>> MakePrivateFolder(const std::string& path);
+// are the regular files directly in it, of its first `most_files` entries.
+absl::StatusOr<PrivateFolder> MakePrivateFolder(const std::string& path,
+                                                std::size_t most_files = kMostPrivateFiles);
 
 }  // namespace netsentinel::io

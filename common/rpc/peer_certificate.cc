@@ -11,21 +11,16 @@
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
+#include "common/rpc/openssl_handles.h"
+
 namespace netsentinel::rpc {
 namespace {
 
-template <auto kFree>
-struct Freed {
-  template <typename T>
-  void operator()(T* object) const {
-    kFree(object);
-  }
-};
-
 std::vector<std::string> UriNames(X509* certificate) {
   std::vector<std::string> uris;
-  const std::unique_ptr<GENERAL_NAMES, Freed<GENERAL_NAMES_free>> names(static_cast<GENERAL_NAMES*>(
-      X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr)));
+  const std::unique_ptr<GENERAL_NAMES, openssl::Release<GENERAL_NAMES_free>> names(
+      static_cast<GENERAL_NAMES*>(
+          X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr)));
   for (int i = 0; i < sk_GENERAL_NAME_num(names.get()); ++i) {
     const GENERAL_NAME* name = sk_GENERAL_NAME_value(names.get(), i);
     if (name->type != GEN_URI) continue;
@@ -39,10 +34,8 @@ std::vector<std::string> UriNames(X509* certificate) {
 }  // namespace
 
 absl::StatusOr<PeerIdentity> IdentifyCertificate(absl::string_view chain_pem) {
-  const std::unique_ptr<BIO, Freed<BIO_free>> text(
-      BIO_new_mem_buf(chain_pem.data(), static_cast<int>(chain_pem.size())));
-  const std::unique_ptr<X509, Freed<X509_free>> certificate(
-      PEM_read_bio_X509(text.get(), nullptr, nullptr, nullptr));
+  const openssl::Text text(BIO_new_mem_buf(chain_pem.data(), static_cast<int>(chain_pem.size())));
+  const openssl::Cert certificate(PEM_read_bio_X509(text.get(), nullptr, nullptr, nullptr));
   ERR_clear_error();
   if (certificate == nullptr) {
     return absl::UnauthenticatedError("the caller showed no certificate");

@@ -21,19 +21,18 @@ void Refusals::Count(absl::string_view reason) {
 
 void Refusals::Refuse(const Refusal& refusal) {
   Count(refusal.reason);
-  std::uint64_t suppressed = 0;
-  if (!MayLog(absl::StrCat(refusal.reason, " ", HostOf(refusal.address), " ", refusal.name),
-              suppressed)) {
-    return;
-  }
+  const std::optional<HeldBack> held_back =
+      MayLog(absl::StrCat(refusal.reason, " ", HostOf(refusal.address), " ", refusal.name));
+  if (!held_back.has_value()) return;
   logger_.Warn("rpc.refused", refusal.words,
                {{"reason", refusal.reason},
                 {"address", refusal.address},
                 {"name", refusal.name},
-                {"more_like_it", suppressed}});
+                {"more_like_it", held_back->like_it},
+                {"others_untold", held_back->others}});
 }
 
-bool Refusals::MayLog(const std::string& key, std::uint64_t& suppressed) {
+std::optional<Refusals::HeldBack> Refusals::MayLog(const std::string& key) {
   base::MutexLock lock(mutex_);
   const absl::Duration now = clock_.MonotonicNow();
   if (now - window_ >= absl::Seconds(1)) {
@@ -43,28 +42,28 @@ bool Refusals::MayLog(const std::string& key, std::uint64_t& suppressed) {
   const auto at = traces_.find(key);
   if (at != traces_.end() && now < at->second.quiet_until) {
     ++at->second.suppressed;
-    return false;
+    return std::nullopt;
   }
   if (in_window_ >= kLinesPerSecond) {
     ++untraced_;
-    return false;
+    return std::nullopt;
   }
   ++in_window_;
-  suppressed = std::exchange(untraced_, 0);
+  HeldBack held_back{.others = std::exchange(untraced_, 0)};
   if (at != traces_.end()) {
-    suppressed += at->second.suppressed;
+    held_back.like_it = at->second.suppressed;
     at->second = {now + kQuiet, 0};
-    return true;
+    return held_back;
   }
   if (traces_.size() >= kMaxKeys) {
     std::erase_if(traces_, [&](const auto& trace) {
       if (now < trace.second.quiet_until) return false;
-      suppressed += trace.second.suppressed;
+      held_back.others += trace.second.suppressed;
       return true;
     });
   }
   if (traces_.size() < kMaxKeys) traces_[key] = {now + kQuiet, 0};
-  return true;
+  return held_back;
 }
 
 }  // namespace netsentinel::rpc

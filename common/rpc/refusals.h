@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -24,8 +25,9 @@ struct Refusal {
 
 // Keeps a trace of every refused connection and call: each is counted in
 // netsentinel_grpc_refused_total{reason}, and logged as rpc.refused. Logged is the first of a
-// (reason, host, name), then one every 10 s with the number of those in between; at most 20 lines a
-// second. Thread-safe; the three must outlive it.
+// (reason, host, name), then one every 10 s with the number of those in between (more_like_it); at
+// most 20 lines a second, and the next one says how many others were left out (others_untold).
+// Thread-safe; the three must outlive it.
 class Refusals {
  public:
   Refusals(const base::Clock& clock, log::Logger& logger, metrics::Registry& metrics)
@@ -44,8 +46,13 @@ class Refusals {
     absl::Duration quiet_until;
     std::uint64_t suppressed = 0;
   };
-  // The number of lines that were held back before this one; none: hold this one back as well.
-  bool MayLog(const std::string& key, std::uint64_t& suppressed);
+  // Lines that were held back before one that is written.
+  struct HeldBack {
+    std::uint64_t like_it = 0;  // of the same reason, host and name
+    std::uint64_t others = 0;   // of which nothing else is told
+  };
+  // Nothing: hold this one back as well.
+  std::optional<HeldBack> MayLog(const std::string& key);
 
   const base::Clock& clock_;
   log::Logger& logger_;

@@ -15,23 +15,17 @@
 
 #include "common/base/status_macros.h"
 #include "common/io/files.h"
+#include "common/rpc/openssl_handles.h"
 #include "common/rpc/revocation.h"
 
 namespace netsentinel::rpc {
 namespace {
 
-template <auto kFree>
-struct Free {
-  template <typename T>
-  void operator()(T* object) const {
-    kFree(object);
-  }
-};
-using Bio = std::unique_ptr<BIO, Free<BIO_free>>;
-using Certificate = std::unique_ptr<X509, Free<X509_free>>;
-using Key = std::unique_ptr<EVP_PKEY, Free<EVP_PKEY_free>>;
-using Store = std::unique_ptr<X509_STORE, Free<X509_STORE_free>>;
-using StoreContext = std::unique_ptr<X509_STORE_CTX, Free<X509_STORE_CTX_free>>;
+using Bio = openssl::Text;
+using Certificate = openssl::Cert;
+using Key = openssl::PrivateKey;
+using Store = std::unique_ptr<X509_STORE, openssl::Release<X509_STORE_free>>;
+using StoreContext = std::unique_ptr<X509_STORE_CTX, openssl::Release<X509_STORE_CTX_free>>;
 
 struct FreeStack {
   void operator()(STACK_OF(X509) * stack) const { sk_X509_free(stack); }

@@ -38,8 +38,14 @@ void Tell(const std::vector<io::Exposed>& exposed, log::Logger& logger) {
 }  // namespace
 
 absl::Status MakeStateFolder(const std::string& folder, log::Logger& logger) {
-  NS_ASSIGN_OR_RETURN(const std::vector<io::Exposed> exposed, io::MakePrivateFolder(folder));
-  Tell(exposed, logger);
+  NS_ASSIGN_OR_RETURN(const io::PrivateFolder looked_at, io::MakePrivateFolder(folder));
+  Tell(looked_at.exposed, logger);
+  if (!looked_at.whole) {
+    logger.Warn("state.unlooked",
+                "not every file of the folder was looked at: it holds too many, or cannot be "
+                "listed; some may be open to other users; move away what does not belong there",
+                {{"path", folder}, {"files_at_most", io::kMostPrivateFiles}});
+  }
   return absl::OkStatus();
 }
 

@@ -1,38 +1,25 @@
 #include "notifier/audit/grpc_audit_desk.h"
 
-#include "absl/strings/str_cat.h"
+#include <utility>
 
 #include "common/base/status_macros.h"
 #include "common/io/uuid.h"
+#include "common/rpc/grpc_change.h"
 
 namespace netsentinel::audit {
-namespace {
-
-constexpr std::size_t kMaxReasonBytes = 1'024;
-constexpr std::size_t kMaxOnBehalfOfBytes = 255;
-
-absl::Status CheckLength(const char* what, const std::string& text, std::size_t limit) {
-  if (text.size() <= limit) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat(what, ": has ", text.size(), " bytes, at most ", limit, " fit"));
-}
-
-}  // namespace
-
 absl::StatusOr<std::string> GrpcAuditDesk::Begin(const grpc::ServerContextBase& context,
                                                  const rpc::PeerIdentity& caller,
                                                  const Change& change) {
-  NS_RETURN_IF_ERROR(CheckLength("reason", change.reason, kMaxReasonBytes));
-  NS_RETURN_IF_ERROR(CheckLength("on_behalf_of", change.on_behalf_of, kMaxOnBehalfOfBytes));
-  const rpc::CertificateMark certificate = authority_.CertificateOf(context);
+  NS_RETURN_IF_ERROR(rpc::Validate({change.reason, change.on_behalf_of}));
+  rpc::Asker asker = rpc::AskerOf(authority_, context, caller);
   AuditEntry entry;
   entry.entry_id = io::FormatUuid(io::NewUuid(random_));
   entry.at = clock_.WallNow();
-  entry.role = caller.authenticated ? std::string(rpc::RoleName(caller.role)) : "local";
-  entry.name = caller.id;
-  entry.serial = certificate.serial;
-  entry.fingerprint = certificate.fingerprint;
-  entry.address = authority_.AddressOf(context);
+  entry.role = std::move(asker.role);
+  entry.name = std::move(asker.name);
+  entry.serial = std::move(asker.serial);
+  entry.fingerprint = std::move(asker.fingerprint);
+  entry.address = std::move(asker.address);
   entry.on_behalf_of = change.on_behalf_of;
   entry.action = change.action;
   entry.subject = change.subject;

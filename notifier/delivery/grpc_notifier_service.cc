@@ -9,12 +9,12 @@
 
 #include "common/base/display_name.h"
 #include "common/rpc/grpc_status.h"
+#include "common/rpc/row_limit.h"
 #include "notifier/delivery/wire.h"
 
 namespace netsentinel::delivery {
 namespace {
 
-constexpr std::uint32_t kListDefault = 100;
 constexpr std::uint32_t kListMost = 10'000;
 
 // "report daily of site lahore, day 2026-03-29".
@@ -78,12 +78,9 @@ grpc::Status GrpcNotifierService::ListDeliveries(grpc::ServerContext* context,
   // Addresses and reasons of mails are for those who run the system, not for every viewer.
   const auto caller = authority_.RequireRole(*context, {rpc::Role::kOperator, rpc::Role::kAdmin});
   if (!caller.ok()) return rpc::ToGrpc(caller.status());
-  if (request->limit() > kListMost) {
-    return rpc::ToGrpc(absl::InvalidArgumentError(
-        absl::StrCat("limit: ", request->limit(), " is more than ", kListMost)));
-  }
-  const absl::StatusOr<std::vector<DeliveryRecord>> records =
-      queue_.List(request->limit() == 0 ? kListDefault : request->limit());
+  const absl::StatusOr<std::size_t> limit = rpc::RowLimit(request->limit(), kListMost);
+  if (!limit.ok()) return rpc::ToGrpc(limit.status());
+  const absl::StatusOr<std::vector<DeliveryRecord>> records = queue_.List(*limit);
   if (!records.ok()) return rpc::ToGrpc(records.status());
   for (const DeliveryRecord& record : *records) {
     DeliveryToWire(record, *response->add_deliveries());

@@ -149,6 +149,35 @@ TEST_F(AggregatorStartupTest, LivesWithoutItsDatabaseAndGoesOnWhenThatComes) {
   EXPECT_EQ(aggregator_->Stop(SIGTERM), 0) << Log();
 }
 
+TEST_F(AggregatorStartupTest, AnOlderSchemaIsLeftToItsAggregatorUntilThatOneEnds) {
+  UseMariaDb();
+  Launch();
+  ASSERT_TRUE(WaitForReadyz("200 ready")) << Get("/readyz");
+  ASSERT_EQ(aggregator_->Stop(SIGTERM), 0) << Log();
+  // The active one of the version before, which goes on extending its lease.
+  ASSERT_TRUE(database_
+                  ->Run("USE netsentinel; DELETE FROM schema_version WHERE version > 4;"
+                        " DROP TABLE read_days; UPDATE lease SET holder = 'the old one',"
+                        " until_us = (UNIX_TIMESTAMP() + 1800) * 1000000")
+                  .ok());
+  aggregator_ = LaunchAs("ports-2");
+  ports_ = test::WaitForPorts(Path("ports-2"));
+  EXPECT_TRUE(
+      WaitForReadyz("the database schema is version 4, this program writes 6: it is changed"
+                    " when the active aggregator stops; to upgrade, stop that one now (the"
+                    " old one holds the lease"))
+      << Get("/readyz");
+  EXPECT_TRUE(
+      database_->Run("USE netsentinel; INSERT INTO read_days VALUES ('a', '2026-01-01', 'r')")
+          .ToString()
+          .find("doesn't exist") != std::string::npos);
+  ASSERT_TRUE(database_->Run("USE netsentinel; UPDATE lease SET holder = ''").ok());
+  EXPECT_TRUE(WaitForReadyz("200 ready")) << Get("/readyz");
+  EXPECT_EQ(LogCount("store.schema_waits"), 1) << Log();
+  EXPECT_EQ(LogCount("step 5 of 6 is done"), 1) << Log();
+  EXPECT_EQ(aggregator_->Stop(SIGTERM), 0) << Log();
+}
+
 TEST_F(AggregatorStartupTest, StopsAtOnceWhileItWaitsForItsDatabase) {
   UseMariaDb();
   database_->Kill();

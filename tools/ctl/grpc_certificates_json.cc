@@ -13,24 +13,27 @@ std::string Instant(absl::Time time) {
   return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", time, absl::UTCTimeZone());
 }
 
+google::protobuf::Value& Field(google::protobuf::Struct& of, const std::string& name) {
+  return (*of.mutable_fields())[name];
+}
+
 google::protobuf::Struct JsonOf(const AuthorityFolder& authority, const IndexEntry& entry,
                                 absl::Time now) {
   const bool ended = entry.not_after <= now;
   google::protobuf::Struct one;
-  auto& fields = *one.mutable_fields();
-  fields["name"].set_string_value(entry.name);
-  fields["role"].set_string_value(std::string(rpc::RoleName(entry.role)));
-  fields["serial"].set_string_value(entry.serial);
-  fields["not_before"].set_string_value(Instant(entry.not_before));
-  fields["not_after"].set_string_value(Instant(entry.not_after));
-  fields["days_left"].set_number_value(
-      ended ? 0 : static_cast<double>((entry.not_after - now) / absl::Hours(24)));
-  fields["state"].set_string_value(entry.revoked ? "revoked" : ended ? "ended" : "good");
-  fields["old_authority"].set_bool_value(entry.issuer != authority.signer().serial);
-  fields["file"].set_string_value(entry.path);
+  Field(one, "name").set_string_value(entry.name);
+  Field(one, "role").set_string_value(std::string(rpc::RoleName(entry.role)));
+  Field(one, "serial").set_string_value(entry.serial);
+  Field(one, "not_before").set_string_value(Instant(entry.not_before));
+  Field(one, "not_after").set_string_value(Instant(entry.not_after));
+  Field(one, "days_left")
+      .set_number_value(ended ? 0 : static_cast<double>((entry.not_after - now) / absl::Hours(24)));
+  Field(one, "state").set_string_value(entry.revoked ? "revoked" : ended ? "ended" : "good");
+  Field(one, "old_authority").set_bool_value(entry.issuer != authority.signer().serial);
+  Field(one, "file").set_string_value(entry.path);
   if (entry.revoked) {
-    fields["revoked_at"].set_string_value(Instant(entry.revoked_at));
-    fields["revocation_reason"].set_string_value(entry.reason);
+    Field(one, "revoked_at").set_string_value(Instant(entry.revoked_at));
+    Field(one, "revocation_reason").set_string_value(entry.reason);
   }
   return one;
 }
@@ -40,12 +43,11 @@ google::protobuf::Struct JsonOf(const AuthorityFolder& authority, const IndexEnt
 void PrintCertificatesJson(const AuthorityFolder& authority, const std::vector<IndexEntry>& entries,
                            absl::Time now) {
   google::protobuf::Struct answer;
-  auto& fields = *answer.mutable_fields();
-  auto* certificates = fields["certificates"].mutable_list_value();
+  auto* certificates = Field(answer, "certificates").mutable_list_value();
   for (const IndexEntry& entry : entries) {
     *certificates->add_values()->mutable_struct_value() = JsonOf(authority, entry, now);
   }
-  fields["authority_being_replaced"].set_bool_value(authority.old_signer().has_value());
+  Field(answer, "authority_being_replaced").set_bool_value(authority.old_signer().has_value());
   PrintJson(answer);
 }
 

@@ -210,16 +210,14 @@ void PrintWhy(const v1::GetSubscriberUsageResponse& response) {
     for (const v1::QueueEvidence& queue : day.evidence()) {
       std::printf("  queue %s on %s\n", TerminalText(queue.queue().queue().display_name()).c_str(),
                   TerminalText(queue.queue().router_id()).c_str());
-      std::uint32_t steps = 0;
       for (const v1::DisputedStep& step : queue.steps()) PrintStep(step);
       for (const v1::ExplainedBytes& total : queue.totals()) {
-        steps = std::max(steps, total.steps());
         std::printf("    \"%s\" was possible for %u steps, for %s in all\n",
                     ExplanationText(total.explanation()).c_str(), total.steps(),
                     UpDownText(total.bytes()).c_str());
       }
-      if (steps > static_cast<std::uint32_t>(queue.steps_size())) {
-        std::printf("    (the first %d steps are shown)\n", queue.steps_size());
+      if (queue.steps_left_out() > 0) {
+        std::printf("    (%u further steps are not kept)\n", queue.steps_left_out());
       }
     }
   }

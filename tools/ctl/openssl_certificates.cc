@@ -23,23 +23,17 @@
 #include "common/base/display_name.h"
 #include "common/base/status_macros.h"
 #include "common/config/address.h"
+#include "common/rpc/openssl_handles.h"
 #include "common/rpc/tls_files.h"
 
 namespace netsentinel::ctl {
 namespace {
 
-template <auto kFree>
-struct Free {
-  template <typename T>
-  void operator()(T* object) const {
-    kFree(object);
-  }
-};
-using Bio = std::unique_ptr<BIO, Free<BIO_free>>;
-using Certificate = std::unique_ptr<X509, Free<X509_free>>;
-using Extension = std::unique_ptr<X509_EXTENSION, Free<X509_EXTENSION_free>>;
-using Key = std::unique_ptr<EVP_PKEY, Free<EVP_PKEY_free>>;
-using Number = std::unique_ptr<BIGNUM, Free<BN_free>>;
+using Bio = rpc::openssl::Text;
+using Certificate = rpc::openssl::Cert;
+using Extension = std::unique_ptr<X509_EXTENSION, rpc::openssl::Release<X509_EXTENSION_free>>;
+using Key = rpc::openssl::PrivateKey;
+using Number = rpc::openssl::BigNumber;
 
 absl::Status OpenSslError(absl::string_view what) {
   std::array<char, 256> text{};

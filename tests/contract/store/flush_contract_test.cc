@@ -38,6 +38,62 @@ void ExpectSameFigures(const StoredUsage& a, const StoredUsage& b) {
   EXPECT_EQ(a.row.grade, b.row.grade);
 }
 
+// The evidence of a queue and day: `steps` disputed ones.
+StoredEvidence EvidenceOf(std::uint64_t queue, absl::CivilDay day, int steps) {
+  StoredEvidence row;
+  row.queue_id = queue;
+  row.subscriber_id = 1;
+  row.day = day;
+  row.evidence.totals = {{accounting::Explanation::kWentOn, 3, {4, 5}},
+                         {accounting::Explanation::kReset, 2, {6, 7}}};
+  for (int i = 0; i < steps; ++i) {
+    accounting::DisputedStep step;
+    step.from_us = 100 + i;
+    step.to_us = 200 + i;
+    step.before = {~std::uint64_t{0}, 9};
+    step.now = {10, 11};
+    step.counted_as = accounting::Explanation::kReset;
+    step.counted = {12, 13};
+    step.doubt = {14, 15};
+    step.unseen = {16, 17};
+    step.possible = {{accounting::Explanation::kWentOn, {18, 19}},
+                     {accounting::Explanation::kReset, {20, 21}}};
+    row.evidence.steps.push_back(step);
+  }
+  return row;
+}
+
+TEST_P(StoreContract, EvidenceComesBackInOrderEachStepWithItsRowAndNoMoreRowsThanAskedFor) {
+  const absl::CivilDay day(2026, 1, 2);
+  FlushBatch flush = TwoQueues();
+  // Written in any order; a row may have totals alone.
+  flush.evidence = {EvidenceOf(2, day + 1, 1), EvidenceOf(1, day + 1, 0), EvidenceOf(2, day, 8),
+                    EvidenceOf(1, day, 2)};
+  for (const StoredEvidence& row : flush.evidence) {
+    flush.usage.push_back(Usage(row.queue_id, row.day, 100));
+    flush.usage.back().subscriber_id = 1;
+  }
+  ASSERT_THAT(store_->Flush(fence_, flush), IsOk());
+  const auto read = [&](std::size_t limit) {
+    std::string text;
+    const auto rows = store_->Evidence(Subscriber("ali"), day, day + 1, limit);
+    if (!rows.ok()) return rows.status().ToString();
+    for (const StoredEvidence& row : *rows) {
+      absl::StrAppend(&text, row.queue_id, " of ", absl::FormatCivilTime(row.day), ": ",
+                      row.evidence.steps.size(), row.queue.name == "ali" ? " ali" : "", "; ");
+      EXPECT_EQ(
+          row.evidence,
+          EvidenceOf(row.queue_id, row.day, static_cast<int>(row.evidence.steps.size())).evidence);
+    }
+    return text;
+  };
+  const std::string all =
+      "1 of 2026-01-02: 2 ali; 2 of 2026-01-02: 8; 1 of 2026-01-03: 0 ali; 2 of 2026-01-03: 1; ";
+  EXPECT_EQ(read(100), all);
+  EXPECT_EQ(read(4), all);
+  EXPECT_EQ(read(2), "1 of 2026-01-02: 2 ali; 2 of 2026-01-02: 8; ");
+}
+
 TEST_P(StoreContract, UsageComesBackWithItsNamesInKeyOrder) {
   FlushBatch batch = TwoQueues();
   batch.usage = {Usage(2, kDay, 20), Usage(1, kDay, 10), Usage(1, kDay - 1, 30)};

@@ -157,12 +157,7 @@ TEST_P(StoreContract, WhenAnOlderDatabaseWasReadIsTakenFromItsUsage) {
   flush.usage[0].row.first_reading_us = 700;
   flush.usage[1].row.first_reading_us = 0;  // divided from readings beside it
   ASSERT_THAT(store_->Flush(fence_, flush), IsOk());
-  store_.reset();
-  other_.reset();
-  factory_.reset();
-  ASSERT_THAT(backend_->Sql("DROP TABLE read_days"), IsOk());
-  ASSERT_THAT(backend_->Sql("DROP TABLE first_readings"), IsOk());
-  ASSERT_THAT(backend_->Sql("DELETE FROM schema_version WHERE version > 4"), IsOk());
+  MakeOlder();
   ASSERT_OK_AND_ASSIGN(factory_, backend_->Open());
   ASSERT_OK_AND_ASSIGN(store_, factory_->Connect());
   ASSERT_OK_AND_ASSIGN(const SiteReadings readings,
@@ -174,6 +169,56 @@ TEST_P(StoreContract, WhenAnOlderDatabaseWasReadIsTakenFromItsUsage) {
   EXPECT_EQ(store_->Readings(base::SiteId("lahore"), day + 1, day + 1)->read_in_span.size(), 0u);
 }
 
+TEST_P(StoreContract, AChangeOfTheSchemaTellsWhereItIsStopsBetweenTwoDaysAndIsGoneOnWith) {
+  const absl::CivilDay day(2026, 1, 2);
+  FlushBatch flush = TwoQueues();
+  for (int i = 0; i < 5; ++i) {
+    flush.usage.push_back(Usage(1, day + i, 100));
+    flush.usage.back().row.first_reading_us = 700 - i;  // days need not be in order of instants
+  }
+  ASSERT_THAT(store_->Flush(fence_, flush), IsOk());
+  MakeOlder();
+  std::vector<std::string> told;
+  bool stopped = false;
+  backend_->migration.tell = [&](const SchemaChange& change) {
+    told.push_back(change.text);
+    stopped = told.size() == 3;
+  };
+  backend_->migration.wait = [&](absl::Duration) { return !stopped; };
+  EXPECT_THAT(backend_->Open().status(),
+              StatusIs(absl::StatusCode::kCancelled, HasSubstr("the next start goes on")));
+  EXPECT_THAT(told, testing::ElementsAre(
+                        "the schema is being changed, step 5 of 6",
+                        "the schema is being changed, step 5 of 6: usage_daily of 2026-01-02",
+                        "the schema is being changed, step 5 of 6: usage_daily of 2026-01-03"));
+  told.clear();
+  backend_->migration.tell = [&](const SchemaChange& change) { told.push_back(change.text); };
+  stopped = false;
+  ASSERT_OK_AND_ASSIGN(factory_, backend_->Open());
+  EXPECT_THAT(told, testing::ElementsAre(
+                        "the schema is being changed, step 5 of 6",
+                        "the schema is being changed, step 5 of 6: usage_daily of 2026-01-03",
+                        "the schema is being changed, step 5 of 6: usage_daily of 2026-01-04",
+                        "the schema is being changed, step 5 of 6: usage_daily of 2026-01-05",
+                        "the schema is being changed, step 5 of 6: usage_daily of 2026-01-06",
+                        "the schema is being changed, step 5 of 6 is done",
+                        "the schema is being changed, step 6 of 6",
+                        "the schema is being changed, step 6 of 6 is done"));
+  ASSERT_OK_AND_ASSIGN(store_, factory_->Connect());
+  ASSERT_OK_AND_ASSIGN(const SiteReadings readings,
+                       store_->Readings(base::SiteId("lahore"), day, day + 9));
+  EXPECT_EQ(store_->ReadDays(day, day + 9)->size(), 5u);
+  ASSERT_EQ(readings.firsts.size(), 1u);
+  EXPECT_EQ(readings.firsts[0].at_us, 696);
+}
+
+TEST_P(StoreContract, AStandbyUnderWhoseFeetTheSchemaWasChangedTakesNoLease) {
+  ASSERT_THAT(store_->ReleaseLease("first", fence_), IsOk());
+  ASSERT_THAT(backend_->Sql("INSERT INTO schema_version VALUES (9999, 0)"), IsOk());
+  EXPECT_THAT(other_->AcquireLease("second", absl::Minutes(1)),
+              StatusIs(absl::StatusCode::kAborted, HasSubstr("upgrade this program first")));
+}
+
 TEST_P(StoreContract, ALeaseOfAClockThatWasDaysAheadHoldsNobodyBack) {
   ASSERT_OK_AND_ASSIGN(const LeaseInfo far, store_->RenewLease("first", fence_, absl::Hours(960)));
   ASSERT_OK_AND_ASSIGN(const LeaseInfo next, other_->AcquireLease("second", absl::Minutes(1)));
@@ -183,11 +228,10 @@ TEST_P(StoreContract, ALeaseOfAClockThatWasDaysAheadHoldsNobodyBack) {
 }
 
 TEST_P(StoreContract, AMigrationThatStoppedHalfwayIsFinishedByTheNextStart) {
-  store_.reset();
-  other_.reset();
-  factory_.reset();
+  Close();
   ASSERT_THAT(backend_->Sql("DELETE FROM schema_version WHERE version > 1"), IsOk());
   ASSERT_THAT(backend_->Sql("DROP TABLE outbox"), IsOk());
+  backend_->migration.holder = "first";
   ASSERT_OK_AND_ASSIGN(factory_, backend_->Open());
   ASSERT_OK_AND_ASSIGN(store_, factory_->Connect());
   ASSERT_OK_AND_ASSIGN(const LeaseInfo lease, store_->AcquireLease("first", absl::Minutes(5)));

@@ -43,7 +43,7 @@ std::vector<std::string>& SpareDatabases() {
 }
 
 constexpr char kEmptyAll[] =
-    "DELETE FROM schema_version WHERE version > 5; DELETE FROM counters; DELETE FROM watermarks;"
+    "DELETE FROM schema_version WHERE version > 1000; DELETE FROM counters; DELETE FROM watermarks;"
     "DELETE FROM journal; DELETE FROM checkpoints; DELETE FROM epochs; DELETE FROM holds;"
     "DELETE FROM events; DELETE FROM queues; DELETE FROM subscribers; DELETE FROM day_closes;"
     "DELETE FROM usage_daily; DELETE FROM usage_monthly; DELETE FROM breaches; DELETE FROM outbox;"
@@ -74,6 +74,7 @@ class MysqlBackend final : public Backend {
     if (Sql(kEmptyAll).ok()) SpareDatabases().push_back(location_.database);
   }
   absl::StatusOr<std::unique_ptr<StoreFactory>> Open() override {
+    options_.migration = migration;
     return OpenMysqlStore(location_, base::Secret(), options_);
   }
   absl::Status Sql(const std::string& statement) override {
@@ -173,6 +174,84 @@ TEST_F(MysqlFaults, ALockThatIsNotGivenUpIsUnavailableAndNothingHappened) {
   EXPECT_EQ(Journals(), 0u);
   EXPECT_THAT(impatient->Commit(fence_, JournalOnly({Journal(1, 1)})), IsOk());
 }
+
+// A database of four versions ago with a week of usage.
+class MysqlUpgrade : public StoreContract {
+ protected:
+  static constexpr int kDays = 12;
+  void SetUp() override {
+    StoreContract::SetUp();
+    FlushBatch flush = TwoQueues();
+    for (int i = 0; i < kDays; ++i) flush.usage.push_back(Usage(1, first_ + i, 100));
+    ASSERT_THAT(store_->Flush(fence_, flush), IsOk());
+  }
+  const absl::CivilDay first_{2026, 1, 2};
+};
+
+TEST_P(MysqlUpgrade, ATableThatTakesLongerThanOneStatementMayIsReadDayByDay) {
+  MakeOlder();
+  ASSERT_THAT(backend_->Sql("CREATE TABLE read_days (site VARCHAR(64) NOT NULL, local_day DATE NOT"
+                            " NULL, router VARCHAR(64) NOT NULL, PRIMARY KEY (site, local_day,"
+                            " router)); CREATE TRIGGER slow BEFORE INSERT ON read_days FOR EACH ROW"
+                            " DO SLEEP(0.5)"),
+              IsOk());
+  auto& backend = static_cast<MysqlBackend&>(*backend_);
+  // Less than all days take together, much more than one does.
+  backend.options().migration_timeout = absl::Seconds(3);
+  ASSERT_OK_AND_ASSIGN(factory_, backend.Open());
+  ASSERT_OK_AND_ASSIGN(store_, factory_->Connect());
+  EXPECT_THAT(*store_->ReadDays(first_, first_ + 99), SizeIs(kDays));
+  ASSERT_THAT(backend_->Sql("DROP TRIGGER slow"), IsOk());
+}
+
+TEST_P(MysqlUpgrade, TheSchemaIsChangedOnlyAfterTheAggregatorThatWritesTheOldOneHasEnded) {
+  ASSERT_THAT(backend_->Sql("DELETE FROM schema_version WHERE version > 4"), IsOk());
+  std::vector<std::string> told;
+  backend_->migration.holder = "second";
+  backend_->migration.tell = [&](const SchemaChange& change) { told.push_back(change.text); };
+  backend_->migration.wait = [&](absl::Duration pause) {
+    if (pause == absl::ZeroDuration()) return true;
+    // While it waits the old one writes, and nothing has changed.
+    EXPECT_THAT(store_->Commit(fence_, JournalOnly({Journal(told.size(), told.size())})), IsOk());
+    return told.size() != 3 || store_->ReleaseLease("first", fence_).ok();
+  };
+  ASSERT_OK_AND_ASSIGN(const auto upgraded, backend_->Open());
+  ASSERT_GT(told.size(), 3u);
+  EXPECT_THAT(told[0], testing::AllOf(HasSubstr("version 4, this program writes 6"),
+                                      HasSubstr("stop that one now (first holds the lease for")));
+  EXPECT_THAT(told[3], HasSubstr("step 5 of 6"));
+  EXPECT_THAT(store_->Commit(fence_, JournalOnly({Journal(9, 9)})),
+              StatusIs(absl::StatusCode::kAborted, testing::_));
+  // The one that changed it goes on at once, and nobody else.
+  EXPECT_THAT(other_->AcquireLease("third", absl::Minutes(1)),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("second")));
+  EXPECT_THAT(other_->AcquireLease("second", absl::Minutes(1)), IsOk());
+}
+
+TEST_P(MysqlUpgrade, AStopEndsTheWaitForTheOldAggregator) {
+  ASSERT_THAT(backend_->Sql("DELETE FROM schema_version WHERE version > 4"), IsOk());
+  backend_->migration.wait = [](absl::Duration) { return false; };
+  EXPECT_THAT(backend_->Open().status(), StatusIs(absl::StatusCode::kCancelled, testing::_));
+  EXPECT_THAT(store_->Commit(fence_, JournalOnly({Journal(1, 1)})), IsOk());
+  ASSERT_THAT(backend_->Sql("REPLACE INTO schema_version VALUES (5, 0), (6, 0)"), IsOk());
+}
+
+TEST_P(MysqlUpgrade, ALeaseThatWasTakenAwayEndsTheChange) {
+  MakeOlder();
+  int days = 0;
+  backend_->migration.tell = [&](const SchemaChange& change) {
+    if (change.kind != SchemaChange::Kind::kGoesOn || ++days != 3) return;
+    EXPECT_THAT(backend_->Sql("UPDATE fence SET epoch = epoch + 1"), IsOk());
+  };
+  EXPECT_THAT(backend_->Open().status(),
+              StatusIs(absl::StatusCode::kAborted, HasSubstr("another aggregator has taken")));
+  EXPECT_EQ(days, 3);
+  backend_->migration = MigrationHooks();
+  ASSERT_THAT(backend_->Sql("UPDATE lease SET holder = ''"), IsOk());
+  EXPECT_THAT(backend_->Open().status(), IsOk());
+}
+
+INSTANTIATE_TEST_SUITE_P(Mysql, MysqlUpgrade, testing::Values(&MakeMysql));
 
 TEST_F(MysqlFaults, AServerThatDoesNotAnswerIsUnavailableInTime) {
   Server().Freeze();

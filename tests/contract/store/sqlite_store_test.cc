@@ -21,7 +21,11 @@ using testing::SizeIs;
 
 class SqliteBackend final : public Backend {
  public:
-  absl::StatusOr<std::unique_ptr<StoreFactory>> Open() override { return OpenSqliteStore(path()); }
+  absl::StatusOr<std::unique_ptr<StoreFactory>> Open() override {
+    SqliteStoreOptions options;
+    options.migration = migration;
+    return OpenSqliteStore(path(), options);
+  }
   absl::Status Sql(const std::string& statement) override {
     absl::StatusOr<std::unique_ptr<sqlite::Database>> database =
         sqlite::Database::Open(path(), sqlite::OpenOptions{});

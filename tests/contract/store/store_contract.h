@@ -11,6 +11,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
+#include "aggregator/store/migration.h"
 #include "aggregator/store/store.h"
 #include "common/base/status_macros.h"
 #include "tests/support/status_matchers.h"
@@ -24,6 +25,8 @@ class Backend {
   virtual absl::StatusOr<std::unique_ptr<StoreFactory>> Open() = 0;
   // A statement behind the store's back.
   virtual absl::Status Sql(const std::string& statement) = 0;
+  // How Open changes an older schema.
+  MigrationHooks migration;
 };
 
 // With true the database holds no table yet.
@@ -56,6 +59,21 @@ class StoreContract : public testing::TestWithParam<MakeBackend> {
     ASSERT_OK_AND_ASSIGN(other_, factory_->Connect());
     ASSERT_OK_AND_ASSIGN(const LeaseInfo lease, store_->AcquireLease("first", absl::Minutes(5)));
     fence_ = lease.fence;
+  }
+
+  // Gives the lease up and closes everything.
+  void Close() {
+    ASSERT_THAT(store_->ReleaseLease("first", fence_), test::IsOk());
+    store_.reset();
+    other_.reset();
+    factory_.reset();
+  }
+  // The database of a version that did not know when routers were read.
+  void MakeOlder() {
+    Close();
+    ASSERT_THAT(backend_->Sql("DROP TABLE read_days"), test::IsOk());
+    ASSERT_THAT(backend_->Sql("DROP TABLE first_readings"), test::IsOk());
+    ASSERT_THAT(backend_->Sql("DELETE FROM schema_version WHERE version > 4"), test::IsOk());
   }
 
   std::unique_ptr<Backend> backend_;

@@ -143,6 +143,7 @@ class BookDriver {
   // Stages a flush and keeps it as a store would.
   void Flush(std::int64_t second, bool fails = false) {
     StagedFlush flush = book.StageFlush(kStartUs + second * 1'000'000, {});
+    flushed_evidence = flush.evidence.size();
     if (fails) {
       book.FlushFailed(std::move(flush));
       return;
@@ -268,6 +269,7 @@ class BookDriver {
   Stored stored;
   std::map<std::pair<std::string, std::uint32_t>, std::string> blobs;
   std::map<std::string, UsageRow> usage;
+  std::size_t flushed_evidence = 0;  // rows of it in the last flush
 };
 
 }  // namespace netsentinel::accounting

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "aggregator/accounting/ledger.h"
 #include "aggregator/accounting/usage_sum.h"
 #include "tests/unit/aggregator/accounting/book_driver.h"
 
@@ -295,6 +296,47 @@ TEST_F(CasesTest, EvidenceSaysWhatADisputedStepMayBe) {
                           absl::CivilDay(2026, 1, 1), absl::CivilDay(2026, 1, 1))[0]
                 .evidence,
             evidence[0].evidence);
+}
+
+TEST_F(CasesTest, EvidenceIsWrittenWhenItHasGrownAndAgainAfterAFlushThatFailed) {
+  Limited(k500GB, 100, 50'000);
+  Limited(0, 130, 50'030);
+  Limited(90'000, 160, 50'060);
+  d.Flush(165, /*fails=*/true);
+  EXPECT_EQ(d.flushed_evidence, 1U);
+  d.Flush(170);
+  EXPECT_EQ(d.flushed_evidence, 1U);
+  for (std::uint64_t i = 1; i <= 3; ++i) {
+    const auto second = static_cast<std::int64_t>(160 + 30 * i);
+    Limited(90'000 + 1'000 * i, second, 50'060 + 30 * i);
+    const std::size_t rows = d.usage.size();
+    d.Flush(second + 5);
+    EXPECT_EQ(d.usage.size(), rows);
+    EXPECT_EQ(d.flushed_evidence, 0U) << "its bytes grew, nothing new is to be explained";
+  }
+  Limited(5, 290, 50'190);
+  Limited(10'000, 320, 50'220);
+  d.Flush(325);
+  EXPECT_EQ(d.flushed_evidence, 1U);
+}
+
+TEST(UsageEvidenceTest, SaysHowManyDisputedStepsAreNotKept) {
+  Partition partition{DaySpan{}};
+  DisputedStep step;
+  step.possible = {{Explanation::kWentOn, {1, 1}}, {Explanation::kReset, {0, 1}}};
+  const auto explain = [&](std::uint32_t queue) {
+    DoubtChange change;
+    change.queue = queue;
+    partition.Explain(change, step);
+  };
+  for (int i = 0; i < 11; ++i) explain(0);
+  EXPECT_EQ(partition.EvidenceOf(*partition.Find(0, 0))->steps.size(), kMostStepsKept);
+  EXPECT_EQ(partition.EvidenceOf(*partition.Find(0, 0))->StepsLeftOut(), 3U);
+  for (std::uint32_t queue = 1; queue <= kMostRowsWithSteps; ++queue) explain(queue);
+  const UsageEvidence& last = *partition.EvidenceOf(*partition.Find(kMostRowsWithSteps, 0));
+  EXPECT_TRUE(last.steps.empty());
+  EXPECT_EQ(last.totals.size(), 2U);
+  EXPECT_EQ(last.StepsLeftOut(), 1U);
 }
 
 TEST_F(CasesTest, AnOpenDisputeIsShownAndSurvivesARestart) {

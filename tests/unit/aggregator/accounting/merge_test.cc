@@ -106,6 +106,30 @@ TEST(MergeTest, AQueueBornAtTheSecondLeavesTheFirstAsAStep) {
   EXPECT_TRUE(merged->steps[0].readings.empty());
 }
 
+TEST(MergeTest, OnlyStepsThatTellSomethingCountAsReadAndByTheRulesOfTime) {
+  BookDriver d;
+  d.Start();
+  const std::vector<Row> rows = {{.id = 1, .name = "a"}};
+  const counters::Snapshot earlier = At(d, 0, rows);
+  const counters::Snapshot before = At(d, 30, rows);
+  counters::Snapshot a = At(d, 60, rows);
+  const counters::Snapshot b = At(d, 90, {{.id = 1, .name = "a"}, {.id = 2, .name = "born"}});
+  const auto merged = counters::Merge({&earlier, &before, &a, &b, {}}, d.dictionary.table);
+  ASSERT_TRUE(merged.has_value());
+  const auto steps_of = [&d](const counters::Snapshot& snapshot) {
+    StagedBatch batch = d.Stage(snapshot, snapshot.header.attribution_us);
+    EXPECT_THAT(batch.results[0], test::IsOk());
+    return batch.journal.empty() ? std::vector<std::int64_t>() : batch.journal[0].steps_us;
+  };
+  EXPECT_THAT(steps_of(*merged), ::testing::IsEmpty()) << "nothing was known before";
+  ASSERT_THAT(d.Take(before), test::IsOk());
+  EXPECT_THAT(steps_of(*merged), ::testing::ElementsAre(a.header.attribution_us));
+  // A host that had no time yet when it read.
+  counters::Snapshot early = *merged;
+  early.steps[0].header.attribution_us = 1'000'000;
+  EXPECT_THAT(steps_of(early), ::testing::ElementsAre(::testing::Ge(before.header.attribution_us)));
+}
+
 TEST(MergeTest, AStretchInWhichTheHostStoodStillOrMayHaveIsKeptApart) {
   BookDriver d;
   const std::vector<Row> rows = {{.id = 1, .name = "a"}};

@@ -1,3 +1,5 @@
+#include <random>
+
 #include <gtest/gtest.h>
 
 #include "aggregator/accounting/calendar.h"
@@ -454,6 +456,35 @@ TEST_F(RulesTest, ABreachFiresOnceOnTheLowerBound) {
   ASSERT_EQ(standing.size(), 1U);
   EXPECT_EQ(standing[0].state, quota::State::kOver);
   EXPECT_EQ(standing[0].used_bytes, 7000U);
+}
+
+TEST(StandingTest, NobodyIsOverWithoutABreachWhateverWaitsForItsExplanation) {
+  std::mt19937 random(7);
+  int open_beyond = 0;
+  for (int history = 0; history < 100; ++history) {
+    BookDriver d;
+    quota::Rule rule;
+    rule.id = "daily";
+    rule.limit_bytes = 1000;
+    rule.thresholds_percent = {100};
+    d.policy.quotas = {rule};
+    d.Start();
+    std::uint64_t bytes = 1'000'000;
+    for (int i = 0; i < 8; ++i) {
+      const std::uint64_t steps[] = {0, 0, 100, 400, 900, 5'000};
+      if (random() % 3 == 0) bytes = steps[random() % 6];
+      bytes += steps[random() % 6];
+      const std::int64_t second = 100 + 30 * i;
+      d.Poll({{1, "alice", 0, bytes, bytes}}, second, static_cast<std::uint64_t>(50'000 + second));
+      const auto standing = d.book.Standings({base::SiteId("site"), base::RouterId("r1"), "alice"},
+                                             absl::CivilDay(2026, 1, 1));
+      ASSERT_EQ(standing.size(), 1U);
+      EXPECT_EQ(standing[0].state == quota::State::kOver, !d.breaches.empty())
+          << "history " << history << ", reading " << i;
+      if (standing[0].counted_state > standing[0].state) ++open_beyond;
+    }
+  }
+  EXPECT_GT(open_beyond, 0) << "no history had anything open";
 }
 
 TEST_F(RulesTest, AnUncommittedBatchChangesNothing) {

@@ -1,3 +1,4 @@
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
@@ -45,6 +46,9 @@ class KeepingSink final : public StreamSink {
     base::MutexLock lock(mutex_);
     return closed_;
   }
+  bool Paused() const override { return paused.load(); }
+
+  std::atomic<bool> paused{false};
 
  private:
   base::Mutex mutex_;
@@ -133,6 +137,26 @@ TEST_F(EngineBoundsTest, ASnapshotOfWhichNothingMoreComesEndsItsStream) {
   ASSERT_TRUE(test::WaitUntil([&] { return sink->Closed().has_value(); }));
   EXPECT_THAT(*sink->Closed(), test::StatusIs(absl::StatusCode::kDeadlineExceeded,
                                               HasSubstr("no further part of a snapshot")));
+}
+
+TEST_F(EngineBoundsTest, AStreamThatIsNotReadIsNotBlamedForWhatDoesNotCome) {
+  settings_.part_deadline = absl::Milliseconds(200);
+  settings_.hello_deadline = absl::Milliseconds(600);
+  Run(settings_, policy_, NoSignals());
+  const auto waiting = Open(1);
+  const std::uint64_t epoch = Hello(1, *waiting);
+  waiting->paused = true;
+  v1::IngestRequest half = Snapshot(epoch, 1, 1'000);
+  half.mutable_snapshot()->set_last_part(false);
+  Post(1, half);
+  // One that says nothing at all shows that the engine has looked, later than the deadline.
+  const auto silent = Open(2);
+  ASSERT_TRUE(test::WaitUntil([&] { return silent->Closed().has_value(); }));
+  EXPECT_FALSE(waiting->Closed().has_value());
+  waiting->paused = false;
+  ASSERT_TRUE(test::WaitUntil([&] { return waiting->Closed().has_value(); }));
+  EXPECT_THAT(*waiting->Closed(), test::StatusIs(absl::StatusCode::kDeadlineExceeded,
+                                                 HasSubstr("no further part of a snapshot")));
 }
 
 TEST_F(EngineBoundsTest, ACommitTakesAsManyBytesAsItMayAndTheRestGoesWithTheNext) {

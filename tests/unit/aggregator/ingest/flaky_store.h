@@ -192,9 +192,9 @@ class FlakyStore final : public Store {
   }
   absl::StatusOr<absl::CivilDay> PurgedBefore() override { return store_->PurgedBefore(); }
   absl::StatusOr<std::vector<store::StoredEvidence>> Evidence(
-      const accounting::SubscriberKey& subscriber, absl::CivilDay first,
-      absl::CivilDay last) override {
-    return store_->Evidence(subscriber, first, last);
+      const accounting::SubscriberKey& subscriber, absl::CivilDay first, absl::CivilDay last,
+      std::size_t limit) override {
+    return store_->Evidence(subscriber, first, last, limit);
   }
   absl::StatusOr<std::vector<StoredUsage>> MonthUsage(const base::SiteId& site,
                                                       absl::CivilMonth month) override {
@@ -233,8 +233,9 @@ class FlakyStore final : public Store {
   absl::StatusOr<std::vector<FirstReading>> FirstReadings() override {
     return store_->FirstReadings();
   }
-  absl::StatusOr<std::vector<ReadDay>> ReadDaysSince(absl::CivilDay first) override {
-    return store_->ReadDaysSince(first);
+  absl::StatusOr<std::vector<ReadDay>> ReadDays(absl::CivilDay first,
+                                                absl::CivilDay last) override {
+    return store_->ReadDays(first, last);
   }
   absl::StatusOr<std::vector<BreachRow>> BreachesSince(absl::CivilDay period_start) override {
     return store_->BreachesSince(period_start);

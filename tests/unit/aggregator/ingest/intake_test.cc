@@ -17,8 +17,9 @@ using ::testing::HasSubstr;
 
 constexpr std::uint64_t kMiB = 1 << 20;
 
-CollectorMessage Part(std::uint64_t sequence) {
+CollectorMessage Part(std::uint64_t sequence, bool last = true) {
   SnapshotPart part;
+  part.columns.last_part = last;
   part.router = base::RouterId("r1");
   part.offered.position.sequence = sequence;
   return part;
@@ -30,7 +31,7 @@ class IntakeTest : public ::testing::Test {
     return std::make_shared<StreamIntake>(limits_, budget_);
   }
   IntakeLimits limits_;
-  std::shared_ptr<IntakeBudget> budget_ = std::make_shared<IntakeBudget>(limits_.total_bytes);
+  std::shared_ptr<IntakeBudget> budget_ = std::make_shared<IntakeBudget>(limits_);
 };
 
 TEST_F(IntakeTest, BytesCountUntilWhatHoldsThemGoes) {
@@ -78,8 +79,8 @@ TEST_F(IntakeTest, OtherMessagesUseNoCreditButHaveALimitToo) {
 }
 
 TEST_F(IntakeTest, WithoutRoomAStreamWaitsUntilOthersAreDealtWithAndAnEmptyOneDoesNot) {
-  limits_.total_bytes = 2 * kMiB;
-  budget_ = std::make_shared<IntakeBudget>(limits_.total_bytes);
+  limits_.total_bytes = 4 * kMiB;
+  budget_ = std::make_shared<IntakeBudget>(limits_);
   const auto greedy = Stream();
   const auto other = Stream();
   auto first = greedy->Count(Part(1), 2 * kMiB);
@@ -93,6 +94,70 @@ TEST_F(IntakeTest, WithoutRoomAStreamWaitsUntilOthersAreDealtWithAndAnEmptyOneDo
   first.hold.reset();
   EXPECT_EQ(resumed, 2);
   EXPECT_FALSE(greedy->WaitForRoom([&] { ++resumed; }));
+}
+
+// A stream that brings snapshots of several frames, as far as it is read.
+struct Bringing {
+  std::shared_ptr<StreamIntake> intake;
+  std::vector<std::shared_ptr<const void>> kept;
+  int frames = 0;
+  bool waits = false;
+  int finished = 0;
+};
+
+TEST_F(IntakeTest, SnapshotsThatAreBegunAreFinishedOneAfterTheOtherWhereAllTogetherDoNotFit) {
+  constexpr std::size_t kStreams = 100;
+  constexpr int kFrames = 8;
+  std::vector<Bringing> streams(kStreams);
+  std::uint64_t most = 0;
+  for (Bringing& one : streams) one.intake = Stream();
+  const auto bring = [&](Bringing& one) {
+    const bool last = ++one.frames % kFrames == 0;
+    one.kept.push_back(one.intake->Count(Part(1, last), 2 * kMiB).hold);
+    most = std::max(most, budget_->held());
+    if (last) ++one.finished;
+    one.waits = one.intake->WaitForRoom([&one] { one.waits = false; });
+    // Only whole snapshots are dealt with.
+    if (last) one.kept.clear();
+  };
+  bool moved = true;
+  while (moved) {
+    moved = false;
+    for (Bringing& one : streams) {
+      if (one.waits || one.finished > 0) continue;
+      bring(one);
+      moved = true;
+    }
+  }
+  for (const Bringing& one : streams) EXPECT_EQ(one.finished, 1);
+  EXPECT_LE(most, limits_.total_bytes);
+  EXPECT_EQ(budget_->held(), 0U);
+}
+
+TEST_F(IntakeTest, TheOldestBegunSnapshotGoesFirstAndOneThatIsGoneHoldsUpNobody) {
+  limits_.total_bytes = 4 * kMiB;
+  budget_ = std::make_shared<IntakeBudget>(limits_);
+  std::vector<std::shared_ptr<StreamIntake>> streams;
+  std::vector<StreamIntake::Counted> held;
+  std::vector<int> resumed;
+  for (int i = 0; i < 4; ++i) {
+    streams.push_back(Stream());
+    held.push_back(streams.back()->Count(Part(1, false), kMiB));
+  }
+  EXPECT_FALSE(streams[1]->WaitForRoom([&] { resumed.push_back(1); })) << "one is read on";
+  EXPECT_TRUE(streams[3]->WaitForRoom([&] { resumed.push_back(3); }));
+  EXPECT_TRUE(streams[2]->WaitForRoom([&] { resumed.push_back(2); }));
+  EXPECT_TRUE(streams[0]->WaitForRoom([&] { resumed.push_back(0); }));
+  streams[0]->Close();
+  EXPECT_THAT(resumed, ::testing::IsEmpty());
+  // Whole, and dealt with: but still there is no room for all.
+  auto rest = streams[1]->Count(Part(1, true), kMiB);
+  EXPECT_THAT(resumed, ::testing::IsEmpty());
+  rest.hold.reset();
+  EXPECT_THAT(resumed, ::testing::ElementsAre(2));
+  // A stream that ends in the middle gives its turn on.
+  streams[2]->Close();
+  EXPECT_THAT(resumed, ::testing::ElementsAre(2, 3));
 }
 
 TEST_F(IntakeTest, AnIdentityHasAsManyStreamsAsItMayAndOthersAreNotTouched) {

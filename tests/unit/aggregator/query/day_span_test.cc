@@ -65,6 +65,26 @@ TEST_F(DaySpanTest, AFirstDayAloneIsUntilTodayAndWhatHasNotBegunIsRefused) {
   EXPECT_EQ(Resolved("2024-01-01", ""), "the span has more than 400 days");
 }
 
+TEST_F(DaySpanTest, ADayThatHasNotBegunIsTheCallersMistakeInEveryQuestion) {
+  for (const char* first : {"2026-01-01", "2027-01-01"}) {
+    v1::GetSubscriberUsageRequest usage;
+    usage.mutable_subscriber()->set_router_id("r1");
+    usage.mutable_subscriber()->mutable_name()->set_name("alice");
+    usage.set_first_day(first);
+    usage.set_last_day("2027-01-01");
+    Ask(&GrpcUsageService::GetSubscriberUsage, usage);
+    EXPECT_EQ(status_.error_code(), grpc::StatusCode::INVALID_ARGUMENT) << first;
+    Ranking(first, "2027-01-01");
+    EXPECT_EQ(status_.error_code(), grpc::StatusCode::INVALID_ARGUMENT) << first;
+    v1::ListEventsRequest events;
+    events.set_router_id("r1");
+    events.set_first_day(first);
+    events.set_last_day("2027-01-01");
+    Ask(&GrpcUsageService::ListEvents, events);
+    EXPECT_EQ(status_.error_code(), grpc::StatusCode::INVALID_ARGUMENT) << first;
+  }
+}
+
 TEST_F(DaySpanTest, SitesInDifferentDaysEachAnswerAsFarAsTheyAre) {
   EXPECT_EQ(ResolvedTogether("", ""), "2026-01-03 2026-01-03, 2026-01-04 2026-01-04");
   EXPECT_EQ(ResolvedTogether("2026-01-02", ""), "2026-01-02 2026-01-03, 2026-01-02 2026-01-04");

@@ -96,6 +96,24 @@ TEST_F(RankingServiceTest, WhoIsOverOrNearIsFoundInTheWholeRanking) {
   EXPECT_EQ(cut.matching_count(), 3U);
 }
 
+TEST_F(RankingServiceTest, NobodysStandingIsReckonedForACallerThatHasGone) {
+  driver_.policy.quotas = {Rule("daily", quota::Period::kDay, 50 * kMB)};
+  driver_.Start();
+  driver_.Poll(accounting::Many(0, 2'000, 0), 2 * kDay, 2 * kDay + 1000);
+  driver_.Poll(accounting::Many(0, 2'000, 60 * kMB), 2 * kDay + 3600, 2 * kDay + 4600);
+  Serve();
+  v1::GetRankingRequest request;
+  request.set_site_id("site");
+  request.set_at_least(v1::STANDING_STATE_OVER);
+  v1::GetRankingResponse response;
+  int looks = 0;
+  EXPECT_THAT(service_.Ranking(
+                  request, [&] { return ++looks == 3; }, response),
+              test::StatusIs(absl::StatusCode::kCancelled, ::testing::_));
+  EXPECT_GT(response.matching_count(), 0U);
+  EXPECT_LT(response.matching_count(), 1'000U);
+}
+
 TEST_F(RankingServiceTest, AnAlertThatComesLateDoesNotMoveTheLimit) {
   driver_.policy.quotas = {Rule("daily", quota::Period::kDay, 50 * kMB, {120})};
   driver_.Start();

@@ -94,6 +94,20 @@ TEST(Crc32cTest, ThePublishedVectors) {
   EXPECT_EQ(Crc32c(down), 0x113FDB5CU);
 }
 
+TEST(Crc32cTest, ASealedTextOpensAndADamagedOrShortOneDoesNot) {
+  std::string sealed = "123456789";
+  AppendCrc32c(sealed);
+  EXPECT_EQ(sealed.substr(9), "\x83\x92\x06\xE3");
+  EXPECT_EQ(WithoutCrc32c(sealed), "123456789");
+  for (std::size_t i = 0; i < sealed.size(); ++i) {
+    std::string damaged = sealed;
+    damaged[i] = static_cast<char>(damaged[i] ^ 1);
+    EXPECT_EQ(WithoutCrc32c(damaged), std::nullopt) << i;
+  }
+  EXPECT_EQ(WithoutCrc32c("abc"), std::nullopt);
+  EXPECT_EQ(WithoutCrc32c(std::string(4, '\0')), "");
+}
+
 // Eight bytes at a time or one: every length against the definition, bit by bit.
 TEST(Crc32cTest, EveryLengthAgreesWithTheDefinition) {
   std::string bytes;

@@ -50,7 +50,8 @@ TEST_F(PrivateStateTest, ANewFileIsItsOwnersAloneWhateverTheUmask) {
 
 TEST_F(PrivateStateTest, AFolderAndWhatLiesInItAreClosedToOthers) {
   ASSERT_OK_AND_ASSIGN(const auto fresh, MakePrivateFolder(Path("a/state")));
-  EXPECT_TRUE(fresh.empty());
+  EXPECT_TRUE(fresh.exposed.empty());
+  EXPECT_TRUE(fresh.whole);
   EXPECT_EQ(ModeOf("a/state"), 0700U);
   ::chmod(Path("a/state").c_str(), 0755);
   Write("a/state/spool.db", 0644);
@@ -60,16 +61,27 @@ TEST_F(PrivateStateTest, AFolderAndWhatLiesInItAreClosedToOthers) {
   ::chmod(Path("a/state/folder").c_str(), 0755);
   Write("outside", 0644);
   std::filesystem::create_symlink(Path("outside"), Path("a/state/link"));
-  ASSERT_OK_AND_ASSIGN(const auto exposed, MakePrivateFolder(Path("a/state")));
-  EXPECT_EQ(exposed.size(), 3U);
-  for (const Exposed& one : exposed) EXPECT_TRUE(one.closed) << one.path;
+  ASSERT_OK_AND_ASSIGN(const auto looked_at, MakePrivateFolder(Path("a/state")));
+  EXPECT_EQ(looked_at.exposed.size(), 3U);
+  for (const Exposed& one : looked_at.exposed) EXPECT_TRUE(one.closed) << one.path;
   EXPECT_EQ(ModeOf("a/state"), 0700U);
   EXPECT_EQ(ModeOf("a/state/spool.db"), 0600U);
   EXPECT_EQ(ModeOf("a/state/spool.db-wal"), 0600U);
   EXPECT_EQ(ModeOf("a/state/folder"), 0755U) << "not ours to know";
   EXPECT_EQ(ModeOf("outside"), 0644U) << "a link is not followed";
   ASSERT_OK_AND_ASSIGN(const auto again, MakePrivateFolder(Path("a/state")));
-  EXPECT_TRUE(again.empty());
+  EXPECT_TRUE(again.exposed.empty());
+}
+
+TEST_F(PrivateStateTest, AFolderThatIsNotLookedAtToItsEndSaysSo) {
+  ASSERT_THAT(MakePrivateFolder(Path("state")), IsOk());
+  for (const char* name : {"state/a", "state/b", "state/c"}) Write(name, 0644);
+  ASSERT_OK_AND_ASSIGN(const PrivateFolder first, MakePrivateFolder(Path("state"), 2));
+  EXPECT_EQ(first.exposed.size(), 2U);
+  EXPECT_FALSE(first.whole);
+  ASSERT_OK_AND_ASSIGN(const PrivateFolder all, MakePrivateFolder(Path("state"), 3));
+  EXPECT_EQ(all.exposed.size(), 1U);
+  EXPECT_TRUE(all.whole);
 }
 
 TEST_F(PrivateStateTest, NothingIsTakenFromWhatIsClosedOrMissing) {
