@@ -12,7 +12,8 @@
 namespace netsentinel::store {
 namespace {
 
-absl::StatusOr<bool> IsThere(SqlSession& session, absl::string_view known, const std::string& name) {
+absl::StatusOr<bool> IsThere(SqlSession& session, absl::string_view known,
+                             const std::string& name) {
   NS_ASSIGN_OR_RETURN(std::unique_ptr<SqlRows> rows,
                       session.Query(absl::StrCat("SELECT 1 FROM ", known, name, "'")));
   return rows->Next();

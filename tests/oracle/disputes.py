@@ -14,10 +14,10 @@ class Disputes(Steps):
         """True when readings[0] may be bad and reading j the first good one."""
         if life.unconfirmed:
             return True
-        (i, o), (k, n) = life.readings[0], life.readings[1]
-        if not (life.first and all_zero(o)):
+        (i, o), (k, n) = life.readings[0], life.readings[j]
+        if j != 1 or not (life.first and all_zero(o)):
             return False
-        c = self.most(i, k, [r for _, r in life.readings[:2]])
+        c = self.most(i, k, [r for _, r in life.readings[:j + 1]])
         return n.up > c[0] or n.down > c[1]
 
     def _paths(self, life):

@@ -58,7 +58,7 @@ BUGS = {
         A + "usage_sum.cc", "sum.unseen += run.back()->end_outside;",
         "sum.unseen += TrafficBytes{};"),
     "an edge knows one share too few": (
-        A + "book.cc", "add.extra.end_outside = Sum(upper_shares, i + 1, parts.size());",
+        A + "book_expand.cc", "add.extra.end_outside = Sum(upper_shares, i + 1, parts.size());",
         "add.extra.end_outside = Sum(upper_shares, i + 2, parts.size());"),
     "a child's unseen bytes are its parent's": (
         A + "applier_settle.cc", "own.sure = Less(Less(raw.sure, owed.most), owed.unseen);",

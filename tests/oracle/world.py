@@ -14,6 +14,13 @@ from world_replies import Replies
 from world_setup import Setup
 
 
+# What happens between two replies; the others happen to a reply.
+EVENTS_BETWEEN = (
+    "reset", "reset_all", "reboot", "restore", "clone", "rename", "rename_target", "retarget", "reuse_id",
+    "redial", "redial_same_id", "recreate", "remove", "add", "reparent", "limits", "host_pause",
+    "host_reboot", "new_session", "dip")
+
+
 class World(Setup, Kinds, Replies, Events, Breaks):
     """Generates itself; then `snaps`, `truth`, `edges`, `dates` and what was done are there.
 
@@ -183,12 +190,35 @@ class World(Setup, Kinds, Replies, Events, Breaks):
         self.cuts = cuts
 
     def _gap(self, rng):
+        """From one reply to the next."""
         plan = self._plan()
-        begin, end, sampled, stamp, boundary, skew = plan
-        kinds = [k for k in self.themes if k in (
-            "reset", "reset_all", "reboot", "restore", "clone", "rename", "rename_target", "retarget",
-            "reuse_id", "redial", "redial_same_id", "recreate", "remove", "add", "reparent", "limits",
-            "host_pause", "host_reboot", "new_session", "dip") and rng.random() < 0.35]
+        _, end, sampled, stamp, boundary, skew = plan
+        happening = self._planned_events(rng, sampled)
+        pauses = any(kind == "host_pause" for _, kind in happening)
+        if pauses:
+            # The pause moves the reply; it is not one for a boundary then.
+            happening = [h for h in happening if h[1] == "host_pause"]
+            self.cuts = [self.since if e <= self.at[-1] else max(e, self.since) for e in self.marks]
+        else:
+            probe = Snap("r1", "simple", self.host, 0, 0, 0, stamp, 0, "", 0, boundary, skew, 0, False,
+                         end + self.received_late)
+            self._day_cuts(attribution(probe, self.at[-1]), sampled, None)
+        self.until = sampled
+        for when, act in self._break_in_gap(self.since, sampled):
+            self._pass(when)
+            act()
+        self._let_happen(rng, happening, sampled)
+        if pauses:
+            plan = self._after_pause(plan)
+        self._pass(plan[2])
+        if rng.random() < 0.1 and self.now - self.boot > 0:
+            self.image = [q.copy() for q in self.queues]
+            self.image_uptime = self.now - self.boot
+        self._reply(plan)
+
+    def _planned_events(self, rng, sampled):
+        """(instant, kind) of what happens until the reply is read, in order."""
+        kinds = [k for k in self.themes if k in EVENTS_BETWEEN and rng.random() < 0.35]
         happening = []
         if "twins" in self.kinds:
             # At most 40 in a long gap: then that entry was not read for a while either.
@@ -206,30 +236,26 @@ class World(Setup, Kinds, Replies, Events, Breaks):
                 when = self.since + 1 + rng.randrange(max(1, self.poll // 2))
             happening.append((when, kind))
         if "cron" in self.themes:
-            while self.cron_at <= self.since:
-                self.cron_at += 60 * SECOND
-            at = self.cron_at
-            for _ in range(3):
-                if at < sampled:
-                    happening.append((at, "reset_all"))
-                    at += 60 * SECOND
-            if at < sampled:  # the last one before the reply is what shows
-                at += (sampled - 1 - at) // (60 * SECOND) * 60 * SECOND
-                happening.append((at, "reset_all"))
-        happening.sort()
-        pauses = any(k == "host_pause" for _, k in happening)
-        probe = Snap("r1", "simple", self.host, 0, 0, 0, stamp, 0, "", 0, boundary, skew, 0, False,
-                     end + self.received_late)
-        if pauses:
-            # The pause moves the reply; it is not one for a boundary then.
-            happening = [h for h in happening if h[1] == "host_pause"]
-            self.cuts = [self.since if e <= self.at[-1] else max(e, self.since) for e in self.marks]
-        else:
-            self._day_cuts(attribution(probe, self.at[-1]), sampled, None)
-        self.until = sampled
-        for when, act in self._break_in_gap(self.since, sampled):
-            self._pass(when)
-            act()
+            happening += self._cron(sampled)
+        return sorted(happening)
+
+    def _cron(self, sampled):
+        """Resets of all counters, each minute: the first three, and the last one before the reply,
+        which is what shows."""
+        while self.cron_at <= self.since:
+            self.cron_at += 60 * SECOND
+        at = self.cron_at
+        found = []
+        for _ in range(3):
+            if at < sampled:
+                found.append((at, "reset_all"))
+                at += 60 * SECOND
+        if at < sampled:
+            at += (sampled - 1 - at) // (60 * SECOND) * 60 * SECOND
+            found.append((at, "reset_all"))
+        return found
+
+    def _let_happen(self, rng, happening, sampled):
         for when, kind in happening:
             if kind == "reboot":
                 # A boot within seconds of a day's edge is told to the wrong side: stated.
@@ -246,19 +272,17 @@ class World(Setup, Kinds, Replies, Events, Breaks):
             for q in self.queues:
                 q.mode = q.mode if rng.random() < 0.9 else rng.choice(("idle", "steady", "bursty",
                                                                       "full"))
-        if pauses:
-            moved = max(0, self.now + SECOND - begin)
-            begin, end, sampled = begin + moved, end + moved, sampled + moved
-            stamp, boundary, skew = begin + (end - begin) // 2, False, 0
-            if any(self.since < e <= end for e in self.marks):
-                # Keep it simple: the stamp's day is the true one.
-                for e in self.marks:
-                    if begin <= e <= end:
-                        shift = e - begin + 1
-                        begin, end, sampled, stamp = (x + shift for x in (begin, end, sampled, stamp))
-            plan = (begin, end, sampled, stamp, boundary, skew)
-        self._pass(sampled)
-        if rng.random() < 0.1 and self.now - self.boot > 0:
-            self.image = [q.copy() for q in self.queues]
-            self.image_uptime = self.now - self.boot
-        self._reply(plan)
+
+    def _after_pause(self, plan):
+        """The plan of a reply that a pause of the collector's host delayed."""
+        begin, end, sampled = plan[:3]
+        moved = max(0, self.now + SECOND - begin)
+        begin, end, sampled = begin + moved, end + moved, sampled + moved
+        stamp = begin + (end - begin) // 2
+        if any(self.since < e <= end for e in self.marks):
+            # Keep it simple: the stamp's day is the true one.
+            for e in self.marks:
+                if begin <= e <= end:
+                    shift = e - begin + 1
+                    begin, end, sampled, stamp = (x + shift for x in (begin, end, sampled, stamp))
+        return begin, end, sampled, stamp, False, 0
