@@ -12,6 +12,8 @@ namespace {
 
 // What a message takes in memory beside its bytes.
 constexpr std::uint64_t kMessageBytes = 1024;
+// What gRPC takes in one.
+constexpr std::uint64_t kLargestMessageBytes = std::uint64_t{4} << 20;
 // Collectors reckon with what rows take in their spools, and may be off by a little.
 constexpr std::uint64_t kCreditSlack = std::uint64_t{2} << 20;
 
@@ -73,20 +75,30 @@ void IntakeBudget::Leave(Who who) {
 
 std::vector<IntakeBudget::Waiting> IntakeBudget::Next() {
   std::vector<Waiting> next;
-  if (held_ <= open_bytes_) {
+  if (held_ == 0) {
     next.swap(waiting_);
     return next;
   }
-  if (finishing_ != nullptr) return next;
-  const auto oldest =
-      std::min_element(waiting_.begin(), waiting_.end(), [](const Waiting& a, const Waiting& b) {
-        constexpr std::uint64_t kLast = std::numeric_limits<std::uint64_t>::max();
-        return a.half_since.value_or(kLast) < b.half_since.value_or(kLast);
-      });
-  if (oldest == waiting_.end() || !oldest->half_since.has_value()) return next;
-  finishing_ = oldest->who;
-  next.push_back(std::move(*oldest));
-  waiting_.erase(oldest);
+  // Each that is read on brings a message: no more of them than have room. Whoever still waits is
+  // called by one of the next that gives.
+  std::size_t places = 0;
+  if (held_ <= open_bytes_) {
+    places = static_cast<std::size_t>(std::max<std::uint64_t>(
+        1, (open_bytes_ - held_) / kLargestMessageBytes));
+  }
+  const bool finish = places == 0 && finishing_ == nullptr;
+  if (finish) places = 1;
+  while (places-- > 0 && !waiting_.empty()) {
+    const auto oldest = std::min_element(
+        waiting_.begin(), waiting_.end(), [](const Waiting& a, const Waiting& b) {
+          constexpr std::uint64_t kLast = std::numeric_limits<std::uint64_t>::max();
+          return a.half_since.value_or(kLast) < b.half_since.value_or(kLast);
+        });
+    if (finish && !oldest->half_since.has_value()) break;
+    if (finish) finishing_ = oldest->who;
+    next.push_back(std::move(*oldest));
+    waiting_.erase(oldest);
+  }
   return next;
 }
 

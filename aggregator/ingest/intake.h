@@ -24,7 +24,7 @@ struct IntakeLimits {
   // begun can be finished: where the rest is full, no stream is read further until something has
   // been dealt with, except those in the middle of a snapshot, one at a time, the oldest snapshot
   // first. The collectors' data waits on their side. A stream of which nothing is kept may always
-  // bring one message.
+  // bring one message, and so may each that was let on while there was room.
   std::uint64_t total_bytes = std::uint64_t{256} << 20;
   // Of one stream, whatever it sends: closed beyond it. The largest snapshot and the credit fit.
   std::uint64_t stream_bytes = std::uint64_t{80} << 20;
@@ -66,7 +66,7 @@ class IntakeBudget {
     std::optional<std::uint64_t> half_since;
     std::function<void()> resume;
   };
-  // Whoever is next; nothing when there is room for all or somebody else is not finished.
+  // Whoever is next: as many as have room, begun snapshots first, or the one that is finished.
   std::vector<Waiting> Next() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const std::uint64_t open_bytes_;  // up to here everybody is read

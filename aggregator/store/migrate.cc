@@ -10,7 +10,6 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "absl/time/clock.h"
 
 #include "aggregator/store/schema.h"
 #include "aggregator/store/sql_text.h"
@@ -197,7 +196,10 @@ class Run {
 
 MigrationHooks::MigrationHooks()
     : wait([](absl::Duration duration) {
-        absl::SleepFor(duration);
+        std::mutex mutex;
+        std::condition_variable never;
+        std::unique_lock<std::mutex> lock(mutex);
+        never.wait_for(lock, absl::ToChronoMilliseconds(duration), [] { return false; });
         return true;
       }) {}
 
