@@ -74,7 +74,8 @@ absl::Status Aggregator::Serve(store::Fence fence) {
     options.peer = *settings_.notifier;
     NS_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel,
                         rpc::MakeChannel(options, context_.clock));
-    sink = std::make_unique<outbox::GrpcAlertClient>(channel);
+    sink = std::make_unique<outbox::GrpcAlertClient>(channel,
+                                                     rpc::NamesOf("notifier", *settings_.notifier));
     dispatcher_ = std::make_unique<outbox::Dispatcher>(
         *stores_.outbox, *sink, context_.random, Outbox(),
         [this](const absl::Status& status, std::uint64_t) { ReportOutbox(status); });

@@ -14,9 +14,12 @@ namespace netsentinel::app {
 
 absl::Status AggregatorApp::Check(const AggregatorSettings& settings) {
   const absl::Time now = io::SystemClock().WallNow();
-  NS_RETURN_IF_ERROR(rpc::CheckSecurity(settings.security, now));
+  NS_RETURN_IF_ERROR(
+      rpc::CheckSecurityAs(settings.security, rpc::Role::kAggregator, "tls", now).status());
   if (settings.notifier.has_value()) {
-    NS_RETURN_IF_ERROR(rpc::CheckSecurity(settings.notifier->security, now));
+    NS_RETURN_IF_ERROR(rpc::CheckSecurityAs(settings.notifier->security, rpc::Role::kAggregator,
+                                            "notifier.tls", now)
+                           .status());
   }
   if (settings.store_password.given()) {
     NS_RETURN_IF_ERROR(config::ReadSecret(settings.store_password).status());
@@ -47,23 +50,22 @@ absl::Status AggregatorApp::Run(const AggregatorSettings& settings, shell::Conte
 absl::Status AggregatorApp::Reload(const AggregatorSettings& settings, shell::Context& context) {
   base::MutexLock lock(mutex_);
   if (take_policy_ == nullptr) return absl::UnavailableError("nothing is running yet");
-  const absl::Status changeable = shell::OnlyWithRestart(
-      {{"listen.grpc", settings.listen.grpc != running_.listen.grpc},
-       {"listen.max_connection_age",
-        settings.listen.max_connection_age != running_.listen.max_connection_age},
-       {"tls", settings.security != running_.security},
-       {"store.url", settings.store_url != running_.store_url},
-       {"store.password", settings.store_password != running_.store_password},
-       {"store.ca", settings.store_ca != running_.store_ca},
-       {"store.flush_interval", settings.flush_interval != running_.flush_interval},
-       {"store.lease_ttl", settings.store_lease_ttl != running_.store_lease_ttl},
-       {"notifier", settings.notifier != running_.notifier},
-       {"router_lease_ttl", settings.router_lease_ttl != running_.router_lease_ttl},
-       {"retention.daily", settings.retention.daily_days != running_.retention.daily_days},
-       {"retention.monthly",
-        settings.retention.monthly_months != running_.retention.monthly_months ||
-            settings.retention.monthly_days != running_.retention.monthly_days},
-       {"retention.history", settings.retention.history_days != running_.retention.history_days}});
+  shell::KeyChanges changes = {
+      {"tls", settings.security != running_.security},
+      {"store.url", settings.store_url != running_.store_url},
+      {"store.password", settings.store_password != running_.store_password},
+      {"store.ca", settings.store_ca != running_.store_ca},
+      {"store.flush_interval", settings.flush_interval != running_.flush_interval},
+      {"store.lease_ttl", settings.store_lease_ttl != running_.store_lease_ttl},
+      {"notifier", settings.notifier != running_.notifier},
+      {"router_lease_ttl", settings.router_lease_ttl != running_.router_lease_ttl},
+      {"retention.daily", settings.retention.daily_days != running_.retention.daily_days},
+      {"retention.monthly",
+       settings.retention.monthly_months != running_.retention.monthly_months ||
+           settings.retention.monthly_days != running_.retention.monthly_days},
+      {"retention.history", settings.retention.history_days != running_.retention.history_days}};
+  shell::AddListen(running_.listen, settings.listen, changes);
+  const absl::Status changeable = shell::OnlyWithRestart(changes);
   note_reload_(changeable);
   NS_RETURN_IF_ERROR(changeable);
   take_policy_(settings);

@@ -12,6 +12,7 @@
 
 #include "aggregator/accounting/mapping.h"
 #include "aggregator/app/policy_text.h"
+#include "common/base/quantity_text.h"
 
 namespace netsentinel::app {
 namespace {
@@ -153,6 +154,23 @@ void ReadMapping(Section& root, AggregatorSettings& settings) {
   }
 }
 
+// 0 when it is reported.
+std::uint64_t ReadLimit(Section& section, const std::string& limit) {
+  constexpr absl::string_view kForm = "a size such as 10GiB, or unlimited";
+  if (!section.has("limit")) {
+    section.Fail("limit", "is missing", kForm);
+    return 0;
+  }
+  // What is no text was reported already.
+  if (limit.empty()) return 0;
+  const absl::StatusOr<std::uint64_t> size = base::ParseByteSize(limit);
+  if (size.ok() && *size >= 1 && *size <= config::kAnySize.max) return *size;
+  const absl::string_view words =
+      size.ok() ? "is no size from 1B to 8388607TiB" : size.status().message();
+  section.Fail("limit", words.substr(0, words.find("; expected ")), kForm);
+  return 0;
+}
+
 void ReadQuotas(Section& root, AggregatorSettings& settings) {
   Section quotas = root.OptionalSection("quota");
   if (!quotas.present()) {
@@ -173,7 +191,7 @@ void ReadQuotas(Section& root, AggregatorSettings& settings) {
     if (limit == "unlimited") {
       rule.unlimited = true;
     } else {
-      rule.limit_bytes = section.RequiredByteSize("limit", {.min = 1, .max = config::kAnySize.max});
+      rule.limit_bytes = ReadLimit(section, limit);
     }
     if (section.has("thresholds")) rule.thresholds_percent.clear();
     for (const std::int64_t percent :

@@ -9,6 +9,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include "common/base/display_name.h"
+#include "common/rpc/grpc_status.h"
 
 namespace netsentinel::outbox {
 namespace {
@@ -61,9 +62,7 @@ absl::StatusOr<AlertReceipt> GrpcAlertClient::Deliver(absl::Span<const store::Ou
     base::MutexLock lock(mutex_);
     under_way_ = nullptr;
   }
-  if (!status.ok()) {
-    return absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
-  }
+  if (!status.ok()) return rpc::ExplainTrouble(rpc::FromGrpc(status), notifier_);
   AlertReceipt receipt;
   for (std::string& id : *response.mutable_accepted_ids()) {
     receipt.accepted_ids.push_back(std::move(id));

@@ -55,6 +55,18 @@ std::string SubjectOf(const store::QuotaOverrideRow& row) {
   return text;
 }
 
+// kNotFound when the subscriber has no override: there is nothing to remove, nor to write down.
+absl::Status CheckThereIsOne(store::Store& store, const store::QuotaOverrideRow& row) {
+  NS_ASSIGN_OR_RETURN(const std::vector<store::QuotaOverrideRow> all, store.QuotaOverrides());
+  const bool found = std::any_of(all.begin(), all.end(), [&](const store::QuotaOverrideRow& one) {
+    return one.subscriber == row.subscriber && one.quota_id == row.quota_id;
+  });
+  if (found) return absl::OkStatus();
+  return absl::NotFoundError(absl::StrCat("there was no ", SubjectOf(row),
+                                          " to remove: the configuration's applies already; "
+                                          "`netsentinelctl quota list` shows those there are"));
+}
+
 }  // namespace
 
 grpc::Status GrpcAdminService::SetQuota(grpc::ServerContext* context,
@@ -97,9 +109,9 @@ absl::Status GrpcAdminService::Set(const v1::SetQuotaRequest& request, store::Au
   }
   const int meanings = (request.remove() ? 1 : 0) + (request.unlimited() ? 1 : 0) +
                        (request.limit_bytes() > 0 ? 1 : 0);
-  if (meanings > 1) {
+  if (meanings != 1) {
     return absl::InvalidArgumentError(
-        "limit_bytes, remove and unlimited exclude each other: give one of them");
+        "give exactly one of limit_bytes (at least 1), unlimited and remove");
   }
   const std::optional<store::Fence> fence = parts_.fence();
   if (!fence.has_value()) {
@@ -111,8 +123,10 @@ absl::Status GrpcAdminService::Set(const v1::SetQuotaRequest& request, store::Au
   row.changed_by = audit.name;
   audit.action = request.remove() ? "quota.remove" : "quota.set";
   audit.subject = SubjectOf(row);
-  const absl::Status changed = parts_.store.Ask(
-      [&](store::Store& store) { return Change(store, *fence, row, request.remove(), audit); });
+  const absl::Status changed = parts_.store.Ask([&](store::Store& store) -> absl::Status {
+    if (request.remove()) NS_RETURN_IF_ERROR(CheckThereIsOne(store, row));
+    return Change(store, *fence, row, request.remove(), audit);
+  });
   // After an unknown outcome too: the engine reads what is there.
   if (changed.ok() || absl::IsUnknown(changed)) parts_.overrides_changed();
   NS_RETURN_IF_ERROR(changed);

@@ -44,6 +44,15 @@ absl::StatusOr<std::vector<const Catalog::Site*>> SitesOf(const Catalog& catalog
   return sites;
 }
 
+// A router of which nothing is known must be a slip; of one that is configured no more there may be
+// something to tell.
+absl::Status CheckRouterOf(const Catalog& catalog, const base::RouterId& router,
+                           std::uint64_t matching) {
+  if (router.empty() || matching > 0 || catalog.SiteOf(router) != nullptr) return absl::OkStatus();
+  return absl::NotFoundError(absl::StrCat("there is no router \"", router.value(),
+                                          "\"; `netsentinelctl routers` lists them"));
+}
+
 }  // namespace
 
 absl::Status GrpcUsageService::Allow(grpc::ServerContext& context) const {
@@ -310,7 +319,7 @@ absl::Status GrpcUsageService::EventsOf(const v1::ListEventsRequest& request,
   NS_ASSIGN_OR_RETURN(const store::EventList found, reader_.Events(filter, limit));
   for (const store::StoredEvent& event : found.events) *response.add_events() = ToWire(event);
   response.set_matching_count(found.matching);
-  return absl::OkStatus();
+  return CheckRouterOf(*catalog, router, found.matching);
 }
 
 grpc::Status GrpcUsageService::ListBreaches(grpc::ServerContext* context,
@@ -337,7 +346,7 @@ absl::Status GrpcUsageService::BreachesOf(const v1::ListBreachesRequest& request
   NS_ASSIGN_OR_RETURN(const store::BreachList found, reader_.Breaches(filter, limit));
   for (const store::BreachRow& row : found.breaches) *response.add_breaches() = ToWire(row);
   response.set_matching_count(found.matching);
-  return absl::OkStatus();
+  return CheckRouterOf(*catalog, filter.router, found.matching);
 }
 
 }  // namespace netsentinel::query

@@ -4,6 +4,8 @@
 #include <chrono>
 #include <condition_variable>
 #include <memory>
+#include <optional>
+#include <set>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -428,19 +430,9 @@ namespace {
 // The files, and that the certificate is this collector's: the aggregator refuses any other.
 absl::Status CheckUplinkCertificate(const CollectorSettings& settings, absl::Time now) {
   const config::Security& security = settings.aggregator.security;
-  if (security.insecure) return absl::OkStatus();
-  NS_ASSIGN_OR_RETURN(const rpc::CertificateFacts facts, rpc::CheckTlsFiles(security.tls, now));
-  const absl::StatusOr<rpc::PeerIdentity> peer = rpc::ParsePeerUri(facts.uri);
-  if (!peer.ok()) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("aggregator.tls.cert ", security.tls.cert, ": ", peer.status().message()));
-  }
-  if (peer->role != rpc::Role::kCollector) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "aggregator.tls.cert ", security.tls.cert, " is for the role ", rpc::RoleName(peer->role),
-        ": issue one with `netsentinelctl certs issue --role collector --name ",
-        settings.id.value(), "`"));
-  }
+  NS_ASSIGN_OR_RETURN(const std::optional<rpc::PeerIdentity> peer,
+                      rpc::CheckSecurityAs(security, rpc::Role::kCollector, "aggregator.tls", now));
+  if (!peer.has_value()) return absl::OkStatus();
   if (peer->id != settings.id.value()) {
     return absl::FailedPreconditionError(absl::StrCat(
         "the certificate aggregator.tls.cert ", security.tls.cert, " is for collector \"", peer->id,
@@ -449,12 +441,34 @@ absl::Status CheckUplinkCertificate(const CollectorSettings& settings, absl::Tim
   return absl::OkStatus();
 }
 
+// The ids in `some` that are not in `others`, for the log: the first ones when there are many.
+std::string IdsWithout(const std::vector<RouterSettings>& some,
+                       const std::vector<RouterSettings>& others) {
+  constexpr std::size_t kNamed = 50;
+  std::set<base::RouterId> known;
+  for (const RouterSettings& router : others) known.insert(router.id);
+  std::vector<absl::string_view> ids;
+  std::size_t more = 0;
+  for (const RouterSettings& router : some) {
+    if (known.contains(router.id)) continue;
+    if (ids.size() < kNamed) {
+      ids.push_back(router.id.value());
+    } else {
+      ++more;
+    }
+  }
+  if (ids.empty()) return "none";
+  return absl::StrCat(absl::StrJoin(ids, ", "),
+                      more == 0 ? "" : absl::StrCat(" and ", more, " more"));
+}
+
 }  // namespace
 
 absl::Status CollectorApp::Check(const CollectorSettings& settings) {
   const absl::Time now = io::SystemClock().WallNow();
   NS_RETURN_IF_ERROR(CheckUplinkCertificate(settings, now));
-  NS_RETURN_IF_ERROR(rpc::CheckSecurity(settings.security, now));
+  NS_RETURN_IF_ERROR(
+      rpc::CheckSecurityAs(settings.security, rpc::Role::kCollector, "tls", now).status());
   for (const RouterSettings& router : settings.routers) {
     absl::Status status = config::ReadSecret(router.password).status();
     if (status.ok() && !router.endpoint.tls.ca_file.empty()) {
@@ -495,20 +509,21 @@ absl::Status CollectorApp::Run(const CollectorSettings& settings, shell::Context
 absl::Status CollectorApp::Reload(const CollectorSettings& settings, shell::Context& context) {
   base::MutexLock lock(mutex_);
   if (!take_routers_) return absl::UnavailableError("the collector is stopping");
-  NS_RETURN_IF_ERROR(shell::OnlyWithRestart(
-      {{"collector.id", settings.id != running_.id},
-       {"collector.state_dir", settings.state_dir != running_.state_dir},
-       {"collector.spool_limit", settings.spool_limit != running_.spool_limit},
-       {"aggregator.target", settings.aggregator.target != running_.aggregator.target},
-       {"aggregator.tls", settings.aggregator.security != running_.aggregator.security},
-       {"listen.grpc", settings.listen.grpc != running_.listen.grpc},
-       {"listen.max_connection_age",
-        settings.listen.max_connection_age != running_.listen.max_connection_age},
-       {"tls", settings.security != running_.security}}));
+  shell::KeyChanges changes = {
+      {"collector.id", settings.id != running_.id},
+      {"collector.state_dir", settings.state_dir != running_.state_dir},
+      {"collector.spool_limit", settings.spool_limit != running_.spool_limit},
+      {"tls", settings.security != running_.security}};
+  shell::AddPeer("aggregator", running_.aggregator, settings.aggregator, changes);
+  shell::AddListen(running_.listen, settings.listen, changes);
+  NS_RETURN_IF_ERROR(shell::OnlyWithRestart(changes));
   take_routers_(settings);
+  const std::string added = IdsWithout(settings.routers, running_.routers);
+  const std::string removed = IdsWithout(running_.routers, settings.routers);
   running_.routers = settings.routers;
-  context.logger.Info("collector.reloaded", "the list of routers was taken over",
-                      {{"routers", settings.routers.size()}});
+  context.logger.Info(
+      "collector.reloaded", "the list of routers was taken over",
+      {{"routers", settings.routers.size()}, {"added", added}, {"removed", removed}});
   return absl::OkStatus();
 }
 

@@ -120,6 +120,7 @@ void Delivery::OnPlan(const spool::RouterPlan& plan) {
 void Delivery::Tick() {
   if (keeper_.Tick()) uplink_.OnSpooled(keys_);
   uplink_.Tick();
+  TellOfSpool();
   Publish();
   if (tick_) tick_();
 }
@@ -135,7 +136,7 @@ void Delivery::Publish() {
                         .states = {}};
   if (keeper_.spool() != nullptr) status.spool_stats = keeper_.spool()->stats();
   for (const auto& [key, report] : states_) {
-    status.states.push_back(report);
+    status.states.push_back(WithSpool(report));
     if (report.menu.has_value()) continue;
     const std::string held = uplink_.HeldBack(report.router);
     std::string& detail = status.states.back().detail;
@@ -148,11 +149,30 @@ void Delivery::Publish() {
   status_ = std::move(status);
 }
 
+poll::RouterStateReport Delivery::WithSpool(poll::RouterStateReport report) const {
+  if (report.menu.has_value() || spool_trouble_.empty()) return report;
+  absl::StrAppend(&report.detail, report.detail.empty() ? "" : "; ", spool_trouble_);
+  return report;
+}
+
+void Delivery::TellOfSpool() {
+  const absl::Status health = keeper_.health();
+  // The words change from try to try; that it fails is told once.
+  if (health.ok() == spool_trouble_.empty()) return;
+  spool_trouble_ = health.ok()
+                       ? ""
+                       : absl::StrCat("its collector cannot store readings: ", health.message(),
+                                      "; they wait in memory and are merged");
+  for (const auto& [key, report] : states_) {
+    if (!report.menu.has_value()) uplink_.ReportState(WithSpool(report));
+  }
+}
+
 void Delivery::ReportState(const poll::RouterStateReport& report) {
   boost::asio::post(io_, [this, report] {
     const int menu = report.menu.has_value() ? static_cast<int>(*report.menu) : 0;
     states_[{report.router, menu}] = report;
-    uplink_.ReportState(report);
+    uplink_.ReportState(WithSpool(report));
   });
 }
 

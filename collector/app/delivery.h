@@ -88,6 +88,10 @@ class Delivery final : private uplink::UplinkListener {
   void ArmTimer();
   void RaiseFloors();
   void Publish();
+  // The report with what keeps this collector from storing readings, for the aggregator's list.
+  poll::RouterStateReport WithSpool(poll::RouterStateReport report) const;
+  // Tells the aggregator of every router again when the spool begins or ends to fail.
+  void TellOfSpool();
   void RunUntilCallsEnd();
 
   const Parts parts_;
@@ -101,6 +105,8 @@ class Delivery final : private uplink::UplinkListener {
   std::function<void()> tick_;
   std::set<spool::MenuKey> keys_;
   std::map<std::pair<base::RouterId, int>, poll::RouterStateReport> states_;
+  // What was told of the spool last; empty while it works.
+  std::string spool_trouble_;
   std::thread thread_;
 
   mutable base::Mutex mutex_;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -63,8 +64,10 @@ class HostPauses {
   PauseJudgement Ask(const base::RouterId& router, counters::Menu menu);
   // Waiting ends: it goes out as not decided.
   PauseJudgement GiveUp(const base::RouterId& router, counters::Menu menu);
-  // The router is not read any more for a while: others may read it meanwhile.
+  // The router is not read any more for a while, or for good: others may read it meanwhile.
   void Forget(const base::RouterId& router);
+  // Menus of routers that are remembered.
+  std::size_t streams() const { return streams_.size(); }
 
  private:
   struct Range {

@@ -127,6 +127,7 @@ asio::awaitable<void> RouterPoller::Run() {
     if (budget_ != nullptr && !Next().boundary && budget_->ShouldYield(this)) DropSession();
   }
   DropSession();
+  host_pauses_.Forget(options_.router);
   done_ = true;
 }
 

@@ -152,7 +152,9 @@ std::string Section::KeyPath(absl::string_view key) const {
 }
 
 bool Section::has(absl::string_view key) const {
-  return node_ != nullptr && node_->Find(key) != nullptr;
+  if (node_ == nullptr) return false;
+  node_->known_keys.insert(std::string(key));
+  return node_->Find(key) != nullptr;
 }
 
 void Section::Report(const YamlNode& node, absl::string_view problem, absl::string_view expected,

@@ -73,7 +73,8 @@ class UniqueIds {
 // A section that is absent answers every Optional… with its default, and reports each Required….
 class Section {
  public:
-  // Whether the section, or a key of it, is in the file. has() makes no key known.
+  // Whether the section, or a key of it, is in the file. has() makes a key known, so
+  // that advice on a misspelt one has it; read it as well.
   bool present() const { return node_ != nullptr; }
   bool has(absl::string_view key) const;
   // Its key path, for messages; empty for the whole file.

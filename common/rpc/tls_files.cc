@@ -175,9 +175,22 @@ absl::Status CheckPair(const std::string& certificate_path, const std::string& k
   return CheckKey(*chain[0], certificate_path, key_path);
 }
 
-absl::Status CheckSecurity(const config::Security& security, absl::Time now) {
-  if (security.insecure) return absl::OkStatus();
-  return CheckTlsFiles(security.tls, now).status();
+absl::StatusOr<std::optional<PeerIdentity>> CheckSecurityAs(const config::Security& security,
+                                                            Role role, absl::string_view section,
+                                                            absl::Time now) {
+  if (security.insecure) return std::optional<PeerIdentity>();
+  NS_ASSIGN_OR_RETURN(const CertificateFacts facts, CheckTlsFiles(security.tls, now));
+  const absl::StatusOr<PeerIdentity> peer = ParsePeerUri(facts.uri);
+  if (!peer.ok()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(section, ".cert ", security.tls.cert, ": ", peer.status().message()));
+  }
+  if (peer->role != role) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        section, ".cert ", security.tls.cert, " is for the role ", RoleName(peer->role),
+        ": issue one with `netsentinelctl certs issue --role ", RoleName(role), " --name NAME`"));
+  }
+  return std::optional<PeerIdentity>(*peer);
 }
 
 absl::Status CheckAuthorityFile(const std::string& path) { return LoadCertificates(path).status(); }

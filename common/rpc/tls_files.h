@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -7,6 +8,7 @@
 #include "absl/time/time.h"
 
 #include "common/config/shared_sections.h"
+#include "common/rpc/peer_identity.h"
 
 namespace netsentinel::rpc {
 
@@ -28,8 +30,12 @@ absl::StatusOr<CertificateFacts> CheckTlsFiles(const config::TlsFiles& files, ab
 // Checks that the key is the one of the certificate, both files. As CheckTlsFiles.
 absl::Status CheckPair(const std::string& certificate_path, const std::string& key_path);
 
-// As CheckTlsFiles; an insecure connection has no files and passes.
-absl::Status CheckSecurity(const config::Security& security, absl::Time now);
+// As CheckTlsFiles, and that the certificate is for `role`: the other end refuses any other.
+// `section` is where the files stand, such as "aggregator.tls", for the words. Whom the certificate
+// names; an insecure connection has no files, names nobody and passes.
+absl::StatusOr<std::optional<PeerIdentity>> CheckSecurityAs(const config::Security& security,
+                                                            Role role, absl::string_view section,
+                                                            absl::Time now);
 
 // Checks that an authority's file can be read and holds a PEM certificate.
 absl::Status CheckAuthorityFile(const std::string& path);

@@ -1,15 +1,27 @@
 #pragma once
 
-#include <initializer_list>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 
+#include "common/config/shared_sections.h"
+
 namespace netsentinel::shell {
 
-// For Program::Reload: of each key that a running process cannot take over, whether it differs from
-// what runs. OK when none does; else kFailedPrecondition, naming those that do.
-absl::Status OnlyWithRestart(std::initializer_list<std::pair<absl::string_view, bool>> changed);
+// For Program::Reload: keys that a running process cannot take over, each with whether it differs
+// from what runs.
+using KeyChanges = std::vector<std::pair<std::string, bool>>;
+
+// Every key of `listen` but http, which the shell looks at itself.
+void AddListen(const config::Listen& running, const config::Listen& fresh, KeyChanges& changes);
+// Every key of a section such as `aggregator` that names a server to call.
+void AddPeer(absl::string_view section, const config::Peer& running, const config::Peer& fresh,
+             KeyChanges& changes);
+
+// OK when none differs; else kFailedPrecondition, naming those that do.
+absl::Status OnlyWithRestart(const KeyChanges& changed);
 
 }  // namespace netsentinel::shell

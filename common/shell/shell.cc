@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include <sys/prctl.h>
@@ -185,7 +186,9 @@ absl::Status Process::Started(const std::map<std::string, std::uint16_t>& ports)
   }
   systemd_.Ready();
   logger_->Info("shell.started", "listening",
-                {{"program", info_.name}, {"version", Version()}, {"ports", PortsJson(all)}});
+                {{"program", info_.name},
+                 {"version", Version()},
+                 {"ports", absl::StripAsciiWhitespace(PortsJson(all))}});
   return absl::OkStatus();
 }
 

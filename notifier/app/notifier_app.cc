@@ -102,8 +102,8 @@ struct Parts {
         alerts_html(std::move(alert_renderer)),
         reports_html(std::move(report_renderer)),
         authority(context.clock, context.logger, context.metrics),
-        source(aggregator, settings.aggregator.target, context.stop),
-        audit_client(aggregator, settings.aggregator.target, context.stop),
+        source(aggregator, rpc::NamesOf("aggregator", settings.aggregator), context.stop),
+        audit_client(aggregator, rpc::NamesOf("aggregator", settings.aggregator), context.stop),
         audit_sender({*audit_queue, audit_client, context.random, context.logger, context.readiness,
                       context.liveness.AddPulse("audit", kReportSilence)}),
         audit_desk(authority, *audit_queue, audit_sender, context.clock, context.random,
@@ -209,8 +209,11 @@ void ShowAuditDamage(shell::Context& context, audit::SqliteAuditQueue& queue) {
 
 absl::Status NotifierApp::Check(const NotifierSettings& settings) {
   const absl::Time now = io::SystemClock().WallNow();
-  NS_RETURN_IF_ERROR(rpc::CheckSecurity(settings.security, now));
-  NS_RETURN_IF_ERROR(rpc::CheckSecurity(settings.aggregator.security, now));
+  NS_RETURN_IF_ERROR(
+      rpc::CheckSecurityAs(settings.security, rpc::Role::kNotifier, "tls", now).status());
+  NS_RETURN_IF_ERROR(rpc::CheckSecurityAs(settings.aggregator.security, rpc::Role::kNotifier,
+                                          "aggregator.tls", now)
+                         .status());
   if (settings.smtp_password.given()) {
     NS_RETURN_IF_ERROR(config::ReadSecret(settings.smtp_password).status());
   }
@@ -298,16 +301,13 @@ absl::Status NotifierApp::Run(const NotifierSettings& settings, shell::Context& 
 absl::Status NotifierApp::Reload(const NotifierSettings& settings, shell::Context& context) {
   base::MutexLock lock(mutex_);
   if (take_settings_ == nullptr) return absl::UnavailableError("nothing is running yet");
-  absl::Status outcome = shell::OnlyWithRestart(
-      {{"listen.grpc", settings.listen.grpc != running_.listen.grpc},
-       {"listen.max_connection_age",
-        settings.listen.max_connection_age != running_.listen.max_connection_age},
-       {"listen.web", settings.web != running_.web},
-       {"listen.web_hosts", settings.web_hosts != running_.web_hosts},
-       {"tls", settings.security != running_.security},
-       {"state_dir", settings.state_dir != running_.state_dir},
-       {"aggregator.target", settings.aggregator.target != running_.aggregator.target},
-       {"aggregator.tls", settings.aggregator.security != running_.aggregator.security}});
+  shell::KeyChanges changes = {{"listen.web", settings.web != running_.web},
+                               {"listen.web_hosts", settings.web_hosts != running_.web_hosts},
+                               {"tls", settings.security != running_.security},
+                               {"state_dir", settings.state_dir != running_.state_dir}};
+  shell::AddListen(running_.listen, settings.listen, changes);
+  shell::AddPeer("aggregator", running_.aggregator, settings.aggregator, changes);
+  absl::Status outcome = shell::OnlyWithRestart(changes);
   if (outcome.ok()) outcome = take_settings_(settings);
   note_reload_(outcome);
   NS_RETURN_IF_ERROR(outcome);

@@ -30,10 +30,10 @@ void ToWire(const AuditEntry& entry, v1::AuditEntry& out) {
 
 }  // namespace
 
-GrpcAuditClient::GrpcAuditClient(const std::shared_ptr<grpc::Channel>& channel, std::string target,
-                                 std::stop_token stop)
+GrpcAuditClient::GrpcAuditClient(const std::shared_ptr<grpc::Channel>& channel,
+                                 rpc::PeerNames aggregator, std::stop_token stop)
     : stub_(v1::AuditService::NewStub(channel)),
-      target_(std::move(target)),
+      aggregator_(std::move(aggregator)),
       stop_(std::move(stop)) {}
 
 absl::Status GrpcAuditClient::Record(const std::vector<AuditEntry>& entries) {
@@ -45,10 +45,8 @@ absl::Status GrpcAuditClient::Record(const std::vector<AuditEntry>& entries) {
                    gpr_time_from_millis(absl::ToInt64Milliseconds(kDeadline), GPR_TIMESPAN)));
   const std::stop_callback cancel(stop_, [&context] { context.TryCancel(); });
   v1::RecordAuditEntriesResponse response;
-  const absl::Status status =
-      rpc::FromGrpc(stub_->RecordAuditEntries(&context, request, &response));
-  if (status.ok()) return status;
-  return absl::Status(status.code(), absl::StrCat("aggregator ", target_, ": ", status.message()));
+  return rpc::ExplainTrouble(rpc::FromGrpc(stub_->RecordAuditEntries(&context, request, &response)),
+                             aggregator_);
 }
 
 }  // namespace netsentinel::audit

@@ -7,6 +7,7 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include "common/rpc/peer_trouble.h"
 #include "netsentinel/v1/audit.grpc.pb.h"
 #include "notifier/audit/audit_sender.h"
 
@@ -16,14 +17,14 @@ namespace netsentinel::audit {
 class GrpcAuditClient final : public AuditSink {
  public:
   // Calls under way end when the stop is requested.
-  GrpcAuditClient(const std::shared_ptr<grpc::Channel>& channel, std::string target,
+  GrpcAuditClient(const std::shared_ptr<grpc::Channel>& channel, rpc::PeerNames aggregator,
                   std::stop_token stop);
 
   absl::Status Record(const std::vector<AuditEntry>& entries) override;
 
  private:
   std::unique_ptr<v1::AuditService::Stub> stub_;
-  const std::string target_;
+  const rpc::PeerNames aggregator_;
   const std::stop_token stop_;
 };
 

@@ -24,7 +24,13 @@ absl::StatusOr<std::string> GrpcAuditDesk::Begin(const grpc::ServerContextBase& 
   entry.action = change.action;
   entry.subject = change.subject;
   entry.reason = change.reason;
-  NS_RETURN_IF_ERROR(queue_.Begin(entry));
+  const absl::Status begun = queue_.Begin(entry);
+  if (!begun.ok()) {
+    return absl::Status(begun.code(),
+                        absl::StrCat("nothing was done: it could not be written down for the audit "
+                                     "log (",
+                                     begun.message(), ")"));
+  }
   return entry.entry_id;
 }
 

@@ -315,6 +315,18 @@ SmtpAttempt CurlSmtpChannel::Perform(Handle& handle, absl::string_view mail) {
   if (!has_reply && code != CURLE_OK) {
     attempt.text = handle.error[0] != '\0' ? handle.error.data() : curl_easy_strerror(code);
   }
+  if (code == CURLE_USE_SSL_FAILED && attempt.stage == SmtpStage::kHello) {
+    attempt.text =
+        "the server offers no STARTTLS on this port; if it speaks TLS from the first byte, as on "
+        "port 465, set `smtp.starttls: implicit`";
+  }
+  if (code == CURLE_SSL_CONNECT_ERROR && settings_.tls == SmtpTls::kImplicit &&
+      absl::StrContains(absl::AsciiStrToLower(attempt.text), "wrong version number")) {
+    attempt.end = SmtpEnd::kTlsRefused;
+    attempt.text =
+        "the server does not speak TLS from the first byte on this port; if it offers STARTTLS, as "
+        "on port 587, set `smtp.starttls: required`";
+  }
   attempt.text = Masked(attempt.text);
   if (has_reply && attempt.stage == SmtpStage::kAuth) {
     attempt.text = base::LoginAnswer(attempt.text);

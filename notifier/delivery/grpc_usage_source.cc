@@ -25,16 +25,14 @@ void SetDeadline(grpc::ClientContext& context, absl::Duration deadline) {
 
 }  // namespace
 
-GrpcUsageSource::GrpcUsageSource(const std::shared_ptr<grpc::Channel>& channel, std::string target,
-                                 std::stop_token stop)
+GrpcUsageSource::GrpcUsageSource(const std::shared_ptr<grpc::Channel>& channel,
+                                 rpc::PeerNames aggregator, std::stop_token stop)
     : stub_(v1::UsageService::NewStub(channel)),
-      target_(std::move(target)),
+      aggregator_(std::move(aggregator)),
       stop_(std::move(stop)) {}
 
 absl::Status GrpcUsageSource::Explain(const grpc::Status& status) const {
-  if (status.ok()) return absl::OkStatus();
-  const absl::Status plain = rpc::FromGrpc(status);
-  return absl::Status(plain.code(), absl::StrCat("aggregator ", target_, ": ", plain.message()));
+  return rpc::ExplainTrouble(rpc::FromGrpc(status), aggregator_);
 }
 
 absl::StatusOr<std::vector<Site>> GrpcUsageSource::ListSites() {

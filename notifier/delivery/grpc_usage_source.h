@@ -7,6 +7,7 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include "common/rpc/peer_trouble.h"
 #include "netsentinel/v1/usage.grpc.pb.h"
 #include "notifier/delivery/usage_source.h"
 
@@ -19,7 +20,7 @@ inline constexpr int kMaxUsageAnswerBytes = 128 << 20;
 class GrpcUsageSource final : public UsageSource {
  public:
   // Calls under way end when the stop is requested.
-  GrpcUsageSource(const std::shared_ptr<grpc::Channel>& channel, std::string target,
+  GrpcUsageSource(const std::shared_ptr<grpc::Channel>& channel, rpc::PeerNames aggregator,
                   std::stop_token stop);
 
   absl::StatusOr<std::vector<Site>> ListSites() override;
@@ -30,7 +31,7 @@ class GrpcUsageSource final : public UsageSource {
   absl::Status Explain(const grpc::Status& status) const;
 
   std::unique_ptr<v1::UsageService::Stub> stub_;
-  const std::string target_;
+  const rpc::PeerNames aggregator_;
   const std::stop_token stop_;
 };
 

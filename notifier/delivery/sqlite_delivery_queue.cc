@@ -369,8 +369,11 @@ absl::StatusOr<std::vector<DeliveryRecord>> SqliteDeliveryQueue::List(std::size_
   }
 }
 
-absl::StatusOr<QueueCounts> SqliteDeliveryQueue::Counts() {
-  base::MutexLock lock(mutex_);
+absl::StatusOr<QueueCounts> SqliteDeliveryQueue::Counts()
+    // As CheckIntake.
+    ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  const std::unique_lock<std::mutex> lock(mutex_.native(), std::try_to_lock);
+  if (!lock.owns_lock()) return absl::AbortedError("the delivery queue is in use");
   NS_RETURN_IF_ERROR(Usable());
   QueueCounts counts;
   NS_ASSIGN_OR_RETURN(counts.pending_alerts,
@@ -382,8 +385,11 @@ absl::StatusOr<QueueCounts> SqliteDeliveryQueue::Counts() {
   return counts;
 }
 
-absl::StatusOr<SetAside> SqliteDeliveryQueue::DamageSince(absl::Time since) {
-  base::MutexLock lock(mutex_);
+absl::StatusOr<SetAside> SqliteDeliveryQueue::DamageSince(absl::Time since)
+    // As CheckIntake.
+    ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  const std::unique_lock<std::mutex> lock(mutex_.native(), std::try_to_lock);
+  if (!lock.owns_lock()) return absl::AbortedError("the delivery queue is in use");
   NS_RETURN_IF_ERROR(Usable());
   NS_ASSIGN_OR_RETURN(
       sqlite::Statement select,

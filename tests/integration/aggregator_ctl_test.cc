@@ -145,7 +145,7 @@ TEST_F(CtlTest, RankingSaysWhoIsNearAndOverAndHowManyItDoesNotShow) {
   EXPECT_THAT(Out({"ranking", "--limit", "2"}), HasSubstr("\n2 of 4 shown (--limit 2)\n"));
   const std::string over = Out({"ranking", "--over"});
   EXPECT_THAT(over, AllOf(HasSubstr("bob (r1)"), HasSubstr("alice (r2)"),
-                          HasSubstr("2 over the limit, of\n4 subscribers, ")));
+                          HasSubstr("2 over the limit, of 4 subscribers, ")));
   EXPECT_THAT(over, AllOf(Not(HasSubstr("alice (r1)")), Not(HasSubstr("carol"))));
   EXPECT_THAT(Out({"ranking", "--over", "--limit", "1"}), HasSubstr("1 of 2 shown (--limit 1)"));
   EXPECT_THAT(Out({"ranking", "--near"}),

@@ -148,6 +148,14 @@ absl::Status List(const CertsFlags& flags, const base::Clock& clock) {
   const absl::Time now = clock.WallNow();
   const std::vector<IndexEntry> entries =
       flags.all ? authority.index().entries : InPlace(authority.index());
+  const bool known = std::any_of(entries.begin(), entries.end(), [&](const IndexEntry& entry) {
+    return flags.name.empty() || entry.name == flags.name;
+  });
+  if (!known && !flags.name.empty()) {
+    return absl::NotFoundError(absl::StrCat("no certificate of \"", flags.name,
+                                            "\" was issued from ", flags.folder,
+                                            "; without a name `certs list` shows every one"));
+  }
   if (flags.json) {
     std::vector<IndexEntry> named;
     std::copy_if(

@@ -46,6 +46,9 @@ void AddReasonFlags(CLI::App& command, ReasonFlags& flags);
 absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const ClientFlags& flags,
                                                        const std::string& target,
                                                        const base::Clock& clock);
+// A failed call's words with those of the server that Connect dialled last: gRPC's own say nothing
+// to an operator. One thread.
+absl::Status Explained(const absl::Status& status);
 // Gives the call its deadline.
 void SetDeadline(const ClientFlags& flags, grpc::ClientContext& context);
 

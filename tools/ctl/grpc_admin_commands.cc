@@ -36,7 +36,26 @@ struct QuotaFlags {
 };
 
 absl::Status SetQuota(const QuotaFlags& flags, const CommandContext& context) {
+  const int wishes =
+      (flags.limit.empty() ? 0 : 1) + (flags.unlimited ? 1 : 0) + (flags.remove ? 1 : 0);
+  if (wishes != 1) {
+    return absl::InvalidArgumentError("give one of --limit SIZE, --unlimited and --remove");
+  }
   v1::SetQuotaRequest request;
+  if (!flags.limit.empty()) {
+    NS_ASSIGN_OR_RETURN(const std::uint64_t limit, base::ParseByteSize(flags.limit));
+    if (limit == 0) {
+      return absl::InvalidArgumentError(
+          "--limit is no bytes at all: give at least 1B, or --remove to go back to the "
+          "configuration");
+    }
+    request.set_limit_bytes(limit);
+  }
+  if (flags.unseen && flags.site.empty() && flags.router.empty()) {
+    return absl::InvalidArgumentError(
+        "--unseen takes the place as it is given: give --site, and --router if the router scopes "
+        "the name");
+  }
   if (flags.unseen) {
     request.mutable_subscriber()->set_site_id(flags.site);
     request.mutable_subscriber()->set_router_id(flags.router);
@@ -61,12 +80,6 @@ absl::Status SetQuota(const QuotaFlags& flags, const CommandContext& context) {
   request.set_unlimited(flags.unlimited);
   request.set_reason(flags.why.reason);
   request.set_on_behalf_of(flags.why.on_behalf_of);
-  if (!flags.limit.empty()) {
-    NS_ASSIGN_OR_RETURN(const std::uint64_t limit, base::ParseByteSize(flags.limit));
-    request.set_limit_bytes(limit);
-  } else if (!flags.remove && !flags.unlimited) {
-    return absl::InvalidArgumentError("give --limit SIZE, --unlimited or --remove");
-  }
   NS_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel,
                       Connect(flags.client, flags.client.aggregator, context.clock));
   grpc::ClientContext client;

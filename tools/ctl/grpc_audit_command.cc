@@ -49,6 +49,10 @@ absl::StatusOr<v1::ListAuditEntriesResponse> Entries(const AuditFlags& flags,
   v1::ListAuditEntriesRequest request;
   NS_ASSIGN_OR_RETURN(const std::int64_t from_us, InstantIn(flags.from, /*end=*/false));
   NS_ASSIGN_OR_RETURN(const std::int64_t to_us, InstantIn(flags.to, /*end=*/true));
+  if (from_us != 0 && to_us != 0 && from_us >= to_us) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--from ", flags.from, " is not before --to ", flags.to));
+  }
   request.set_from_us(from_us);
   request.set_to_us(to_us);
   request.set_who(flags.who);

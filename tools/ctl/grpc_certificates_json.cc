@@ -26,8 +26,7 @@ google::protobuf::Struct JsonOf(const AuthorityFolder& authority, const IndexEnt
   Field(one, "serial").set_string_value(entry.serial);
   Field(one, "not_before").set_string_value(Instant(entry.not_before));
   Field(one, "not_after").set_string_value(Instant(entry.not_after));
-  Field(one, "days_left")
-      .set_number_value(ended ? 0 : static_cast<double>((entry.not_after - now) / absl::Hours(24)));
+  Field(one, "days_left").set_number_value(static_cast<double>(DaysLeft(entry, now)));
   Field(one, "state").set_string_value(entry.revoked ? "revoked" : ended ? "ended" : "good");
   Field(one, "old_authority").set_bool_value(entry.issuer != authority.signer().serial);
   Field(one, "file").set_string_value(entry.path);

@@ -8,10 +8,20 @@
 
 #include "common/io/files.h"
 #include "common/rpc/grpc_channel.h"
+#include "common/rpc/peer_trouble.h"
 #include "tools/ctl/client.h"
 #include "tools/ctl/grpc_ask.h"
 
 namespace netsentinel::ctl {
+
+namespace {
+
+rpc::PeerNames& Dialled() {
+  static rpc::PeerNames names;
+  return names;
+}
+
+}  // namespace
 
 void AddClientFlags(CLI::App& command, ClientFlags& flags) {
   command.add_option("--aggregator", flags.aggregator, "gRPC target of the aggregator")
@@ -61,8 +71,19 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const ClientFlags& flags,
       flags.crl.empty() && io::Exists(beside)) {
     options.peer.security.tls.crl = beside;
   }
+  Dialled() = {.what = target == flags.notifier ? "notifier" : "aggregator",
+               .target = target,
+               .authority_file = options.peer.security.tls.ca,
+               .certificate_file = options.peer.security.tls.cert,
+               .authority_key = "--ca",
+               .certificate_key = "--cert",
+               .other = target == flags.notifier ? "aggregator" : "notifier"};
   options.max_receive_bytes = 256 << 20;  // a ranking of 100,000 rows
   return rpc::MakeChannel(options, clock);
+}
+
+absl::Status Explained(const absl::Status& status) {
+  return Dialled().target.empty() ? status : rpc::ExplainTrouble(status, Dialled());
 }
 
 void SetDeadline(const ClientFlags& flags, grpc::ClientContext& context) {

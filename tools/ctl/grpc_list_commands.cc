@@ -27,6 +27,7 @@ void PrintShown(int shown, const Response& response, const QuestionFlags& flags)
   const std::string text =
       ShownText(static_cast<std::uint64_t>(shown), response.matching_count(), flags.rows());
   if (!text.empty()) std::printf("\n%s\n", text.c_str());
+  if (shown == 0) std::printf("\nnothing fits what was asked for\n");
 }
 
 void PrintEvents(const v1::ListEventsResponse& response, const QuestionFlags& flags) {

@@ -81,7 +81,7 @@ void PrintRanking(const v1::GetRankingResponse& response, const UsageFlags& flag
                                       response.matching_count(), flags.rows());
   if (!shown.empty()) std::printf("%s\n", shown.c_str());
   if (flags.over || flags.near) {
-    std::printf("%llu %s, of\n", static_cast<unsigned long long>(response.matching_count()),
+    std::printf("%llu %s, of ", static_cast<unsigned long long>(response.matching_count()),
                 flags.over ? "over the limit" : "near or over the limit");
   }
   std::printf("%llu subscribers, %s in all; %s%s%s, as of %s\n",

@@ -10,6 +10,7 @@
 #include "common/io/system_clock.h"
 #include "common/shell/shell.h"
 #include "common/shell/version.h"
+#include "tools/ctl/client.h"
 #include "tools/ctl/command.h"
 #include "tools/ctl/grpc_table.h"
 
@@ -32,8 +33,9 @@ int main(int argc, char** argv) {
     return app.exit(error) == 0 ? netsentinel::shell::kExitClean : netsentinel::shell::kExitUsage;
   }
   if (!context.result.ok()) {
+    const absl::Status result = netsentinel::ctl::Explained(context.result);
     std::fprintf(stderr, "netsentinelctl: %s\n",
-                 netsentinel::ctl::TerminalText(context.result.message()).c_str());
+                 netsentinel::ctl::TerminalText(result.message()).c_str());
     return netsentinel::shell::kExitFailed;
   }
   // What was printed may have gone nowhere: a full disk, a closed pipe.

@@ -109,6 +109,39 @@ TEST_F(AdminServiceTest, AChangeIsInTheAuditLogOnceAlsoWhenItWasMadeTwiceForALos
   EXPECT_EQ(rows[0].entry_id.size(), 36u);
 }
 
+TEST_F(AdminServiceTest, ExactlyOneOfLimitRemovalAndNoLimitIsTaken) {
+  const auto set = [&](std::uint64_t limit, bool remove, bool unlimited) {
+    v1::SetQuotaRequest request;
+    request.mutable_subscriber()->set_router_id("r1");
+    request.mutable_subscriber()->mutable_name()->set_name("alice");
+    request.set_limit_bytes(limit);
+    request.set_remove(remove);
+    request.set_unlimited(unlimited);
+    grpc::ServerContext context;
+    v1::SetQuotaResponse response;
+    return service_.SetQuota(&context, &request, &response).error_code();
+  };
+  EXPECT_EQ(set(0, false, false), grpc::INVALID_ARGUMENT) << "a limit of nothing";
+  EXPECT_EQ(set(1, true, false), grpc::INVALID_ARGUMENT);
+  EXPECT_EQ(set(1, false, true), grpc::INVALID_ARGUMENT);
+  EXPECT_EQ(set(0, true, true), grpc::INVALID_ARGUMENT);
+  EXPECT_THAT(Stored(), IsEmpty());
+  EXPECT_EQ(set(1, false, false), grpc::OK);
+  EXPECT_EQ(set(0, false, true), grpc::OK);
+  EXPECT_EQ(set(0, true, false), grpc::OK);
+  EXPECT_THAT(Stored(), IsEmpty());
+}
+
+TEST_F(AdminServiceTest, ARemovalOfWhatIsNotThereIsSaidAndWrittenNowhere) {
+  const grpc::Status status = Set(0, /*remove=*/true);
+  EXPECT_EQ(status.error_code(), grpc::NOT_FOUND);
+  EXPECT_THAT(status.error_message(),
+              testing::HasSubstr("there was no quota default of alice at site lab"));
+  ASSERT_OK_AND_ASSIGN(const std::vector<store::AuditRow> rows, other_->AuditLog({}));
+  EXPECT_THAT(rows, IsEmpty());
+  EXPECT_EQ(changes_, 0);
+}
+
 TEST_F(AdminServiceTest, AReasonThatIsTooLongIsRefusedBeforeAnythingIsChanged) {
   v1::SetQuotaRequest request;
   request.mutable_subscriber()->set_router_id("r1");

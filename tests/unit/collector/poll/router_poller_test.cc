@@ -363,6 +363,16 @@ TEST_F(RouterPollerTest, AnUnreachableRouterIsTriedAgainWithinAMinute) {
   EXPECT_GE(routers_["a"].connections, 25);
 }
 
+TEST_F(RouterPollerTest, ARouterThatIsReadNoMoreIsForgotten) {
+  RouterPoller& poller = Start("a");
+  for (int second = 0; second < 60; ++second) Advance(absl::Seconds(1));
+  ASSERT_EQ(host_pauses_.streams(), 1U);
+  poller.Stop();
+  for (int second = 0; second < 60; ++second) Advance(absl::Seconds(1));
+  ASSERT_TRUE(poller.done());
+  EXPECT_EQ(host_pauses_.streams(), 0U);
+}
+
 TEST_F(RouterPollerTest, StopsWhileItConnects) {
   routers_["a"].hangs_in_connect = true;
   RouterPoller& poller = Start("a");

@@ -62,6 +62,17 @@ TEST_P(BadDocumentTest, IsReportedWithPlaceKeyAndFix) {
   EXPECT_EQ(Complaint(GetParam().text), GetParam().complaint);
 }
 
+TEST(DocumentTest, AKeyThatIsOnlyAskedWhetherItIsThereIsKnownToTheAdvice) {
+  const auto document = Document::Parse("queue: [simple]\n", "x.yaml");
+  ASSERT_TRUE(document.ok());
+  Section root = (*document)->root();
+  root.OptionalString("id", "");
+  EXPECT_FALSE(root.has("queues"));
+  EXPECT_EQ((*document)->Finish().message(),
+            "x.yaml:1:1: queue: is not a known key; expected one of id, queues; did you mean "
+            "queues?");
+}
+
 INSTANTIATE_TEST_SUITE_P(
     All, BadDocumentTest,
     testing::Values(

@@ -80,9 +80,23 @@ TEST(TlsFilesTest, FilesThatAreNoPemAndMissingFilesAreNamed) {
 }
 
 TEST(TlsFilesTest, AnInsecureConnectionHasNoFilesToCheck) {
-  EXPECT_THAT(CheckSecurity({.insecure = true}, absl::Now()), IsOk());
-  EXPECT_THAT(CheckSecurity({.insecure = false, .tls = {"/a", "/b", "/c"}}, absl::Now()),
+  EXPECT_THAT(CheckSecurityAs({.insecure = true}, Role::kNotifier, "tls", absl::Now()), IsOk());
+  EXPECT_THAT(CheckSecurityAs({.insecure = false, .tls = {"/a", "/b", "/c"}}, Role::kNotifier,
+                              "tls", absl::Now()),
               StatusIs(absl::StatusCode::kNotFound, HasSubstr("/a")));
+}
+
+TEST(TlsFilesTest, ACertificateForAnotherRoleIsNamedWithItsKeyAndHowToGetTheRightOne) {
+  const test::TestCertificates certificates;
+  const config::Security security{.tls = certificates.Issue(Role::kCollector, "a")};
+  EXPECT_THAT(
+      CheckSecurityAs(security, Role::kNotifier, "aggregator.tls", absl::Now()),
+      StatusIs(absl::StatusCode::kFailedPrecondition,
+               AllOf(HasSubstr("aggregator.tls.cert "), HasSubstr("is for the role collector"),
+                     HasSubstr("certs issue --role notifier"))));
+  const auto right = CheckSecurityAs(security, Role::kCollector, "tls", absl::Now());
+  ASSERT_THAT(right, IsOk());
+  EXPECT_EQ(*right, (PeerIdentity{Role::kCollector, "a"}));
 }
 
 TEST(TlsFilesTest, AnAuthoritysFileMustHoldACertificate) {

@@ -188,7 +188,13 @@ TEST_F(SmtpTest, NeverSendsInTheClearWhenTlsIsRequired) {
   settings.tls = SmtpTls::kStartTls;
   const SendResult result = Make(settings)->Send(SampleLetter(), "a@example");
   EXPECT_EQ(result.outcome, Outcome::kMisconfigured) << result.detail;
+  EXPECT_THAT(result.detail, HasSubstr("offers no STARTTLS on this port"));
   EXPECT_THAT(catcher.Log(), Not(HasSubstr("mail")));
+  // A port without TLS where TLS from the first byte is asked for.
+  settings.tls = SmtpTls::kImplicit;
+  const SendResult implicit = Make(settings)->Send(SampleLetter(), "a@example");
+  EXPECT_EQ(implicit.outcome, Outcome::kMisconfigured) << implicit.detail;
+  EXPECT_THAT(implicit.detail, HasSubstr("set `smtp.starttls: required`"));
 }
 
 TEST_F(SmtpTest, RefusesACertificateFromElsewhereOrForAnotherName) {

@@ -196,6 +196,19 @@ TEST_F(DamageTest, APageThatIsDamagedWhileItRunsIsRepairedWithoutARestart) {
   EXPECT_THAT(readiness_.Text(), Not(HasSubstr("queue: not ready")));
 }
 
+TEST_F(DeskTest, IsReadyWithTheFirstMailOfABacklog) {
+  for (int number = 1; number <= 20; ++number) {
+    Accept({SampleAlert(number, absl::StrCat("site-", number))});
+  }
+  Start();
+  readiness_.NotReady("queue", "not opened yet");
+  std::vector<std::string> seen;
+  channel_.on_send = [&] { seen.push_back(readiness_.Text()); };
+  Work();
+  ASSERT_THAT(seen, SizeIs(20));
+  EXPECT_THAT(seen[0], Not(HasSubstr("queue: not ready")));
+}
+
 TEST_F(DamageTest, DamageIsToldWithTheFirstMailOfABacklog) {
   for (int number = 1; number <= 30; ++number) {
     Accept({SampleAlert(number, absl::StrCat("site-", number))});

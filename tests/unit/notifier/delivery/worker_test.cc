@@ -478,19 +478,6 @@ TEST_F(DeskTest, ShowsThatNothingCanBeSentBeforeAnythingIsToBe) {
       HasSubstr("smtp: not ready: as probed; trying again in 15m, or at once after SIGHUP"));
 }
 
-TEST_F(DeskTest, IsReadyWithTheFirstMailOfABacklog) {
-  for (int number = 1; number <= 20; ++number) {
-    Accept({SampleAlert(number, absl::StrCat("site-", number))});
-  }
-  Start();
-  readiness_.NotReady("queue", "not opened yet");
-  std::vector<std::string> seen;
-  channel_.on_send = [&] { seen.push_back(readiness_.Text()); };
-  Work();
-  ASSERT_THAT(seen, SizeIs(20));
-  EXPECT_THAT(seen[0], Not(HasSubstr("queue: not ready")));
-}
-
 TEST_F(DeskTest, AStopDuringAProbeOrAMailIsNoErrorOfTheServer) {
   std::stop_source stop;
   channel_.on_probe = [&] { stop.request_stop(); };
