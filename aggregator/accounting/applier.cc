@@ -118,7 +118,8 @@ void Applier::TakeBaseline(std::uint32_t row, const QueueReading& reading) {
   const std::int64_t from = ReadAt(row);
   const std::int64_t to = now_.attribution_us;
   state_.rows[row] = reading;
-  state_.slots[row].base_may_be_bad = 0;
+  // Nothing may be a bad reply's.
+  state_.slots[row].base_may_be_bad = ShowsNothing(reading) ? 1 : 0;
   known_[row] = Known::kBaseline;
   AddEpoch(row, to, EpochReason::kTimeline);
   const TrafficBytes bytes = BytesOf(reading);

@@ -156,7 +156,8 @@ class Menu(Disputes, Residues):
         found = self._explain(base, reading, rows, s, life.rate)
         if doubted and "same" in s:
             found.append((BAD_BASE, NONE, self.most(base[0], k, rows), 8))
-        unsure = False
+        # Nothing may be a bad reply's.
+        unsure = s == {"timeline"} and all_zero(row)
         if s != {"restart"} and s != {"timeline"} and self._doubtful(base, reading, rows):
             found.append((BAD, NONE, self.most(base[0], k, rows), 6))
             unsure = True
