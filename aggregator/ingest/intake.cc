@@ -83,14 +83,14 @@ std::vector<IntakeBudget::Waiting> IntakeBudget::Next() {
   // called by one of the next that gives.
   std::size_t places = 0;
   if (held_ <= open_bytes_) {
-    places = static_cast<std::size_t>(std::max<std::uint64_t>(
-        1, (open_bytes_ - held_) / kLargestMessageBytes));
+    places = static_cast<std::size_t>(
+        std::max<std::uint64_t>(1, (open_bytes_ - held_) / kLargestMessageBytes));
   }
   const bool finish = places == 0 && finishing_ == nullptr;
   if (finish) places = 1;
   while (places-- > 0 && !waiting_.empty()) {
-    const auto oldest = std::min_element(
-        waiting_.begin(), waiting_.end(), [](const Waiting& a, const Waiting& b) {
+    const auto oldest =
+        std::min_element(waiting_.begin(), waiting_.end(), [](const Waiting& a, const Waiting& b) {
           constexpr std::uint64_t kLast = std::numeric_limits<std::uint64_t>::max();
           return a.half_since.value_or(kLast) < b.half_since.value_or(kLast);
         });

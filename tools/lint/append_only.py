@@ -5,8 +5,9 @@ import re
 from source_tree import Finding
 
 TABLE = "audit_log"
-# The files that may name the table: what makes it, and what adds and reads.
-KEEPERS = ("aggregator/store/schema.cc", "aggregator/store/sql_store_audit.cc")
+# The files that may name the table: what makes it, what guards it, and what adds and reads.
+KEEPERS = ("aggregator/store/schema.cc", "aggregator/store/audit_triggers.cc",
+           "aggregator/store/sql_store_audit.cc")
 # Pages speak of it; tests empty their own databases; the lint names what it looks for.
 _FREE = ("docs/", "tests/", "tools/lint/")
 
