@@ -233,7 +233,8 @@ absl::Status NotifierApp::Run(const NotifierSettings& settings, shell::Context& 
   // Breaches are accepted and kept while the mail server is away, reports wait for the aggregator:
   // neither is a reason to bring breaches elsewhere.
   context.readiness.MakeAdvisory(kChannel);
-  for (const char* shown : {"aggregator", "alerts", "audit", kAuditDamage, "reports"}) {
+  context.readiness.MakeAdvisory(kAuditDamage);
+  for (const char* shown : {"aggregator", "alerts", "audit", "reports"}) {
     context.readiness.MakeAdvisory(shown);
   }
   context.readiness.NotReady("queue", "not opened yet");

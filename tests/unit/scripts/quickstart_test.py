@@ -209,7 +209,7 @@ class OptionsTest(Folder):
                 ("--line-rate goes with --router", ("--line-rate", "1Gbps")),
                 ("--kill goes with --once", ("--kill", "notifier")),
                 ("invalid choice: 'simulator'", ("--once", "--kill", "simulator")),
-                ("is no zone", ("--time-zone", "Mars/Olympus")),
+                ("is not a zone", ("--time-zone", "Mars/Olympus")),
                 ("does not go with --once", ("--once", "--time-zone", "UTC")),
                 ("unrecognized arguments: --onze", ("--onze",))):
             with self.subTest(arguments):

@@ -66,7 +66,7 @@ TEST_F(ReplyBudgetTest, ARouterOfManyOrdinaryQueuesIsTaken) {
 
 TEST_F(ReplyBudgetTest, AReplyIsGivenUpWhereItsTextIsMoreThanAnyMayHave) {
   const absl::Status refused = Read("a", {.queues = 8'000, .name_bytes = 40, .text_bytes = 4'096});
-  EXPECT_THAT(std::string(refused.message()), HasSubstr("brings the texts of the reply beyond"));
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("takes the texts of the reply beyond"));
 }
 
 TEST_F(ReplyBudgetTest, NewNamesInEveryReplyAreRefusedUntilTheNextDay) {
