@@ -72,7 +72,7 @@ TEST(ParseStoreUrl, WhatIsWrongIsNamedWithTheExpectedForm) {
       {"mysql://h/d", "user"},
       {"mysql://@h/d", "user"},
       {"mysql://u@/d", "host"},
-      {"mysql://u@h:/d", "not a port"},
+      {"mysql://u@h:/d", "no port after"},
       {"mysql://u@h:0/d", "not a port"},
       {"mysql://u@h:70000/d", "not a port"},
       {"mysql://u@h:x/d", "not a port"},

@@ -46,7 +46,7 @@ class ConditionTableTest(unittest.TestCase):
         self.assertEqual({"smtp": "shown", "aggregator": "shown", "alerts": "shown",
                           "reports": "shown", "queue": "not ready", "intake": "not ready",
                           "worker": "not ready", "delivery": "shown", "damage": "shown",
-                          "audit": "shown"},
+                          "audit": "shown", "audit_damage": "shown"},
                          conditions)
         self.assertEqual([], unknown)
 
