@@ -431,7 +431,8 @@ namespace {
 absl::Status CheckUplinkCertificate(const CollectorSettings& settings, absl::Time now) {
   const config::Security& security = settings.aggregator.security;
   NS_ASSIGN_OR_RETURN(const std::optional<rpc::PeerIdentity> peer,
-                      rpc::CheckSecurityAs(security, rpc::Role::kCollector, "aggregator.tls", now));
+                      rpc::CheckSecurityAs(security, rpc::Role::kCollector, "aggregator.tls", now,
+                                           settings.id.value()));
   if (!peer.has_value()) return absl::OkStatus();
   if (peer->id != settings.id.value()) {
     return absl::FailedPreconditionError(absl::StrCat(

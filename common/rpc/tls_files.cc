@@ -177,7 +177,8 @@ absl::Status CheckPair(const std::string& certificate_path, const std::string& k
 
 absl::StatusOr<std::optional<PeerIdentity>> CheckSecurityAs(const config::Security& security,
                                                             Role role, absl::string_view section,
-                                                            absl::Time now) {
+                                                            absl::Time now,
+                                                            absl::string_view name) {
   if (security.insecure) return std::optional<PeerIdentity>();
   NS_ASSIGN_OR_RETURN(const CertificateFacts facts, CheckTlsFiles(security.tls, now));
   const absl::StatusOr<PeerIdentity> peer = ParsePeerUri(facts.uri);
@@ -186,9 +187,10 @@ absl::StatusOr<std::optional<PeerIdentity>> CheckSecurityAs(const config::Securi
         absl::StrCat(section, ".cert ", security.tls.cert, ": ", peer.status().message()));
   }
   if (peer->role != role) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        section, ".cert ", security.tls.cert, " is for the role ", RoleName(peer->role),
-        ": issue one with `netsentinelctl certs issue --role ", RoleName(role), " --name NAME`"));
+    return absl::FailedPreconditionError(
+        absl::StrCat(section, ".cert ", security.tls.cert, " is for the role ",
+                     RoleName(peer->role), ": issue one with `netsentinelctl certs issue --role ",
+                     RoleName(role), " --name ", name, "`"));
   }
   return std::optional<PeerIdentity>(*peer);
 }

@@ -31,11 +31,13 @@ absl::StatusOr<CertificateFacts> CheckTlsFiles(const config::TlsFiles& files, ab
 absl::Status CheckPair(const std::string& certificate_path, const std::string& key_path);
 
 // As CheckTlsFiles, and that the certificate is for `role`: the other end refuses any other.
-// `section` is where the files stand, such as "aggregator.tls", for the words. Whom the certificate
-// names; an insecure connection has no files, names nobody and passes.
+// `section` is where the files stand, such as "aggregator.tls", and `name` whom it must name, for
+// the words. Whom the certificate names; an insecure connection has no files, names nobody and
+// passes.
 absl::StatusOr<std::optional<PeerIdentity>> CheckSecurityAs(const config::Security& security,
                                                             Role role, absl::string_view section,
-                                                            absl::Time now);
+                                                            absl::Time now,
+                                                            absl::string_view name = "NAME");
 
 // Checks that an authority's file can be read and holds a PEM certificate.
 absl::Status CheckAuthorityFile(const std::string& path);

@@ -366,7 +366,7 @@ TEST_F(RouterPollerTest, AnUnreachableRouterIsTriedAgainWithinAMinute) {
 TEST_F(RouterPollerTest, ARouterThatIsReadNoMoreIsForgotten) {
   RouterPoller& poller = Start("a");
   for (int second = 0; second < 60; ++second) Advance(absl::Seconds(1));
-  ASSERT_EQ(host_pauses_.streams(), 2U) << "one a menu";
+  ASSERT_EQ(host_pauses_.streams(), 2U) << "both menus";
   poller.Stop();
   for (int second = 0; second < 60; ++second) Advance(absl::Seconds(1));
   ASSERT_TRUE(poller.done());
