@@ -227,7 +227,8 @@ TEST_F(RankingServiceTest, EventsAreThoseOfTheSiteTheRouterAndTheDays) {
   EXPECT_THAT(ask("site", "", "2026-01-01", "2026-01-01"), ElementsAre("r2 20", "r1 10", "2"));
   EXPECT_THAT(ask("", "r1", "2026-01-02", ""), ElementsAre(absl::StrCat("r1 ", kDay), "1"));
   EXPECT_THAT(ask("site", "e1", "", ""), ElementsAre("site \"site\" has no router \"e1\"", "0"));
-  EXPECT_THAT(ask("mars", "", "", ""), ElementsAre("there is no site \"mars\"", "0"));
+  EXPECT_THAT(ask("mars", "", "", ""),
+              ElementsAre("there is no site \"mars\"; `netsentinelctl routers` lists them", "0"));
   EXPECT_THAT(ask("", "nope", "", ""), ElementsAre(HasSubstr("there is no router \"nope\""), "0"));
   EXPECT_THAT(ask("", "", "2026-01-01", ""), ElementsAre(HasSubstr("of one site"), "0"));
   EXPECT_THAT(ask("site", "", "", "2026-01-01"),
