@@ -67,7 +67,7 @@ TEST_F(CollectorCheckTest, FindsThatTheCertificateIsAnotherCollectors) {
                                    HasSubstr("c1.crt"))));
   settings_.aggregator.security = certificates_.Secure(rpc::Role::kViewer, "karachi");
   EXPECT_THAT(app_.Check(settings_), test::StatusIs(absl::StatusCode::kFailedPrecondition,
-                                                    HasSubstr("--role collector --name NAME")));
+                                                    HasSubstr("--role collector --name karachi")));
 }
 
 TEST_F(CollectorCheckTest, NamesTheRouterWhosePasswordHasMoreThanOneLine) {
