@@ -135,6 +135,8 @@ void Applier::Appear(const QueueReading& reading) {
     return;
   }
   known_[row] = Known::kBaseline;
+  // As in TakeBaseline: nothing may be a bad reply's.
+  if (other_course && ShowsNothing(reading)) state_.slots[row].base_may_be_bad = 1;
   const bool replaces = first_ && before != nullptr;
   AddEpoch(row, to, replaces ? EpochReason::kReplaced : EpochReason::kFirstSight);
   if (!replaces && !other_course) return;
