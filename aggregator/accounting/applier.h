@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -16,6 +17,11 @@
 #include "common/counters/matching.h"
 
 namespace netsentinel::accounting {
+
+// `at`, moved into [from, to]; `to` when there is no such interval.
+inline std::int64_t Between(std::int64_t from, std::int64_t at, std::int64_t to) {
+  return std::min(std::max(from, at), to);
+}
 
 // The general path: changes a MenuState by whole snapshots and by steps of merged ones, and writes
 // down what that caused. Used by Stage on a copy of the state.

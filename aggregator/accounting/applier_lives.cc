@@ -11,15 +11,6 @@ using base::TrafficBytes;
 using counters::QueueReading;
 using counters::SnapshotHeader;
 
-TrafficBytes Difference(const QueueReading& before, const QueueReading& now) {
-  return {now.upload - before.upload, now.download - before.download};
-}
-
-// `at`, moved into [from, to]; `to` when there is no such interval.
-std::int64_t Between(std::int64_t from, std::int64_t at, std::int64_t to) {
-  return std::min(std::max(from, at), to);
-}
-
 }  // namespace
 
 std::optional<Tombstone> Applier::TakeStone(const QueueReading& reading) {

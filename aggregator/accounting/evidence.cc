@@ -38,10 +38,6 @@ enum Rank : int {
 constexpr int kRanks = 10;
 constexpr std::size_t kMostSeen = kMostDisputed + 1;
 
-TrafficBytes Difference(const QueueReading& before, const QueueReading& now) {
-  return {now.upload - before.upload, now.download - before.download};
-}
-
 bool TooLargeToStore(const TrafficBytes& bytes) {
   return bytes.upload > base::kMaxStoredBytes || bytes.download > base::kMaxStoredBytes;
 }

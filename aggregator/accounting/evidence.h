@@ -15,6 +15,12 @@
 // Pure; docs/accounting.md states the rules.
 namespace netsentinel::accounting {
 
+// What a counter that did not fall moved between two readings.
+inline base::TrafficBytes Difference(const counters::QueueReading& before,
+                                     const counters::QueueReading& now) {
+  return {now.upload - before.upload, now.download - before.download};
+}
+
 // One thing that can have happened between two readings. Values are stored: never renumber.
 enum class Explanation : std::uint8_t {
   kWentOn = 1,        // the counter only grew
