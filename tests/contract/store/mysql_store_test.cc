@@ -75,8 +75,10 @@ class MysqlBackend final : public Backend {
     if (Sql(kEmptyAll).ok()) SpareDatabases().push_back(location_.database);
   }
   absl::StatusOr<std::unique_ptr<StoreFactory>> Open() override {
-    options_.migration = migration;
-    return OpenMysqlStore(location_, base::Secret(), options_);
+    // Several threads may open it at once.
+    MysqlStoreOptions options = options_;
+    options.migration = migration;
+    return OpenMysqlStore(location_, base::Secret(), std::move(options));
   }
   absl::Status Sql(const std::string& statement) override {
     return Server().Run(absl::StrCat("USE ", location_.database, "; ", statement));
