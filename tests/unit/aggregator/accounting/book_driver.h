@@ -136,6 +136,22 @@ class BookDriver {
     ASSERT_THAT(Take(snapshot), test::IsOk());
   }
 
+  // A queue's usage on the day that is `day` days after 2026-01-01.
+  UsageSum UsageOf(const std::string& name, int day = 0) const {
+    std::vector<UsageRow> rows;
+    for (const UsageRow& row : Rows()) {
+      if (row.queue.name == name) rows.push_back(row);
+    }
+    const absl::CivilDay local = absl::CivilDay(2026, 1, 1) + day;
+    return SumUsage(absl::MakeConstSpan(rows), local, local);
+  }
+  // Its download's truth lies within what is sure and what may be.
+  void ExpectHolds(const std::string& name, std::uint64_t truth, int day = 0) const {
+    const UsageSum sum = UsageOf(name, day);
+    EXPECT_LE(sum.sure.download, truth) << name;
+    EXPECT_GE(sum.counted.download + sum.unseen.download, truth) << name;
+  }
+
   void SetPolicy(std::int64_t second) {
     ASSERT_THAT(book.SetPolicy(policy, kStartUs + second * 1'000'000), test::IsOk());
   }

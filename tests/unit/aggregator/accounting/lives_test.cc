@@ -19,18 +19,9 @@ class LivesTest : public ::testing::Test {
   void Poll(std::int64_t second, const std::vector<Row>& rows) {
     d.Poll(rows, second, static_cast<std::uint64_t>(50'000 + second));
   }
-  UsageSum Of(const std::string& name, int day = 0) const {
-    std::vector<UsageRow> rows;
-    for (const UsageRow& row : d.Rows()) {
-      if (row.queue.name == name) rows.push_back(row);
-    }
-    const absl::CivilDay local = absl::CivilDay(2026, 1, 1) + day;
-    return SumUsage(absl::MakeConstSpan(rows), local, local);
-  }
+  UsageSum Of(const std::string& name, int day = 0) const { return d.UsageOf(name, day); }
   void ExpectHolds(const std::string& name, std::uint64_t truth, int day = 0) const {
-    const UsageSum sum = Of(name, day);
-    EXPECT_LE(sum.sure.download, truth) << name;
-    EXPECT_GE(sum.counted.download + sum.unseen.download, truth) << name;
+    d.ExpectHolds(name, truth, day);
   }
   static Row Parent(std::uint64_t download) {
     return {1, "site", 0, download, download / 700, "", false, 10 * k8Mbps};
